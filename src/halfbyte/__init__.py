@@ -1,0 +1,1 @@
+"""Streaming speech recognition in half a byte per weight."""
