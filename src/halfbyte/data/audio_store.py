@@ -1,0 +1,63 @@
+"""Decoded audio of a whole corpus in one memory-mapped file, so that it is decoded once."""
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.data.audio import read_audio
+from halfbyte.data.manifest import Utterance
+from halfbyte.errors import AudioError
+from halfbyte.progress import progress_bar
+
+
+class AudioStore:
+    """Samples of utterances, int16, memory-mapped and shared between processes.
+
+    Args:
+        utterances: what to hold; order is kept.
+        folder: where the store lies; one store for each list of files and rate.
+        sample_rate_hz: rate to hold.
+
+    Raises:
+        AudioError: a file cannot be read.
+    """
+
+    def __init__(self, utterances: list[Utterance], folder: Path, sample_rate_hz: int):
+        files = [[str(u.audio_path), _size_bytes(u.audio_path)] for u in utterances]
+        key = hashlib.sha256(json.dumps([sample_rate_hz, files]).encode()).hexdigest()[:16]
+        path, index_path = folder / f"{key}.pcm", folder / f"{key}.json"
+        if not index_path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            _build(utterances, path, index_path, sample_rate_hz)
+        self._ends = json.loads(index_path.read_text())
+        self._samples = np.memmap(path, dtype=np.int16, mode="r")
+
+    def __getitem__(self, index: int) -> NDArray[np.float32]:
+        """Samples of utterance `index`, (S,) float32 in -1..1."""
+        start = self._ends[index - 1] if index else 0
+        return self._samples[start : self._ends[index]].astype(np.float32) / 32768.0
+
+
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise AudioError(f"cannot read audio {path}: {error.strerror}") from error
+
+
+def _build(utterances: list[Utterance], path: Path, index_path: Path, rate_hz: int) -> None:
+    ends: list[int] = []
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        for utterance in progress_bar(utterances, "decoding audio"):
+            samples = read_audio(utterance.audio_path, rate_hz)
+            file.write(np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16).data)
+            ends.append((ends[-1] if ends else 0) + len(samples))
+    os.replace(file.name, path)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as index_file:
+        json.dump(ends, index_file)
+    os.replace(index_file.name, index_path)  # last: its presence says that the store is whole

@@ -1,0 +1,99 @@
+"""Augmentation: every draw is a function of seed, epoch and utterance, so runs resume exactly."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+from torch import Tensor
+
+Samples = NDArray[np.float32]
+
+
+@dataclass
+class AugmentConfig:
+    """How training audio is varied."""
+
+    speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
+    noise_chance: float = 0.5
+    noise_snr_db: tuple[float, float] = (5.0, 30.0)
+    room_chance: float = 0.2
+    room_decay_s: tuple[float, float] = (0.1, 0.5)  # time to fall by 60 dB
+    gain_db: tuple[float, float] = (-12.0, 6.0)
+    frequency_masks: int = 2
+    frequency_mask_bins: int = 20
+    time_masks: int = 2
+    time_mask_frames: int = 30
+    time_mask_share: float = 0.15  # of an utterance, at most, per mask
+
+
+def generator_for(seed: int, epoch: int, utterance: int) -> np.random.Generator:
+    """The random numbers of one utterance in one epoch."""
+    return np.random.Generator(np.random.Philox(key=[seed, epoch << 32 | utterance]))
+
+
+def augment_samples(
+    samples: Samples, noises: list[Samples], config: AugmentConfig, random: np.random.Generator
+) -> Samples:
+    """Change speed, add a room and noise, change the level; (S,) -> (S',) float32.
+
+    Speed resamples, so pitch moves with it (Ko et al. 2015). Noise is a stretch of one of
+    `noises` at a drawn signal-to-noise ratio over the whole utterance.
+    """
+    speed = float(random.choice(config.speeds))
+    if speed != 1.0:
+        samples = soxr.resample(samples, speed, 1.0, quality="MQ")
+    if random.random() < config.room_chance:
+        samples = _reverberate(samples, random.uniform(*config.room_decay_s), random)
+    if noises and random.random() < config.noise_chance:
+        noise = noises[random.integers(len(noises))]
+        samples = _add_noise(samples, noise, random.uniform(*config.noise_snr_db), random)
+    gain = 10 ** (random.uniform(*config.gain_db) / 20)
+    peak = float(np.abs(samples).max(initial=1e-9))
+    return (samples * min(gain, 1.0 / peak)).astype(np.float32)
+
+
+def mask_features(
+    features: Tensor, num_frames: int, config: AugmentConfig, random: np.random.Generator
+) -> None:
+    """SpecAugment in place: stretches of bins and frames become the utterance's mean.
+
+    features: (T, F) float32. Source: Park et al. 2019 (arXiv:1904.08779), without warping.
+    """
+    num_bins = features.shape[1]
+    mean = features[:num_frames].mean()
+    for _ in range(config.frequency_masks):
+        width = int(random.integers(config.frequency_mask_bins + 1))
+        start = int(random.integers(num_bins - width + 1))
+        features[:, start : start + width] = mean
+    longest = min(config.time_mask_frames, int(num_frames * config.time_mask_share))
+    for _ in range(config.time_masks):
+        width = int(random.integers(longest + 1))
+        start = int(random.integers(num_frames - width + 1))
+        features[start : start + width] = mean
+
+
+def _reverberate(samples: Samples, decay_s: float, random: np.random.Generator) -> Samples:
+    """Convolve with a direct path and an exponentially decaying tail of noise."""
+    num_tail = int(16000 * decay_s)
+    tail = random.standard_normal(num_tail) * 10 ** (-3 * np.arange(num_tail) / num_tail)
+    tail *= random.uniform(0.1, 0.6) / np.sqrt(np.square(tail).sum())
+    tail[0] = 1.0
+    size = 1 << (len(samples) + num_tail - 2).bit_length()
+    wet = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(tail, size), size)
+    return wet[: len(samples)].astype(np.float32)
+
+
+def _add_noise(
+    samples: Samples, noise: Samples, snr_db: float, random: np.random.Generator
+) -> Samples:
+    start = int(random.integers(len(noise)))
+    stretch = np.resize(np.roll(noise, -start), len(samples))
+    signal_power = float(np.square(samples).mean())
+    noise_power = float(np.square(stretch).mean())
+    if noise_power == 0 or signal_power == 0:
+        return samples
+    scale = np.sqrt(signal_power / noise_power * 10 ** (-snr_db / 10))
+    return samples + np.float32(scale) * stretch
+
+

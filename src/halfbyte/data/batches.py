@@ -1,0 +1,32 @@
+"""Batches of similar length, drawn anew each epoch from seed and epoch alone."""
+
+import numpy as np
+
+
+def draw_batches(
+    durations_s: list[float], batch_s: float, seed: int, epoch: int, jitter: float = 0.1
+) -> list[list[int]]:
+    """Bucket utterances by length into batches of bounded padded length, in random order.
+
+    Utterances are sorted by duration after a random stretch of up to `jitter`, so that
+    neighbours change from epoch to epoch, and cut where the longest times the number would
+    pass `batch_s`.
+
+    Args:
+        durations_s: of every utterance.
+        batch_s: padded seconds of audio in a batch, at most; a longer utterance stands alone.
+
+    Returns:
+        Utterance numbers, batch by batch; each utterance once.
+    """
+    random = np.random.Generator(np.random.Philox(key=[seed, epoch]))
+    stretched = np.asarray(durations_s) * random.uniform(1, 1 + jitter, len(durations_s))
+    batches: list[list[int]] = [[]]
+    longest_s = 0.0
+    for i in np.argsort(stretched, kind="stable").tolist():
+        longest_s = max(longest_s, durations_s[i])
+        if batches[-1] and longest_s * (len(batches[-1]) + 1) > batch_s:
+            batches.append([])
+            longest_s = durations_s[i]
+        batches[-1].append(i)
+    return [batches[i] for i in random.permutation(len(batches))]

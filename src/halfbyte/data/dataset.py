@@ -1,0 +1,150 @@
+"""Batches of features and tokens from manifests, ready for a model."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from halfbyte.data.audio_store import AudioStore
+from halfbyte.data.augment import (
+    AugmentConfig,
+    Samples,
+    augment_samples,
+    generator_for,
+    mask_features,
+)
+from halfbyte.data.batches import draw_batches
+from halfbyte.data.fbank import Fbank, FeatureConfig
+from halfbyte.data.manifest import Utterance
+from halfbyte.data.tokenizer import Tokenizer
+
+
+@dataclass
+class Batch:
+    """A padded batch."""
+
+    features: Tensor  # (B, T, F) float32
+    num_frames: Tensor  # (B,) int64
+    tokens: Tensor  # (B, L) int64
+    num_tokens: Tensor  # (B,) int64
+    texts: list[str]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch with its tensors on a device."""
+        tensors = (self.features, self.num_frames, self.tokens, self.num_tokens)
+        return Batch(*(t.to(device) for t in tensors), self.texts)
+
+
+class Corpus:
+    """Utterances with their audio, tokens and augmentation.
+
+    Args:
+        utterances: in a fixed order.
+        audio: their samples.
+        noises: noise recordings to add, each (S,) float32.
+    """
+
+    def __init__(
+        self,
+        utterances: list[Utterance],
+        audio: AudioStore,
+        tokenizer: Tokenizer,
+        features: FeatureConfig,
+        augment: AugmentConfig | None = None,
+        noises: list[Samples] | None = None,
+        seed: int = 0,
+    ):
+        self.utterances = utterances
+        self._audio = audio
+        self._tokenizer = tokenizer
+        self._features = features
+        self._fbank = Fbank(features)
+        self._augment = augment
+        self._noises = noises or []
+        self._seed = seed
+        self._shortest_samples = features.frame_length_samples + 40 * features.frame_shift_samples
+
+    def batch(self, indices: list[int], epoch: int) -> Batch:
+        """The batch of these utterances as the epoch hears them."""
+        randoms = [generator_for(self._seed, epoch, i) for i in indices]
+        waves = [self._samples(i, r) for i, r in zip(indices, randoms, strict=True)]
+        padded = torch.zeros(len(waves), max(len(w) for w in waves))
+        for row, wave in zip(padded, waves, strict=True):
+            row[: len(wave)] = torch.from_numpy(wave)
+        with torch.no_grad():
+            features = self._fbank(padded)
+        num_frames = [self._features.num_frames(len(w)) for w in waves]
+        if self._augment:
+            for row, frames, random in zip(features, num_frames, randoms, strict=True):
+                mask_features(row, frames, self._augment, random)
+        return self._labelled(indices, features, torch.tensor(num_frames))
+
+    def recorded(self, index: int) -> Samples:
+        """Samples as recorded, with silence after a clip too short for the model."""
+        samples = self._audio[index]
+        missing = self._shortest_samples - len(samples)
+        return np.pad(samples, (0, missing)) if missing > 0 else samples
+
+    def _samples(self, index: int, random: np.random.Generator) -> Samples:
+        samples = self.recorded(index)
+        if not self._augment:
+            return samples
+        return augment_samples(samples, self._noises, self._augment, random)
+
+    def _labelled(self, indices: list[int], features: Tensor, num_frames: Tensor) -> Batch:
+        texts = [self.utterances[i].text for i in indices]
+        tokens = [torch.tensor(self._tokenizer.encode(t), dtype=torch.int64) for t in texts]
+        return Batch(
+            features,
+            num_frames,
+            torch.nn.utils.rnn.pad_sequence(tokens, batch_first=True),
+            torch.tensor([len(t) for t in tokens]),
+            texts,
+        )
+
+
+class EpochLoader:
+    """The batches of one epoch for one of several processes; resumes where it was saved.
+
+    Args:
+        corpus: what to read.
+        batch_s: padded seconds of audio per batch.
+        rank, world_size: this process and the number of processes.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        batch_s: float,
+        seed: int,
+        epoch: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ):
+        durations_s = [u.duration_s for u in corpus.utterances]
+        batches = draw_batches(durations_s, batch_s, seed, epoch)
+        even = len(batches) - len(batches) % world_size or len(batches)
+        self._batches = batches[rank:even:world_size]
+        self._corpus = corpus
+        self._epoch = epoch
+        self._next = 0
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        first, self._next = self._next, 0
+        for i in range(first, len(self._batches)):
+            self._next = i + 1
+            yield self._corpus.batch(self._batches[i], self._epoch)
+        self._next = 0
+
+    def state_dict(self) -> dict[str, int]:
+        """Number of batches already given."""
+        return {"next": self._next}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on after the batches already given."""
+        self._next = state["next"]

@@ -1,0 +1,108 @@
+"""U2: one encoder, a CTC head for the first pass, an attention decoder for the second.
+
+Source: Zhang et al. 2020 (arXiv:2012.05481); Yao et al. 2021, WeNet (arXiv:2102.01547).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from halfbyte.models.attention import NOT_SEEN
+from halfbyte.models.config import ModelConfig
+from halfbyte.models.decoder import Decoder
+from halfbyte.models.encoder import Encoder, State
+from halfbyte.models.masks import FULL_CONTEXT
+
+BLANK = 0
+IGNORED = -1  # label of a padded position
+
+
+class U2(nn.Module):
+    """Encoder, CTC head and attention decoder.
+
+    Args:
+        config: sizes.
+        num_bins: F, bins of a feature frame.
+        num_tokens: V; token 0 is the CTC blank, token V - 1 starts and ends a sentence.
+    """
+
+    def __init__(self, config: ModelConfig, num_bins: int, num_tokens: int):
+        super().__init__()
+        self.config = config
+        self.num_tokens = num_tokens
+        self.encoder = Encoder(config.encoder, num_bins)
+        self.ctc = nn.Linear(config.encoder.width, num_tokens)
+        self.decoder = Decoder(config.decoder, config.encoder.width, num_tokens)
+
+    def ctc_log_probs(self, encoded: Tensor) -> Tensor:
+        """encoded: (B, T, D) float32 -> (B, T, V) float32."""
+        return torch.log_softmax(self.ctc(encoded).float(), dim=-1)
+
+    def step(self, features: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """One chunk: encoder output (B, C, D), CTC log-probabilities (B, C, V), next state."""
+        encoded, state = self.encoder.step(features, state)
+        return encoded, self.ctc_log_probs(encoded), state
+
+    def loss(
+        self,
+        features: Tensor,
+        num_frames: Tensor,
+        tokens: Tensor,
+        num_tokens: Tensor,
+        chunk_steps: int = FULL_CONTEXT,
+    ) -> dict[str, Tensor]:
+        """Joint CTC and attention loss of a padded batch, per token (ends of sentence included).
+
+        WeNet divides by utterances; per token, a batch of one-word clips weighs as much as a
+        batch of long sentences.
+
+        Args:
+            features: (B, T, F) float32.
+            num_frames: (B,) int64.
+            tokens: (B, L) int64, padded with anything.
+            num_tokens: (B,) int64.
+            chunk_steps: steps of a chunk, or FULL_CONTEXT.
+
+        Returns:
+            `loss`, `ctc` and `attention`, scalars.
+        """
+        encoded, num_steps = self.encoder(features, num_frames, chunk_steps)
+        num_labels = (num_tokens + 1).sum()
+        ctc = self._ctc_loss(encoded, num_steps, tokens, num_tokens) / num_labels
+        attention = self._attention_loss(encoded, num_steps, tokens, num_tokens) / num_labels
+        weight = self.config.ctc_weight
+        return {
+            "loss": weight * ctc + (1 - weight) * attention,
+            "ctc": ctc.detach(),
+            "attention": attention.detach(),
+        }
+
+    def _ctc_loss(
+        self, encoded: Tensor, num_steps: Tensor, tokens: Tensor, num_tokens: Tensor
+    ) -> Tensor:
+        log_probs = self.ctc_log_probs(encoded).transpose(0, 1)
+        return nn.functional.ctc_loss(
+            log_probs, tokens, num_steps, num_tokens, BLANK, reduction="sum", zero_infinity=True
+        )
+
+    def _attention_loss(
+        self, encoded: Tensor, num_steps: Tensor, tokens: Tensor, num_tokens: Tensor
+    ) -> Tensor:
+        inputs, labels = self._teacher_forcing(tokens, num_tokens)
+        step = torch.arange(encoded.shape[1], device=encoded.device)
+        bias = torch.where(step < num_steps[:, None], 0.0, NOT_SEEN)[:, None, None]
+        log_probs = self.decoder(inputs, encoded, bias)
+        smoothing = self.config.label_smoothing
+        is_label = labels != IGNORED
+        picked = log_probs.gather(2, labels.clamp_min(0).unsqueeze(2)).squeeze(2)
+        smooth = (1 - smoothing) * picked + smoothing * log_probs.mean(dim=2)
+        return -(smooth * is_label).sum()
+
+    def _teacher_forcing(self, tokens: Tensor, num_tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Decoder inputs (sos, tokens) and labels (tokens, eos, IGNORED …), (B, L + 1) int64."""
+        boundary = self.num_tokens - 1
+        start = tokens.new_full((tokens.shape[0], 1), boundary)
+        inputs = torch.cat([start, tokens], dim=1)
+        position = torch.arange(inputs.shape[1], device=tokens.device)
+        labels = torch.cat([tokens, start], dim=1)
+        labels = labels.masked_fill(position == num_tokens[:, None], boundary)
+        return inputs, labels.masked_fill(position > num_tokens[:, None], IGNORED)

@@ -1,0 +1,90 @@
+"""A checkpoint folder: configuration, tokenizer and weights, all that later work starts from."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from halfbyte.data.tokenizer import Tokenizer
+from halfbyte.errors import ConfigError
+from halfbyte.models.u2 import U2
+from halfbyte.quant.formats import LayerMap
+from halfbyte.quant.native import make_native
+from halfbyte.train.config import TrainConfig, dump_config, load_config
+
+CONFIG, TOKENIZER, WEIGHTS = "config.yaml", "tokenizer.model", "weights.safetensors"
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def build_model(config: TrainConfig, num_tokens: int) -> U2:
+    """The model of a configuration with fresh weights, native where the configuration says."""
+    model = U2(config.model, config.features.num_mel_bins, num_tokens)
+    layer_map = LayerMap(config.quantization.default, config.quantization.layers)
+    make_native(model, layer_map)
+    return model
+
+
+def save_checkpoint(
+    folder: Path,
+    config: TrainConfig,
+    tokenizer: Tokenizer,
+    weights: dict[str, Tensor],
+    half: bool = False,
+) -> None:
+    """Write a checkpoint folder.
+
+    Args:
+        half: store weights in fp16, for a checkpoint that training starts from again.
+    """
+    dtype = torch.float16 if half else torch.float32
+    tensors = {name: value.detach().to(dtype).contiguous() for name, value in weights.items()}
+    write_whole(folder / TOKENIZER, tokenizer.model)
+    write_whole(folder / CONFIG, dump_config(config).encode())
+    write_whole(folder / WEIGHTS, safetensors.torch.save(tensors))
+
+
+def load_checkpoint(folder: Path) -> tuple[TrainConfig, Tokenizer, U2]:
+    """Read a checkpoint folder: configuration, tokenizer, model in evaluation mode.
+
+    Raises:
+        ConfigError: a file is missing, or the weights are not those of the configuration.
+    """
+    for name in (CONFIG, TOKENIZER, WEIGHTS):
+        if not (folder / name).is_file():
+            raise ConfigError(f"{folder} is no checkpoint: {name} is missing")
+    config = load_config(folder / CONFIG)
+    tokenizer = Tokenizer((folder / TOKENIZER).read_bytes())
+    model = build_model(config, len(tokenizer.tokens))
+    load_weights(model, folder)
+    return config, tokenizer, model.eval()
+
+
+def load_weights(model: torch.nn.Module, folder: Path) -> None:
+    """Load the weights of a checkpoint folder into a model of the same architecture.
+
+    Raises:
+        ConfigError: names or shapes differ.
+    """
+    try:
+        weights = safetensors.torch.load_file(folder / WEIGHTS)
+        model.load_state_dict({name: value.float() for name, value in weights.items()})
+    except (RuntimeError, OSError, safetensors.SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{folder / WEIGHTS} does not fit the configuration: {reason}") from error

@@ -1,0 +1,161 @@
+"""A training run from configuration to checkpoint folder, resumable at any moment."""
+
+import json
+import logging
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from halfbyte.data.tokenizer import Tokenizer, train_tokenizer
+from halfbyte.train.checkpoint import (
+    CONFIG,
+    TOKENIZER,
+    build_model,
+    load_weights,
+    save_checkpoint,
+    write_whole,
+)
+from halfbyte.train.config import TrainConfig, dump_config
+from halfbyte.train.corpora import Corpora, read_utterances
+from halfbyte.train.task import U2Task
+
+LAST = "last.ckpt"
+
+
+def train(config: TrainConfig, folder: Path, start_from: Path | None = None) -> Path:
+    """Train, or go on where an earlier call with this folder stopped.
+
+    Args:
+        config: the whole configuration.
+        folder: of the run; holds checkpoints, `metrics.jsonl` and at the end the result.
+        start_from: checkpoint folder whose tokenizer and weights a new run starts from.
+
+    Returns:
+        The checkpoint folder with the averaged weights.
+    """
+    _quieten()
+    if config.loop.threads:
+        torch.set_num_threads(config.loop.threads)
+    lightning.seed_everything(config.seed)
+    tokenizer = _tokenizer(config, folder, start_from)
+    write_whole(folder / CONFIG, dump_config(config).encode())
+    corpora = Corpora(config, tokenizer)
+    model = build_model(config, len(tokenizer.tokens))
+    mean, inverse_deviation = corpora.feature_statistics()
+    model.encoder.feature_norm.mean.copy_(mean)
+    model.encoder.feature_norm.inverse_deviation.copy_(inverse_deviation)
+    if start_from:
+        load_weights(model, start_from)
+    task = U2Task(model, tokenizer, config)
+    last = folder / LAST
+    trainer = _trainer(config, folder)
+    trainer.fit(task, corpora, ckpt_path=last if last.exists() else None, weights_only=False)
+    result = folder / "result"
+    if trainer.is_global_zero:
+        save_checkpoint(result, config, tokenizer, _average(folder, config.loop.average_last))
+    return result
+
+
+def _tokenizer(config: TrainConfig, folder: Path, start_from: Path | None) -> Tokenizer:
+    path = folder / TOKENIZER
+    if path.exists():
+        return Tokenizer(path.read_bytes())
+    if start_from:
+        tokenizer = Tokenizer((start_from / TOKENIZER).read_bytes())
+    else:
+        texts = [u.text for u in read_utterances(config, config.data.train)]
+        tokenizer = train_tokenizer(texts, config.tokens)
+    write_whole(path, tokenizer.model)
+    return tokenizer
+
+
+def _trainer(config: TrainConfig, folder: Path) -> lightning.Trainer:
+    loop = config.loop
+    return lightning.Trainer(
+        accelerator=loop.accelerator,
+        devices=loop.devices,
+        precision=loop.precision,
+        max_epochs=loop.epochs,
+        gradient_clip_val=config.optimizer.gradient_clip,
+        reload_dataloaders_every_n_epochs=1,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        logger=False,
+        plugins=[_WholeFiles()],
+        callbacks=[
+            ModelCheckpoint(
+                folder,
+                filename="last",
+                every_n_train_steps=loop.checkpoint_steps,
+                enable_version_counter=False,
+            ),
+            _EpochWeights(folder, loop.average_last),
+            _Metrics(folder / "metrics.jsonl"),
+            TQDMProgressBar(refresh_rate=5),
+        ],
+        enable_model_summary=False,
+    )
+
+
+class _WholeFiles(TorchCheckpointIO):
+    """Writes checkpoints whole or not at all."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, **_: Any) -> None:
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_suffix(".partial")
+        torch.save(checkpoint, partial)
+        partial.replace(target)
+
+
+class _EpochWeights(Callback):
+    """Keeps the weights of the newest epochs, for their average."""
+
+    def __init__(self, folder: Path, num_kept: int):
+        self._folder, self._num_kept = folder, num_kept
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        if not trainer.is_global_zero:
+            return
+        epoch = trainer.current_epoch
+        path = self._folder / f"epoch-{epoch:04d}.pt"
+        torch.save(module.model.state_dict(), path.with_suffix(".partial"))
+        path.with_suffix(".partial").replace(path)
+        (self._folder / f"epoch-{epoch - self._num_kept:04d}.pt").unlink(missing_ok=True)
+
+
+def _average(folder: Path, num_epochs: int) -> dict[str, torch.Tensor]:
+    """Mean of the weights of the newest epochs."""
+    paths = sorted(folder.glob("epoch-*.pt"))[-num_epochs:]
+    states = [torch.load(path, weights_only=True) for path in paths]
+    return {name: sum(s[name] for s in states) / len(states) for name in states[0]}
+
+
+class _Metrics(Callback):
+    """Appends one JSON line per epoch: step, losses, development errors, seconds."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._start_s = time.monotonic()
+
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        if not trainer.is_global_zero:
+            return
+        metrics = {name: round(float(v), 5) for name, v in trainer.callback_metrics.items()}
+        line = {"epoch": trainer.current_epoch, "step": trainer.global_step, **metrics}
+        line["seconds"] = round(time.monotonic() - self._start_s, 1)
+        with self._path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _quieten() -> None:
+    """Lightning's advice about hardware and loaders is no news to our users."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")

@@ -1,0 +1,97 @@
+"""One training step and one validation step of U2, for Lightning."""
+
+import math
+
+import lightning
+import torch
+from torch import Tensor
+
+from halfbyte.data.dataset import Batch
+from halfbyte.data.tokenizer import Tokenizer
+from halfbyte.measure.wer import Errors, count_errors
+from halfbyte.models.masks import FULL_CONTEXT, draw_chunk_steps
+from halfbyte.models.u2 import BLANK, U2
+from halfbyte.train.config import TrainConfig
+
+
+def greedy_tokens(log_probs: Tensor, num_steps: Tensor) -> list[list[int]]:
+    """Best token of each step, repeats merged, blanks dropped; (B, T, V) -> B token lists."""
+    best = log_probs.argmax(dim=-1)
+    collapsed = []
+    for row, steps in zip(best, num_steps.tolist(), strict=True):
+        merged = torch.unique_consecutive(row[:steps]).tolist()
+        collapsed.append([token for token in merged if token != BLANK])
+    return collapsed
+
+
+class U2Task(lightning.LightningModule):
+    """Trains U2 with dynamic chunks; validates with the numbers that ship.
+
+    Every random draw of a step comes from (seed, step, process), so that a resumed run
+    repeats the uninterrupted one.
+    """
+
+    def __init__(self, model: U2, tokenizer: Tokenizer, config: TrainConfig):
+        super().__init__()
+        self.model = model
+        self.tokenizer = tokenizer
+        self.config = config
+        self._errors = Errors()
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        step = self.trainer.fit_loop.epoch_loop.total_batch_idx
+        seed = self.config.seed * 1_000_003 + step
+        torch.manual_seed(seed * self.trainer.world_size + self.global_rank)
+        longest = int(self.model.encoder.subsampling.num_steps(batch.num_frames.max()))
+        chunk = draw_chunk_steps(
+            longest, self.config.model.dynamic_chunk, torch.Generator().manual_seed(seed)
+        )
+        losses = self.model.loss(
+            batch.features, batch.num_frames, batch.tokens, batch.num_tokens, chunk
+        )
+        size = len(batch.texts)
+        self.log("loss", losses["loss"].detach(), prog_bar=True, batch_size=size)
+        self.log("ctc", losses["ctc"], prog_bar=True, batch_size=size)
+        self.log("attention", losses["attention"], batch_size=size)
+        return losses["loss"]
+
+    def on_validation_epoch_start(self) -> None:
+        self._errors = Errors()
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        with torch.autocast(self.device.type, enabled=False):  # float32, as the device computes
+            encoded, num_steps = self.model.encoder(batch.features, batch.num_frames, FULL_CONTEXT)
+            log_probs = self.model.ctc_log_probs(encoded)
+        for text, tokens in zip(batch.texts, greedy_tokens(log_probs, num_steps), strict=True):
+            self._errors += count_errors(text, self.tokenizer.decode(tokens))
+
+    def on_validation_epoch_end(self) -> None:
+        names = ("num_errors", "num_words", "num_right", "num_utterances")
+        counts = torch.tensor([float(getattr(self._errors, n)) for n in names], device=self.device)
+        errors, words, right, utterances = self.all_gather(counts).reshape(-1, 4).sum(0)
+        self.log("dev_wer", errors / words.clamp_min(1), prog_bar=True)
+        self.log("dev_sentences_right", right / utterances.clamp_min(1), prog_bar=True)
+
+    def configure_optimizers(self) -> dict:
+        options = self.config.optimizer
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.dim() > 1]},
+            {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(
+            groups, options.peak_rate, (0.9, 0.98), weight_decay=options.weight_decay
+        )
+        total_steps = int(self.trainer.estimated_stepping_batches)
+
+        def rate(step: int) -> float:
+            if step < options.warmup_steps:
+                return (step + 1) / options.warmup_steps
+            done = (step - options.warmup_steps) / max(1, total_steps - options.warmup_steps)
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
