@@ -8,6 +8,9 @@ def draw_batches(
 ) -> list[list[int]]:
     """Bucket utterances by length into batches of bounded padded length, in random order.
 
+    The first epoch goes from short to long instead, which is easier on the CTC loss
+    (Amodei et al. 2016, Deep Speech 2, arXiv:1512.02595).
+
     Utterances are sorted by duration after a random stretch of up to `jitter`, so that
     neighbours change from epoch to epoch, and cut where the longest times the number would
     pass `batch_s`.
@@ -29,4 +32,4 @@ def draw_batches(
             batches.append([])
             longest_s = durations_s[i]
         batches[-1].append(i)
-    return [batches[i] for i in random.permutation(len(batches))]
+    return [batches[i] for i in random.permutation(len(batches))] if epoch else batches

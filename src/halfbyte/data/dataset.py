@@ -15,7 +15,6 @@ from halfbyte.data.augment import (
     generator_for,
     mask_features,
 )
-from halfbyte.data.batches import draw_batches
 from halfbyte.data.fbank import Fbank, FeatureConfig
 from halfbyte.data.manifest import Utterance
 from halfbyte.data.tokenizer import Tokenizer
@@ -106,45 +105,34 @@ class Corpus:
 
 
 class EpochLoader:
-    """The batches of one epoch for one of several processes; resumes where it was saved.
+    """The batches of one epoch for one of several processes.
 
     Args:
         corpus: what to read.
-        batch_s: padded seconds of audio per batch.
+        batches: utterance numbers of every batch of the epoch, in order.
+        epoch: which draws of augmentation the epoch hears.
+        num_done: batches of this process that an interrupted run has behind it.
         rank, world_size: this process and the number of processes.
     """
 
     def __init__(
         self,
         corpus: Corpus,
-        batch_s: float,
-        seed: int,
+        batches: list[list[int]],
         epoch: int,
+        num_done: int = 0,
         rank: int = 0,
         world_size: int = 1,
     ):
-        durations_s = [u.duration_s for u in corpus.utterances]
-        batches = draw_batches(durations_s, batch_s, seed, epoch)
         even = len(batches) - len(batches) % world_size or len(batches)
         self._batches = batches[rank:even:world_size]
         self._corpus = corpus
         self._epoch = epoch
-        self._next = 0
+        self._num_done = num_done
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[Batch]:
-        first, self._next = self._next, 0
-        for i in range(first, len(self._batches)):
-            self._next = i + 1
-            yield self._corpus.batch(self._batches[i], self._epoch)
-        self._next = 0
-
-    def state_dict(self) -> dict[str, int]:
-        """Number of batches already given."""
-        return {"next": self._next}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on after the batches already given."""
-        self._next = state["next"]
+        for indices in self._batches[self._num_done :]:
+            yield self._corpus.batch(indices, self._epoch)

@@ -51,7 +51,7 @@ class NativeLinear(nn.Linear):
 
     Args:
         number: bits of weights and activations.
-        bias: whether a bias is added; without one, zeros are exported.
+        bias: whether a bias is added.
     """
 
     def __init__(self, in_features: int, out_features: int, number: Format, bias: bool = True):
@@ -60,24 +60,7 @@ class NativeLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (..., K) float32 -> (..., N) float32."""
-        if torch.onnx.is_in_onnx_export():
-            return self._symbolic(x)
         return _NativeLinear.apply(x, self.weight, self.bias, self.number)
-
-    def _symbolic(self, x: Tensor) -> Tensor:
-        codes, scales = quantize_weight(self.weight, self.number.weight_bits)
-        return torch.onnx.ops.symbolic(
-            f"halfbyte::Linear{self.number.name.upper()}",
-            (x, codes, scales.half(), self._stored_bias()),
-            dtype=torch.float32,
-            shape=(*x.shape[:-1], self.out_features),
-            version=1,
-        )
-
-    def _stored_bias(self) -> Tensor:
-        if self.bias is None:
-            return torch.zeros(self.out_features, dtype=torch.float16)
-        return self.bias.half()
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, {self.number.name}"
@@ -95,22 +78,10 @@ class NativeEmbedding(nn.Embedding):
 
     def forward(self, ids: Tensor) -> Tensor:
         """ids: (...) int64 -> (..., D) float32."""
-        if torch.onnx.is_in_onnx_export():
-            return self._symbolic(ids)
         codes, scales = quantize_weight(self.weight.detach(), self.number.weight_bits)
         stored = codes.float() * scales[:, None]
         straight_through = stored + (self.weight - self.weight.detach())
         return nn.functional.embedding(ids, straight_through)
-
-    def _symbolic(self, ids: Tensor) -> Tensor:
-        codes, scales = quantize_weight(self.weight, self.number.weight_bits)
-        return torch.onnx.ops.symbolic(
-            f"halfbyte::EmbeddingW{self.number.weight_bits}",
-            (ids, codes, scales.half()),
-            dtype=torch.float32,
-            shape=(*ids.shape, self.embedding_dim),
-            version=1,
-        )
 
 
 class StoredParameters:
@@ -122,5 +93,7 @@ class StoredParameters:
     stores_half: bool = False
 
     def stored(self, value: Tensor) -> Tensor:
-        """The value as the file will store it."""
+        """The value as the file stores it; a frozen copy (export) holds it in fp16 already."""
+        if value.dtype == torch.float16:
+            return value.float()
         return stored_half(value) if self.stores_half else value

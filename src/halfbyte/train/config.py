@@ -42,10 +42,10 @@ class QuantizationConfig:
 class OptimizerConfig:
     """AdamW with linear warm-up and a cosine to zero."""
 
-    peak_rate: float = 2e-3
-    warmup_steps: int = 500
+    peak_rate: float = 8e-4
+    warmup_steps: int = 600
     weight_decay: float = 1e-2
-    gradient_clip: float = 5.0
+    gradient_clip: float = 1.0
 
 
 @dataclass

@@ -7,6 +7,7 @@ import lightning
 import torch
 
 from halfbyte.data.audio_store import AudioStore
+from halfbyte.data.batches import draw_batches
 from halfbyte.data.dataset import Batch, Corpus, EpochLoader
 from halfbyte.data.fbank import Fbank
 from halfbyte.data.manifest import Utterance, read_manifest
@@ -61,26 +62,28 @@ class Corpora(lightning.LightningDataModule):
         return utterances, AudioStore(utterances, folder, self.config.features.sample_rate_hz)
 
     def train_dataloader(self) -> EpochLoader:
-        """Batches of the current epoch for this process."""
-        return EpochLoader(
-            self._train,
-            self.config.data.batch_s,
-            self.config.seed,
-            self.trainer.current_epoch,
-            self.trainer.global_rank,
-            self.trainer.world_size,
-        )
+        """Batches of the current epoch for this process, less what a resumed run has done."""
+        epoch = self.trainer.current_epoch
+        num_done = self.trainer.global_step - self.num_steps(epoch)
+        return self._loader(self._train, epoch, num_done)
 
     def val_dataloader(self) -> EpochLoader:
         """Development batches, without augmentation."""
-        return EpochLoader(
-            self._dev,
-            self.config.data.batch_s,
-            self.config.seed,
-            0,
-            self.trainer.global_rank,
-            self.trainer.world_size,
-        )
+        return self._loader(self._dev, 0, 0)
+
+    def _loader(self, corpus: Corpus, epoch: int, num_done: int) -> EpochLoader:
+        batches = self._batches(corpus, epoch)
+        rank, world_size = self.trainer.global_rank, self.trainer.world_size
+        return EpochLoader(corpus, batches, epoch, num_done, rank, world_size)
+
+    def _batches(self, corpus: Corpus, epoch: int) -> list[list[int]]:
+        durations_s = [u.duration_s for u in corpus.utterances]
+        return draw_batches(durations_s, self.config.data.batch_s, self.config.seed, epoch)
+
+    def num_steps(self, epochs: int) -> int:
+        """Steps of the first so many epochs."""
+        counts = [len(self._batches(self._train, epoch)) for epoch in range(epochs)]
+        return sum(max(1, count // self.trainer.world_size) for count in counts)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, _: int) -> Batch:
         return batch.to(device)

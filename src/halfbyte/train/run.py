@@ -144,7 +144,7 @@ class _Metrics(Callback):
         self._path = path
         self._start_s = time.monotonic()
 
-    def on_validation_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+    def on_validation_end(self, trainer: lightning.Trainer, module: Any) -> None:
         if not trainer.is_global_zero:
             return
         metrics = {name: round(float(v), 5) for name, v in trainer.callback_metrics.items()}

@@ -82,7 +82,9 @@ class U2Task(lightning.LightningModule):
         optimizer = torch.optim.AdamW(
             groups, options.peak_rate, (0.9, 0.98), weight_decay=options.weight_decay
         )
-        total_steps = int(self.trainer.estimated_stepping_batches)
+        # Not `estimated_stepping_batches`: it would make the loader before a resumed run knows
+        # where it stands.
+        total_steps = self.trainer.datamodule.num_steps(self.config.loop.epochs)
 
         def rate(step: int) -> float:
             if step < options.warmup_steps:

@@ -1,0 +1,38 @@
+"""`halfbyte train`: configuration in, checkpoint folder out."""
+
+import argparse
+from pathlib import Path
+
+EPILOG = """\
+examples:
+  halfbyte train recipes/en-voice/config.yaml --run runs/en-voice
+  halfbyte train config.yaml --run runs/float quantization.default=float32
+  halfbyte train config.yaml --run runs/two loop.devices=2 loop.epochs=5
+  halfbyte train config.yaml --run runs/more --from models/en-voice
+
+The same command goes on where a run was interrupted.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EPILOG
+    parser.usage = "halfbyte train CONFIG --run DIR [--from CHECKPOINT] [key=value ...]"
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="YAML file")
+    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="folder of the run")
+    parser.add_argument(
+        "--from",
+        dest="start_from",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="start from the weights and tokens of this checkpoint folder",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    from halfbyte.train.config import load_config
+    from halfbyte.train.run import train
+
+    config = load_config(options.config, options.overrides)
+    result = train(config, options.run, options.start_from)
+    print(result)
+    return 0

@@ -1,0 +1,114 @@
+"""From a checkpoint to a folder of ONNX files that ONNX Runtime runs as they are."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from halfbyte.export.freeze import freeze
+from halfbyte.export.functions import functions
+from halfbyte.export.graphs import trace_decoder, trace_encoder
+from halfbyte.models.u2 import BLANK, U2
+from halfbyte.train.checkpoint import load_checkpoint, write_whole
+from halfbyte.train.config import TrainConfig
+
+ENCODER, DECODER, METADATA, TEST_VECTOR = (
+    "encoder.onnx",
+    "decoder.onnx",
+    "model.json",
+    "test_vector.npz",
+)
+DOMAIN = "halfbyte"
+MAX_SEGMENT_MS = 20000
+CHUNK_MS = 640
+_TEST_STEPS = 8
+
+
+def export(checkpoint: Path, folder: Path, card: dict[str, Any] | None = None) -> None:
+    """Write encoder.onnx, decoder.onnx, model.json and a test vector.
+
+    Args:
+        checkpoint: folder of a trained model.
+        folder: where the files go; made if needed.
+        card: what the model card says (licence, attribution, results).
+    """
+    config, tokenizer, model = load_checkpoint(checkpoint)
+    frozen = freeze(model)
+    with torch.no_grad():
+        state = {name: value.contiguous() for name, value in model.encoder.initial_state(1).items()}
+    encoder = trace_encoder(frozen, state)
+    for name, value in state.items():
+        encoder.graph.initializer.append(numpy_helper.from_array(value.numpy(), name))
+    decoder = trace_decoder(frozen)
+    metadata = describe(config, model, tokenizer.tokens, card or {})
+    for traced, name in ((encoder, ENCODER), (decoder, DECODER)):
+        write_whole(folder / name, finish(traced).SerializeToString())
+    write_whole(folder / METADATA, json.dumps(metadata, ensure_ascii=False, indent=1).encode())
+    _write_test_vector(model, folder / TEST_VECTOR)
+
+
+def finish(traced: onnx.ModelProto) -> onnx.ModelProto:
+    """Add the bodies of the quantised layers and pack 4-bit codes; checked by onnx."""
+    used = {node.op_type for node in traced.graph.node if node.domain == DOMAIN}
+    bodies = {function.name: function for function in functions()}
+    traced.functions.extend(bodies[name] for name in sorted(used))
+    del traced.opset_import[:]
+    traced.opset_import.extend([helper.make_opsetid("", 21), helper.make_opsetid(DOMAIN, 1)])
+    four_bit = {
+        node.input[1]
+        for node in traced.graph.node
+        if node.domain == DOMAIN and "W4" in node.op_type
+    }
+    for initializer in traced.graph.initializer:
+        if initializer.name in four_bit:
+            codes = numpy_helper.to_array(initializer)
+            initializer.CopyFrom(
+                helper.make_tensor(initializer.name, TensorProto.INT4, codes.shape, codes.ravel())
+            )
+    onnx.checker.check_model(traced)
+    return traced
+
+
+def describe(
+    config: TrainConfig, model: U2, tokens: list[str], card: dict[str, Any]
+) -> dict[str, Any]:
+    """The metadata of a model file (docs/model-file.md)."""
+    features, encoder = config.features, config.model.encoder
+    step_ms = encoder.subsampling * features.frame_shift_ms
+    return {
+        "name": config.name,
+        "architecture": "u2",
+        "features": {"type": "kaldi_fbank", **vars(features)},
+        "streaming": {
+            "subsampling": encoder.subsampling,
+            "overlap_frames": model.encoder.subsampling.overlap_frames,
+            "chunk_steps": CHUNK_MS // step_ms,
+            "chunk_choices_steps": list(range(1, config.model.dynamic_chunk + 1)),
+            "left_context_steps": encoder.left_context,
+            "max_segment_ms": MAX_SEGMENT_MS,
+        },
+        "tokens": tokens,
+        "blank_id": BLANK,
+        "sos_id": len(tokens) - 1,
+        "eos_id": len(tokens) - 1,
+        "decoding": {"beam": 10, "ctc_weight": 0.5},
+        "card": card,
+    }
+
+
+def _write_test_vector(model: U2, path: Path) -> None:
+    """Seeded features and what the training graph makes of them, chunk and left context filled."""
+    subsampling = model.encoder.subsampling
+    random = np.random.default_rng(1)
+    num_frames = _TEST_STEPS * subsampling.rate + subsampling.overlap_frames
+    shape = (1, num_frames, model.encoder.feature_norm.mean.shape[0])
+    features = random.normal(12.0, 3.0, shape).astype(np.float32)
+    with torch.no_grad():
+        state = model.encoder.initial_state(1)
+        encoded, log_probs, _ = model.step(torch.from_numpy(features), state)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, features=features, encoder_out=encoded, ctc_log_probs=log_probs)
