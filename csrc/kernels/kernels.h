@@ -32,8 +32,8 @@ struct CodeRows {
 // Columns of a row of codes that kernels may read: K rounded up to 64.
 constexpr int64_t padded_codes(int64_t k) { return (k + 63) / 64 * 64; }
 
-// What every integer GEMM multiplies. `weights` is packed as packing.h says, 64-byte aligned, and is
-// read up to packed_bytes(bits, n, k). K must not exceed largest_k(...), so that int32 cannot overflow.
+// What every integer GEMM multiplies. `weights` is packed as packing.h says (64-byte alignment is faster,
+// not needed) and is read up to packed_bytes(bits, n, k). K must not exceed largest_k(...), so that int32 cannot overflow.
 struct GemmOperands {
   const CodeRows& x;       // (M, K)
   const uint8_t* weights;  // (N, K) packed

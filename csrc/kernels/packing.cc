@@ -1,6 +1,8 @@
 #include "kernels/packing.h"
 
+#include <algorithm>
 #include <cstring>
+#include <string>
 
 #include "error.h"
 
@@ -34,22 +36,44 @@ int8_t code_at(int bits, const uint8_t* packed, int64_t groups, int64_t n, int64
   return static_cast<int8_t>((((byte >> place.shift) & 15) ^ 8) - 8);
 }
 
+void check_nibbles(const int8_t* codes, int64_t count) {
+  for (int64_t i = 0; i < count; ++i)
+    if (codes[i] < -8 || codes[i] > 7)
+      throw Error(ErrorKind::kInput, "weight code " + std::to_string(codes[i]) +
+                                         " came; 4-bit codes lie in -8..7, so quantise first");
+}
+
+// One output's codes, to the bytes of that output in each group; `first` is its place in group 0.
+void pack_row_w8(const int8_t* codes, int64_t k, uint8_t* first) {
+  for (int64_t col = 0; col < k; col += kBlockInputs)
+    std::memcpy(first + col / kBlockInputs * kGroupBytes, codes + col,
+                std::min(kBlockInputs, k - col));
+}
+
+void pack_row_w4(const int8_t* codes, int64_t k, uint8_t* first) {
+  for (int64_t col = 0; col < k; col += 2 * kBlockInputs) {
+    int8_t pair[2 * kBlockInputs] = {};
+    std::memcpy(pair, codes + col, std::min(2 * kBlockInputs, k - col));
+    uint8_t* bytes = first + col / (2 * kBlockInputs) * kGroupBytes;
+    for (int i = 0; i < kBlockInputs; ++i)
+      bytes[i] = static_cast<uint8_t>((pair[i] & 15) | (pair[i + kBlockInputs] << 4));
+  }
+}
+
 }  // namespace
 
 void pack_codes(int bits, const int8_t* codes, int64_t n, int64_t k, uint8_t* packed) {
   check_bits(bits);
+  if (bits == 4) check_nibbles(codes, n * k);
   const int64_t groups = groups_of(bits, k);
   std::memset(packed, 0, packed_bytes(bits, n, k));
   for (int64_t row = 0; row < n; ++row) {
-    for (int64_t col = 0; col < k; ++col) {
-      const int code = codes[row * k + col];
-      if (bits == 4 && (code < -8 || code > 7))
-        throw Error(ErrorKind::kInput, "weight code " + std::to_string(code) +
-                                           " came; 4-bit codes lie in -8..7, so quantise first");
-      const Place place = place_of(bits, groups, row, col);
-      const int mask = bits == 4 ? 15 : 255;
-      packed[place.byte] |= static_cast<uint8_t>((code & mask) << place.shift);
-    }
+    uint8_t* first = packed + (row / kTileOutputs) * groups * kGroupBytes +
+                     (row % kTileOutputs) * kBlockInputs;
+    if (bits == 4)
+      pack_row_w4(codes + row * k, k, first);
+    else
+      pack_row_w8(codes + row * k, k, first);
   }
 }
 
