@@ -109,8 +109,9 @@ def test_relative_attention_equals_its_formula():
                     distance = i + left - j
                     sinusoid = distance_table(5, 5, 8)[4 - distance]
                     p = attention.position(sinusoid).view(2, 4)[head]
-                    by_content = (query[head, i] + attention.content_bias[head, 0]) @ key[0, head, j]
-                    by_position = (query[head, i] + attention.position_bias[head, 0]) @ p
+                    q = query[head, i]
+                    by_content = (q + attention.content_bias[head, 0]) @ key[0, head, j]
+                    by_position = (q + attention.position_bias[head, 0]) @ p
                     scores[j] = (by_content + by_position) / 2.0
                 expected[i, head] = torch.softmax(scores, 0) @ value[0, head]
         torch.testing.assert_close(out[0], attention.out(expected.reshape(3, 8)))

@@ -95,5 +95,3 @@ def _add_noise(
         return samples
     scale = np.sqrt(signal_power / noise_power * 10 ** (-snr_db / 10))
     return samples + np.float32(scale) * stretch
-
-

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from halfbyte.quant.absmax import quantize_rows, quantize_weight, stored_half
+from halfbyte.quant.absmax import quantize_weight, stored_half
 from halfbyte.quant.formats import Format
-from halfbyte.quant.integer_product import integer_product
+from halfbyte.quant.integer_linear import integer_linear
 
 
 class _NativeLinear(torch.autograd.Function):
@@ -19,10 +19,8 @@ class _NativeLinear(torch.autograd.Function):
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, number: Format) -> Tensor:
         rows = x.detach().reshape(-1, x.shape[-1]).float()
         w_codes, w_scales = quantize_weight(weight.detach(), number.weight_bits)
-        x_codes, x_scales = quantize_rows(rows, number.activation_bits)
-        y = integer_product(x_codes, w_codes).float().mul_(x_scales).mul_(w_scales)
-        if bias is not None:
-            y.add_(bias.detach().half().float())
+        stored_bias = w_scales.new_zeros(w_scales.shape) if bias is None else bias.detach().half()
+        y, x_codes, x_scales = integer_linear(rows, w_codes, w_scales, stored_bias.float(), number)
         ctx.save_for_backward(x_codes, x_scales, w_codes, w_scales)
         ctx.x_shape, ctx.x_dtype, ctx.has_bias = x.shape, x.dtype, bias is not None
         ctx.product_dtype = torch.bfloat16 if torch.is_autocast_enabled(x.device.type) else None

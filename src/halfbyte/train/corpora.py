@@ -42,8 +42,11 @@ class Corpora(lightning.LightningDataModule):
     def __init__(self, config: TrainConfig, tokenizer: Tokenizer):
         super().__init__()
         self.config = config
-        heard = [u for u in read_utterances(config, config.data.train)
-                 if u.duration_s <= config.data.longest_s]
+        heard = [
+            u
+            for u in read_utterances(config, config.data.train)
+            if u.duration_s <= config.data.longest_s
+        ]
         noises = self._audio(read_utterances(config, config.data.noise))
         num_noises = len(noises[0])
         self._train = Corpus(
@@ -104,5 +107,3 @@ class Corpora(lightning.LightningDataModule):
         mean = torch.as_tensor(total / count)
         deviation = (torch.as_tensor(squares / count) - mean.square()).clamp_min(1e-10).sqrt()
         return mean.float(), deviation.reciprocal().float()
-
-
