@@ -1,10 +1,10 @@
 #include "audio/fbank.h"
 
-#include <cmath>
 #include <utility>
 
 #include "audio/fft.h"
 #include "audio/mel.h"
+#include "audio/samples.h"
 #include "error.h"
 #include "specified_math.h"
 #include "state_bytes.h"
@@ -83,13 +83,7 @@ size_t Fbank::frame_shift_samples() const { return tables_->shift; }
 
 void Fbank::accept(const float* samples, size_t num_samples) {
   check(!is_finished_, "fbank: samples came after finish(); call reset() to begin a new stream");
-  for (size_t i = 0; i < num_samples; ++i) {
-    if (!std::isfinite(samples[i])) {
-      throw Error(ErrorKind::kAudio,
-                  "sample " + std::to_string(num_samples_accepted_ + static_cast<int64_t>(i)) +
-                      " is NaN or infinite; expected finite samples in [-1, 1)");
-    }
-  }
+  check_finite(samples, num_samples, num_samples_accepted_);
   num_samples_accepted_ += static_cast<int64_t>(num_samples);
   pending_.insert(pending_.end(), samples, samples + num_samples);
   size_t start = 0;

@@ -3,6 +3,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <cstdint>
 #include <initializer_list>
 #include <memory>
 #include <utility>
@@ -15,6 +16,8 @@ namespace nb = nanobind;
 // float32, C order: array.array("f"), memoryview, numpy array, torch tensor...
 using FloatVector = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using FloatMatrix = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+// bytes, bytearray, memoryview...
+using ByteVector = nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 // A memoryview of float32 that owns its values.
 using FloatView = nb::ndarray<nb::memview, float, nb::c_contig>;

@@ -169,14 +169,10 @@ def test_buffers_of_any_kind() -> None:
     values = np.random.default_rng(2).normal(0, 0.1, 800).astype(np.float32)
     values.flags.writeable = False
     frames = []
-    for samples in (values, array("f", values), memoryview(values), memoryview(values.tobytes())):
+    for samples in (values, array("f", values), memoryview(values.tobytes()).cast("f")):
         fbank = Fbank()
-        fbank.accept(samples.cast("f") if samples is not values and _is_bytes(samples) else samples)
+        fbank.accept(samples)
         frames.append(bytes(fbank.peek(9)))
-    assert len(set(frames)) == 1
+    assert frames[0] == frames[1] == frames[2]
     with pytest.raises(TypeError):
         Fbank().accept(values.astype(np.float64))
-
-
-def _is_bytes(samples: object) -> bool:
-    return isinstance(samples, memoryview) and samples.format == "B"
