@@ -6,6 +6,7 @@
 #include "audio/mel.h"
 #include "audio/samples.h"
 #include "error.h"
+#include "kernels/float_environment.h"
 #include "specified_math.h"
 #include "state_bytes.h"
 
@@ -73,6 +74,7 @@ struct Fbank::Tables {
 };
 
 Fbank::Fbank(const FbankOptions& options) {
+  FloatEnvironment environment;
   checked_high_hz(options);
   tables_ = std::make_shared<const Tables>(options);
 }
@@ -83,6 +85,7 @@ size_t Fbank::frame_shift_samples() const { return tables_->shift; }
 
 void Fbank::accept(const float* samples, size_t num_samples) {
   check(!is_finished_, "fbank: samples came after finish(); call reset() to begin a new stream");
+  FloatEnvironment environment;
   check_finite(samples, num_samples, num_samples_accepted_);
   num_samples_accepted_ += static_cast<int64_t>(num_samples);
   pending_.insert(pending_.end(), samples, samples + num_samples);

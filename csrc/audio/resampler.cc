@@ -7,6 +7,7 @@
 
 #include "audio/samples.h"
 #include "error.h"
+#include "kernels/float_environment.h"
 #include "specified_math.h"
 #include "state_bytes.h"
 
@@ -113,6 +114,7 @@ struct Resampler::Filter {
 
 Resampler::Resampler(int rate_in_hz, int rate_out_hz)
     : rate_in_hz_(rate_in_hz), rate_out_hz_(rate_out_hz) {
+  FloatEnvironment environment;
   for (int rate_hz : {rate_in_hz, rate_out_hz}) {
     if (rate_hz >= kMinRateHz && rate_hz <= kMaxRateHz) continue;
     throw Error(ErrorKind::kAudio, "a sample rate of " + std::to_string(rate_hz) +
@@ -157,6 +159,7 @@ std::vector<float> Resampler::finish() {
 
 // Outputs up to number `num_settled`; then drops the input that no later output reaches.
 std::vector<float> Resampler::emit(int64_t num_settled) {
+  FloatEnvironment environment;
   const Filter& f = *filter_;
   std::vector<float> out;
   for (; num_out_samples_ < num_settled; ++num_out_samples_) {

@@ -4,6 +4,7 @@
 
 #include "audio/samples.h"
 #include "error.h"
+#include "kernels/float_environment.h"
 
 namespace halfbyte {
 namespace fs = std::filesystem;
@@ -66,6 +67,7 @@ size_t WavReader::read_block(size_t max_frames) {
 }
 
 std::vector<float> WavReader::read(size_t max_samples) {
+  FloatEnvironment environment;
   std::vector<float> samples;
   while (samples.size() < max_samples) {
     size_t num_frames = read_block(max_samples - samples.size());
