@@ -1,5 +1,5 @@
 // Reads a "graph:NAME" section; the layout is in docs/model-file.md.
-#include <cstring>
+#include <algorithm>
 
 #include "error.h"
 #include "graph/byte_reader.h"
@@ -32,7 +32,10 @@ class GraphReader {
     const auto outputs = read_outputs();
     for (std::uint32_t left = reader_.count(16); left > 0; --left) read_state();
     for (std::uint32_t left = reader_.count(16); left > 0; --left) read_node();
-    for (std::uint32_t value : outputs) check_written(value);
+    for (std::uint32_t value : outputs) {
+      check_written(value);
+      if (graph_.values_[value].dtype > DType::kBool) reader_.fail("has packed codes as an output");
+    }
     reader_.expect_end();
   }
 
@@ -67,11 +70,12 @@ class GraphReader {
 
   Shape fixed_shape() {
     Shape shape;
-    std::int64_t elements = 1;
+    std::int64_t elements = 1;  // an axis of 0 counts as 1, so that no product can overflow
     for (std::uint32_t left = rank(); left > 0; --left) {
       const std::int64_t size = reader_.i64();
-      if (size < 0 || size > kMaxTensorElements || (elements *= size) > kMaxTensorElements)
+      if (size < 0 || size > kMaxTensorElements / elements)
         reader_.fail("holds a tensor of an impossible size");
+      elements *= std::max<std::int64_t>(size, 1);
       shape.push_back(size);
     }
     return shape;

@@ -26,11 +26,14 @@
 namespace halfbyte {
 
 class Plan;
+struct Kernels;
 
 class Session {
  public:
-  // Throws kUsage if the model has no graph of this name.
-  Session(std::shared_ptr<const Model> model, const std::string& graph_name);
+  // `isa` names the instruction set to run on ("" for the process's choice: kernels()). Throws kUsage
+  // if the model has no graph of this name or the CPU no such instruction set.
+  Session(std::shared_ptr<const Model> model, const std::string& graph_name,
+          const std::string& isa = "");
   ~Session();
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
@@ -49,23 +52,27 @@ class Session {
   // An output of the last run; its data lies in the session and is valid until the next run.
   // Throws kUsage for an unknown name or before the first run.
   Tensor output(const std::string& name) const;
+  Tensor output(std::size_t index) const;  // in the order of Graph::outputs()
 
   const Graph& graph() const { return *graph_; }
   std::size_t num_plans() const;
   std::size_t arena_bytes() const;
 
  private:
-  void execute();
+  struct Arena;
+  void execute(const State& state);
   Plan& plan_for_inputs();
-  void ensure_initial_state();
+  void check_input(std::size_t index, const Tensor& tensor) const;
 
   std::shared_ptr<const Model> model_;
   const Graph* graph_;
-  std::vector<Tensor> inputs_;               // one per graph input
+  const Kernels* kernels_;
+  std::vector<Tensor> set_inputs_;            // one per graph input, dtype kNone until it is set
+  std::vector<Tensor> run_inputs_;            // the same, with the states of this run
   std::vector<std::unique_ptr<Plan>> plans_;  // most recently used first
-  std::unique_ptr<State> initial_state_;
-  struct Arena;
+  State initial_state_;
   std::unique_ptr<Arena> arena_;
+  bool has_run_ = false;
 };
 
 }  // namespace halfbyte

@@ -20,8 +20,15 @@ class State {
   State(std::shared_ptr<const Model> model, const std::string& graph_name,
         std::int64_t left_context_steps = -1);
 
-  void reset();        // back to the initial values
-  State copy() const;  // an independent state with the same contents
+  // Independent states with the same contents. (A vector that moves keeps its address, so that the
+  // default moves keep `tensors_` pointing into `bytes_`.)
+  State(const State& other);
+  State& operator=(const State& other);
+  State(State&&) noexcept = default;
+  State& operator=(State&&) noexcept = default;
+  State copy() const { return *this; }
+
+  void reset();  // back to the initial values
 
   // Everything needed to go on later, also in another process with the same model file.
   std::vector<std::uint8_t> save() const;
