@@ -1,5 +1,347 @@
+// `halfbyte._core.kernels`: the kernels one by one, for tests, benchmarks and training.
+//
+// Arrays are numpy arrays, torch CPU tensors or anything with DLPack or a buffer; they are never copied
+// or converted, and results go into arrays that the caller brings. `isa` "" means the default.
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <memory>
+#include <new>
+
+#include "error.h"
+#include "kernels/float_environment.h"
+#include "kernels/kernels.h"
 #include "python/bindings.h"
 
+namespace nb = nanobind;
+
 namespace halfbyte::python {
-void bind_kernels(nanobind::module_&) {}
+namespace {
+
+template <class T>
+using Flat = nb::ndarray<T, nb::c_contig, nb::device::cpu>;  // any number of dimensions
+template <class T>
+using Vector = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Matrix = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using StridedMatrix = nb::ndarray<T, nb::ndim<2>, nb::device::cpu>;
+
+using Isa = const std::string&;
+
+void expect(bool is_right, const char* message) {
+  if (!is_right) throw Error(ErrorKind::kInput, message);
+}
+
+int64_t size(size_t n) { return static_cast<int64_t>(n); }
+
+// Kernels run without the GIL and in the float modes of the specification.
+struct Computing {
+  nb::gil_scoped_release no_gil;
+  FloatEnvironment environment;
+};
+
+int edge_of(int act_bits) {
+  if (act_bits != 4 && act_bits != 8)
+    throw Error(ErrorKind::kUsage, "activations of " + std::to_string(act_bits) +
+                                       " bits came; the kernels know 4 and 8");
+  return act_bits == 8 ? 127 : 7;
+}
+
+void check_weights(int bits, int act_bits, int64_t n, int64_t k, int64_t bytes) {
+  if (bits != 4 && bits != 8)
+    throw Error(ErrorKind::kUsage,
+                "weights of " + std::to_string(bits) + " bits came; the kernels know 4 and 8");
+  if (k > largest_k(bits, act_bits))
+    throw Error(ErrorKind::kUsage, std::to_string(k) + " inputs came; int32 sums may overflow above " +
+                                       std::to_string(largest_k(bits, act_bits)));
+  expect(bytes == packed_bytes(bits, n, k), "packed weights have another size than N and K need");
+}
+
+// Padded codes of M rows, on the heap.
+class CodeBuffer {
+ public:
+  CodeBuffer(int64_t rows, int64_t k, float* scales)
+      : codes_(new int8_t[rows * padded_codes(k) + 1]),
+        rows_{rows, k, codes_.get(), padded_codes(k), scales} {}
+
+  const CodeRows& rows() const { return rows_; }
+
+  void read_from(const int8_t* codes) {
+    for (int64_t row = 0; row < rows_.rows; ++row) {
+      std::memset(place(row), 0, rows_.stride);
+      std::memcpy(place(row), codes + row * rows_.k, rows_.k);
+    }
+  }
+  void write_to(int8_t* codes) const {
+    for (int64_t row = 0; row < rows_.rows; ++row)
+      std::memcpy(codes + row * rows_.k, place(row), rows_.k);
+  }
+
+ private:
+  int8_t* place(int64_t row) const { return codes_.get() + row * rows_.stride; }
+
+  std::unique_ptr<int8_t[]> codes_;
+  CodeRows rows_;
+};
+
+// Packed weights at a 64-byte boundary.
+struct AlignedDelete {
+  void operator()(uint8_t* p) const { ::operator delete[](p, std::align_val_t{64}); }
+};
+using PackedBuffer = std::unique_ptr<uint8_t[], AlignedDelete>;
+
+PackedBuffer new_packed(int64_t bytes) {
+  return PackedBuffer(
+      static_cast<uint8_t*>(::operator new[](static_cast<size_t>(bytes), std::align_val_t{64})));
+}
+
+nb::ndarray<nb::memview, uint8_t, nb::ndim<1>> pack(Matrix<const int8_t> codes, int bits) {
+  const int64_t n = size(codes.shape(0)), k = size(codes.shape(1));
+  const int64_t bytes = packed_bytes(bits, n, k);
+  PackedBuffer packed = new_packed(bytes);
+  pack_codes(bits, codes.data(), n, k, packed.get());
+  uint8_t* data = packed.release();
+  nb::capsule owner(data, [](void* p) noexcept { AlignedDelete()(static_cast<uint8_t*>(p)); });
+  return nb::ndarray<nb::memview, uint8_t, nb::ndim<1>>(data, {static_cast<size_t>(bytes)}, owner);
+}
+
+void unpack(Vector<const uint8_t> packed, int bits, Matrix<int8_t> codes) {
+  const int64_t n = size(codes.shape(0)), k = size(codes.shape(1));
+  check_weights(bits, 8, n, k, size(packed.size()));
+  unpack_codes(bits, packed.data(), n, k, codes.data());
+}
+
+void quantize_rows_into(Matrix<const float> x, int qmax, Matrix<int8_t> codes, Vector<float> scales,
+                        Isa isa) {
+  const int64_t rows = size(x.shape(0)), k = size(x.shape(1));
+  expect(size(codes.shape(0)) == rows && size(codes.shape(1)) == k && size(scales.size()) == rows,
+         "codes must be (M, K) and scales (M) as x is");
+  const Kernels& table = find_kernels(isa);
+  Computing computing;
+  CodeBuffer buffer(rows, k, scales.data());
+  quantize_rows(table, x.data(), k, qmax, buffer.rows());
+  buffer.write_to(codes.data());
+}
+
+void int_matmul(Matrix<const int8_t> codes, Vector<const uint8_t> packed, int bits,
+                Matrix<int32_t> acc, Isa isa) {
+  const int64_t rows = size(codes.shape(0)), k = size(codes.shape(1)), n = size(acc.shape(1));
+  expect(size(acc.shape(0)) == rows, "acc must have as many rows as codes");
+  check_weights(bits, 8, n, k, size(packed.size()));
+  const Kernels& table = find_kernels(isa);
+  Computing computing;
+  CodeBuffer buffer(rows, k, nullptr);
+  buffer.read_from(codes.data());
+  const GemmIntAcc gemm = bits == 4 ? table.gemm_w4_int32 : table.gemm_w8_int32;
+  gemm({buffer.rows(), packed.data(), n}, acc.data(), n);
+}
+
+// The gemm of Kernels for these widths.
+GemmInt gemm_of(const Kernels& table, int bits, int act_bits) {
+  if (bits == 8) return table.gemm_w8a8;
+  return act_bits == 8 ? table.gemm_w4a8 : table.gemm_w4a4;
+}
+
+void check_linear(const Matrix<const float>& x, const Vector<const float>& scales,
+                  const Vector<const float>& bias, const Matrix<float>& out) {
+  expect(out.shape(0) == x.shape(0), "out must have as many rows as x");
+  expect(scales.size() == out.shape(1) && bias.size() == out.shape(1),
+         "scales and bias must have N elements, as many as out has columns");
+}
+
+void linear(Matrix<const float> x, Vector<const uint8_t> packed, int bits, int act_bits,
+            Vector<const float> scales, Vector<const float> bias, Matrix<float> out, Isa isa) {
+  const int64_t rows = size(x.shape(0)), k = size(x.shape(1)), n = size(out.shape(1));
+  const int edge = edge_of(act_bits);
+  check_linear(x, scales, bias, out);
+  check_weights(bits, act_bits, n, k, size(packed.size()));
+  const Kernels& table = find_kernels(isa);
+  Computing computing;
+  std::unique_ptr<float[]> row_scales(new float[rows + 1]);
+  CodeBuffer buffer(rows, k, row_scales.get());
+  quantize_rows(table, x.data(), k, edge, buffer.rows());
+  gemm_of(table, bits, act_bits)({buffer.rows(), packed.data(), n},
+                                 {scales.data(), bias.data(), out.data(), n});
+}
+
+void linear_train(Matrix<const float> x, Matrix<const int8_t> codes, int bits, int act_bits,
+                  Vector<const float> scales, Vector<const float> bias, Matrix<float> out,
+                  Matrix<int8_t> codes_x, Vector<float> scales_x, Isa isa) {
+  const int64_t rows = size(x.shape(0)), k = size(x.shape(1)), n = size(codes.shape(0));
+  const int edge = edge_of(act_bits);
+  check_linear(x, scales, bias, out);
+  expect(size(codes.shape(1)) == k && size(out.shape(1)) == n, "codes must be (N, K)");
+  expect(size(codes_x.shape(0)) == rows && size(codes_x.shape(1)) == k &&
+             size(scales_x.size()) == rows,
+         "codes_x must be (M, K) and scales_x (M) as x is");
+  check_weights(bits, act_bits, n, k, packed_bytes(bits, n, k));
+  const Kernels& table = find_kernels(isa);
+  Computing computing;
+  PackedBuffer packed = new_packed(packed_bytes(bits, n, k));
+  pack_codes(bits, codes.data(), n, k, packed.get());
+  CodeBuffer buffer(rows, k, scales_x.data());
+  quantize_rows(table, x.data(), k, edge, buffer.rows());
+  gemm_of(table, bits, act_bits)({buffer.rows(), packed.get(), n},
+                                 {scales.data(), bias.data(), out.data(), n});
+  buffer.write_to(codes_x.data());
+}
+
+void embedding_into(Flat<const int64_t> ids, Vector<const uint8_t> packed, int bits,
+                    Vector<const float> scales, Matrix<float> out) {
+  const int64_t v = size(scales.size()), d = size(out.shape(1));
+  check_weights(bits, 8, v, d, size(packed.size()));
+  expect(ids.size() == out.shape(0), "out must have one row for each id");
+  Computing computing;
+  embedding({bits, v, d, packed.data(), scales.data()}, ids.data(), size(ids.size()), out.data());
+}
+
+void gemm_f32(StridedMatrix<const float> a, StridedMatrix<const float> b, Matrix<float> out, Isa isa) {
+  const int64_t m = size(a.shape(0)), k = size(a.shape(1)), n = size(b.shape(1));
+  expect(size(b.shape(0)) == k && size(out.shape(0)) == m && size(out.shape(1)) == n,
+         "a must be (M, K), b (K, N) and out (M, N)");
+  const Kernels& table = find_kernels(isa);
+  Computing computing;
+  table.gemm_f32({m, n, k, a.data(), a.stride(0), a.stride(1), b.data(), b.stride(0), b.stride(1),
+                  out.data(), n});
+}
+
+void layer_norm(Matrix<const float> x, Vector<const float> weight, Vector<const float> bias,
+                float epsilon, Matrix<float> out, Isa isa) {
+  const size_t d = x.shape(1);
+  expect(weight.size() == d && bias.size() == d && out.shape(1) == d && out.shape(0) == x.shape(0),
+         "weight and bias must be (D), out (rows, D) as x is");
+  const Kernels& table = find_kernels(isa);
+  Computing computing;
+  table.layer_norm({size(x.shape(0)), size(d), x.data(), weight.data(), bias.data(), epsilon,
+                    out.data()});
+}
+
+void depthwise_conv(Matrix<const float> x, Matrix<const float> weight, Vector<const float> bias,
+                    Matrix<float> out, Isa isa) {
+  const size_t taps = weight.shape(0), frames = out.shape(0), d = x.shape(1);
+  expect(x.shape(0) + 1 == frames + taps && weight.shape(1) == d && bias.size() == d &&
+             out.shape(1) == d,
+         "x must be (T + taps - 1, D), weight (taps, D), bias (D) and out (T, D)");
+  const Kernels& table = find_kernels(isa);
+  Computing computing;
+  table.depthwise_conv({size(frames), size(taps), size(d), x.data(), weight.data(), bias.data(),
+                        out.data()});
+}
+
+void glu(Matrix<const float> x, Matrix<float> out, Isa isa) {
+  expect(x.shape(0) == out.shape(0) && x.shape(1) == 2 * out.shape(1),
+         "x must be (rows, 2D) and out (rows, D)");
+  const Kernels& table = find_kernels(isa);
+  Computing computing;
+  table.glu(x.data(), size(out.shape(0)), size(out.shape(1)), out.data());
+}
+
+void scale(Flat<const float> x, float factor, Flat<float> out, Isa isa) {
+  expect(x.size() == out.size(), "out must have as many elements as x");
+  const Kernels& table = find_kernels(isa);
+  Computing computing;
+  table.scale(x.data(), factor, size(x.size()), out.data());
+}
+
+void def_row_op(nb::module_& m, const char* name, RowOp Kernels::*op) {
+  m.def(
+      name,
+      [op](Matrix<const float> x, Matrix<float> out, Isa isa) {
+        expect(x.shape(0) == out.shape(0) && x.shape(1) == out.shape(1), "out must be shaped as x");
+        const Kernels& table = find_kernels(isa);
+        Computing computing;
+        (table.*op)(x.data(), size(x.shape(0)), size(x.shape(1)), out.data());
+      },
+      nb::arg("x").noconvert(), nb::arg("out").noconvert(), nb::arg("isa") = "");
+}
+
+void def_unary(nb::module_& m, const char* name, UnaryOp Kernels::*op) {
+  m.def(
+      name,
+      [op](Flat<const float> x, Flat<float> out, Isa isa) {
+        expect(x.size() == out.size(), "out must have as many elements as x");
+        const Kernels& table = find_kernels(isa);
+        Computing computing;
+        (table.*op)(x.data(), size(x.size()), out.data());
+      },
+      nb::arg("x").noconvert(), nb::arg("out").noconvert(), nb::arg("isa") = "");
+}
+
+void def_binary(nb::module_& m, const char* name, BinaryOp Kernels::*op) {
+  m.def(
+      name,
+      [op](Flat<const float> a, Flat<const float> b, Flat<float> out, Isa isa) {
+        expect(a.size() == out.size() && b.size() == out.size(), "a, b and out must be of one size");
+        const Kernels& table = find_kernels(isa);
+        Computing computing;
+        (table.*op)(a.data(), b.data(), size(a.size()), out.data());
+      },
+      nb::arg("a").noconvert(), nb::arg("b").noconvert(), nb::arg("out").noconvert(),
+      nb::arg("isa") = "");
+}
+
+nb::arg_v default_isa_arg() { return nb::arg("isa") = ""; }
+
+void def_integer(nb::module_& m) {
+  m.def("pack", pack, nb::arg("codes").noconvert(), nb::arg("bits"),
+        "codes (N, K) int8 -> a 64-byte aligned memoryview in the layout of docs/integer-spec.md.");
+  m.def("unpack", unpack, nb::arg("packed").noconvert(), nb::arg("bits"), nb::arg("codes").noconvert(),
+        "packed uint8 -> codes (N, K) int8.");
+  m.def("quantize_rows", quantize_rows_into, nb::arg("x").noconvert(), nb::arg("qmax"),
+        nb::arg("codes").noconvert(), nb::arg("scales").noconvert(), default_isa_arg(),
+        "x (M, K) float32 -> codes (M, K) int8, scales (M) float32.");
+  m.def("int_matmul", int_matmul, nb::arg("codes").noconvert(), nb::arg("packed").noconvert(),
+        nb::arg("bits"), nb::arg("acc").noconvert(), default_isa_arg(),
+        "codes (M, K) int8 times packed weights -> acc (M, N) int32.");
+  m.def("linear", linear, nb::arg("x").noconvert(), nb::arg("packed").noconvert(), nb::arg("bits"),
+        nb::arg("act_bits"), nb::arg("scales").noconvert(), nb::arg("bias").noconvert(),
+        nb::arg("out").noconvert(), default_isa_arg(),
+        "LinearW{bits}A{act_bits}: x (M, K) float32 -> out (M, N) float32.");
+  m.def("linear_train", linear_train, nb::arg("x").noconvert(), nb::arg("codes").noconvert(),
+        nb::arg("bits"), nb::arg("act_bits"), nb::arg("scales").noconvert(),
+        nb::arg("bias").noconvert(), nb::arg("out").noconvert(), nb::arg("codes_x").noconvert(),
+        nb::arg("scales_x").noconvert(), default_isa_arg(),
+        "linear() from unpacked codes (N, K) int8, which also fills the codes and scales of x.");
+  m.def("embedding", embedding_into, nb::arg("ids").noconvert(), nb::arg("packed").noconvert(),
+        nb::arg("bits"), nb::arg("scales").noconvert(), nb::arg("out").noconvert(),
+        "EmbeddingW{bits}: ids (...) int64 of a packed table (V, D) -> out (count, D) float32.");
+}
+
+void def_float(nb::module_& m) {
+  m.def("gemm_f32", gemm_f32, nb::arg("a").noconvert(), nb::arg("b").noconvert(),
+        nb::arg("out").noconvert(), default_isa_arg(), "a (M, K), b (K, N), any strides -> out (M, N).");
+  m.def("layer_norm", layer_norm, nb::arg("x").noconvert(), nb::arg("weight").noconvert(),
+        nb::arg("bias").noconvert(), nb::arg("epsilon"), nb::arg("out").noconvert(),
+        default_isa_arg());
+  m.def("depthwise_conv", depthwise_conv, nb::arg("x").noconvert(), nb::arg("weight").noconvert(),
+        nb::arg("bias").noconvert(), nb::arg("out").noconvert(), default_isa_arg());
+  m.def("glu", glu, nb::arg("x").noconvert(), nb::arg("out").noconvert(), default_isa_arg());
+  m.def("scale", scale, nb::arg("x").noconvert(), nb::arg("factor"), nb::arg("out").noconvert(),
+        default_isa_arg());
+  def_row_op(m, "softmax", &Kernels::softmax);
+  def_row_op(m, "log_softmax", &Kernels::log_softmax);
+  def_unary(m, "exp", &Kernels::exp);
+  def_unary(m, "log", &Kernels::log);
+  def_unary(m, "sigmoid", &Kernels::sigmoid);
+  def_unary(m, "silu", &Kernels::silu);
+  def_unary(m, "tanh", &Kernels::tanh);
+  def_unary(m, "relu", &Kernels::relu);
+  def_binary(m, "add", &Kernels::add);
+  def_binary(m, "mul", &Kernels::mul);
+}
+
+}  // namespace
+
+void bind_kernels(nb::module_& m) {
+  nb::module_ kernels = m.def_submodule("kernels", "Single kernels, for tests and training.");
+  kernels.def("isas", available_isas, "Names of the instruction sets this CPU runs, slowest first.");
+  kernels.def(
+      "default_isa", [] { return std::string(halfbyte::kernels().isa); },
+      "The instruction set in use: HALFBYTE_ISA, or the best of isas().");
+  def_integer(kernels);
+  def_float(kernels);
+}
+
 }  // namespace halfbyte::python

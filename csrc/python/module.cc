@@ -1,8 +1,36 @@
 // The Python module `halfbyte._core`: one binding file a room of the engine, gathered here.
+#include "error.h"
 #include "python/bindings.h"
+
+namespace nb = nanobind;
+
+namespace {
+
+const char* class_name(halfbyte::ErrorKind kind) {
+  switch (kind) {
+    case halfbyte::ErrorKind::kAudio: return "AudioError";
+    case halfbyte::ErrorKind::kModelFile: return "ModelFileError";
+    case halfbyte::ErrorKind::kInput: return "InputError";
+    case halfbyte::ErrorKind::kUsage: return "UsageError";
+  }
+  return "HalfbyteError";
+}
+
+// Errors of the engine become the classes of halfbyte/errors.py.
+void translate(const std::exception_ptr& error, void*) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const halfbyte::Error& e) {
+    const nb::object type = nb::module_::import_("halfbyte.errors").attr(class_name(e.kind()));
+    PyErr_SetString(type.ptr(), e.what());
+  }
+}
+
+}  // namespace
 
 NB_MODULE(_core, m) {
   m.doc() = "The halfbyte engine. Use the packages halfbyte.engine and halfbyte.listen instead.";
+  nb::register_exception_translator(translate);
   halfbyte::python::bind_kernels(m);
   halfbyte::python::bind_graph(m);
   halfbyte::python::bind_audio(m);

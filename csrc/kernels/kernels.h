@@ -1,0 +1,141 @@
+// The arithmetic of the engine, one table of functions per instruction set.
+//
+// docs/integer-spec.md defines every function here to the last bit; a table never differs from another
+// in its results, only in its speed. Pick a table once, keep the reference, call through it: nothing
+// is dispatched per call. No function allocates, locks or throws, and all may run on several threads
+// at once. Run them under a FloatEnvironment (float_environment.h).
+//
+// Shape letters: M rows, N outputs, K inputs, D width. Strides count elements, not bytes. Pointers need
+// only the alignment of their type unless a comment asks for more. Inputs and outputs must not overlap
+// except where "in place" is allowed.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/packing.h"
+
+namespace halfbyte {
+
+// Rows of codes, ready for a GEMM.
+//   codes  (M, K) int8, row m at codes + m * stride, stride >= padded_codes(K); the bytes from K to
+//          padded_codes(K) of a row are zero. Any value in -128..127 is accepted.
+//   scales (M) float32, each > 0.
+struct CodeRows {
+  int64_t rows;
+  int64_t k;
+  int8_t* codes;
+  int64_t stride;
+  float* scales;
+};
+
+// Columns of a row of codes that kernels may read: K rounded up to 64.
+constexpr int64_t padded_codes(int64_t k) { return (k + 63) / 64 * 64; }
+
+// What every integer GEMM multiplies. `weights` is packed as packing.h says (64-byte alignment is faster,
+// not needed) and is read up to packed_bytes(bits, n, k). K must not exceed largest_k(...), so that int32 cannot overflow.
+struct GemmOperands {
+  const CodeRows& x;       // (M, K)
+  const uint8_t* weights;  // (N, K) packed
+  int64_t n;
+};
+
+// What follows the integer sum: out[m][n] = ((float(acc) * x.scales[m]) * scales[n]) + bias[n].
+struct Epilogue {
+  const float* scales;  // (N) float32
+  const float* bias;    // (N) float32
+  float* out;           // (M, N) float32, row m at out + m * out_stride; nothing else is written
+  int64_t out_stride;
+};
+
+// Largest K for which M rows of codes in [-2^(a-1), 2^(a-1)] and weights in [-2^(w-1), 2^(w-1)] cannot
+// leave int32.
+constexpr int64_t largest_k(int weight_bits, int act_bits) {
+  return ((int64_t{1} << 31) - 1) >> (weight_bits - 1 + act_bits - 1);
+}
+
+// Two strided float32 matrices and their product's place.
+//   a (M, K): element (m, k) at a[m * a_row_stride + k * a_col_stride]
+//   b (K, N): element (k, n) at b[k * b_row_stride + n * b_col_stride]; b_col_stride 1 is fastest
+//   out (M, N): row m at out + m * out_stride
+struct GemmF32 {
+  int64_t m, n, k;
+  const float* a;
+  int64_t a_row_stride, a_col_stride;
+  const float* b;
+  int64_t b_row_stride, b_col_stride;
+  float* out;
+  int64_t out_stride;
+};
+
+struct LayerNorm {
+  int64_t rows, d;
+  const float* x;       // (rows, D) contiguous
+  const float* weight;  // (D)
+  const float* bias;    // (D)
+  float epsilon;
+  float* out;  // (rows, D) contiguous; may be x
+};
+
+// y[t][d] = (sum over k of x[t + k][d] * weight[k][d]) + bias[d], k ascending from 0.0f.
+struct DepthwiseConv {
+  int64_t frames, taps, d;
+  const float* x;       // (T + taps - 1, D) contiguous
+  const float* weight;  // (taps, D) contiguous
+  const float* bias;    // (D)
+  float* out;           // (T, D) contiguous
+};
+
+using GemmInt = void (*)(const GemmOperands&, const Epilogue&);
+using GemmIntAcc = void (*)(const GemmOperands&, int32_t* acc, int64_t acc_stride);
+using RowOp = void (*)(const float* x, int64_t rows, int64_t d, float* out);  // contiguous; in place
+using UnaryOp = void (*)(const float* x, int64_t count, float* out);          // in place
+using BinaryOp = void (*)(const float* a, const float* b, int64_t count, float* out);  // in place
+
+struct Kernels {
+  const char* isa;  // "portable", "avx2", "avx512vnni"
+
+  // Rows of x, (M, K) float32 at x + m * x_stride, become codes and scales with edge `qmax` (127 for 8
+  // bits, 7 for 4). Fills the padding of each row with zeros. Returns -1, or the first row that holds
+  // NaN or infinity; rows from there on are then not written. quantize_rows() below throws instead.
+  int64_t (*quantize_rows)(const float* x, int64_t x_stride, int qmax, const CodeRows& out);
+
+  GemmInt gemm_w4a8;
+  GemmInt gemm_w8a8;
+  GemmInt gemm_w4a4;
+  GemmIntAcc gemm_w4_int32;  // the accumulator itself, for tests: acc (M, N) int32
+  GemmIntAcc gemm_w8_int32;
+  void (*gemm_f32)(const GemmF32&);
+
+  void (*layer_norm)(const LayerNorm&);
+  RowOp softmax;      // over D
+  RowOp log_softmax;  // over D
+  void (*glu)(const float* x, int64_t rows, int64_t d, float* out);  // (rows, 2D) -> (rows, D)
+  void (*depthwise_conv)(const DepthwiseConv&);
+
+  UnaryOp exp;
+  UnaryOp log;
+  UnaryOp sigmoid;
+  UnaryOp silu;
+  UnaryOp tanh;
+  UnaryOp relu;
+  BinaryOp add;
+  BinaryOp mul;
+  void (*scale)(const float* x, float factor, int64_t count, float* out);  // in place
+};
+
+// The table for this process: that of the environment variable HALFBYTE_ISA, or else the best that the
+// CPU has. Picked on the first call. Throws kUsage where the variable names none or one the CPU lacks.
+const Kernels& kernels();
+
+// The table of that name; "" is kernels(). Throws kUsage for an unknown or unsupported name.
+const Kernels& find_kernels(const std::string& isa);
+
+// Names that this CPU can run, slowest first; "portable" is always there.
+std::vector<std::string> available_isas();
+
+// Kernels::quantize_rows, but a row with NaN or infinity throws kInput.
+void quantize_rows(const Kernels& kernels, const float* x, int64_t x_stride, int qmax,
+                   const CodeRows& out);
+
+}  // namespace halfbyte

@@ -1,0 +1,86 @@
+// The one place where an instruction set is chosen. A new one adds a line to kVariants.
+#include <cstdlib>
+#include <string>
+
+#include "error.h"
+#include "kernels/kernels.h"
+#include "kernels/variants.h"
+
+namespace halfbyte {
+namespace {
+
+struct Variant {
+  const Kernels* kernels;
+  bool (*is_supported)();
+};
+
+bool always() { return true; }
+
+#if defined(__x86_64__)
+bool has_avx2() { return __builtin_cpu_supports("avx2"); }
+
+bool has_avx512vnni() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vnni");
+}
+#endif
+
+// Slowest first; the last one supported is the default.
+constexpr Variant kVariants[] = {
+    {&kKernelsPortable, always},
+#if defined(__x86_64__)
+    {&kKernelsAvx2, has_avx2},
+    {&kKernelsAvx512vnni, has_avx512vnni},
+#endif
+};
+
+const Kernels& best_kernels() {
+  const Kernels* best = nullptr;
+  for (const Variant& variant : kVariants)
+    if (variant.is_supported()) best = variant.kernels;
+  return *best;
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+const Kernels& kernels_of_environment() {
+  const char* isa = std::getenv("HALFBYTE_ISA");
+  return isa == nullptr || *isa == '\0' ? best_kernels() : find_kernels(isa);
+}
+
+}  // namespace
+
+const Kernels& kernels() {
+  static const Kernels& chosen = kernels_of_environment();
+  return chosen;
+}
+
+const Kernels& find_kernels(const std::string& isa) {
+  if (isa.empty()) return kernels();
+  for (const Variant& variant : kVariants)
+    if (isa == variant.kernels->isa && variant.is_supported()) return *variant.kernels;
+  throw Error(ErrorKind::kUsage, "instruction set '" + isa + "' came (HALFBYTE_ISA); this CPU runs: " +
+                                     joined(available_isas()));
+}
+
+std::vector<std::string> available_isas() {
+  std::vector<std::string> names;
+  for (const Variant& variant : kVariants)
+    if (variant.is_supported()) names.push_back(variant.kernels->isa);
+  return names;
+}
+
+void quantize_rows(const Kernels& kernels, const float* x, int64_t x_stride, int qmax,
+                   const CodeRows& out) {
+  const int64_t bad_row = kernels.quantize_rows(x, x_stride, qmax, out);
+  if (bad_row >= 0)
+    throw Error(ErrorKind::kInput, "row " + std::to_string(bad_row) + " of a linear layer's input holds "
+                                   "NaN or infinity; activations must be finite, check the samples");
+}
+
+}  // namespace halfbyte

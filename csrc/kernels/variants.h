@@ -1,0 +1,9 @@
+// The tables that registry.cc chooses from, each defined in the file of its instruction set.
+#pragma once
+#include "kernels/kernels.h"
+
+namespace halfbyte {
+extern const Kernels kKernelsPortable;
+extern const Kernels kKernelsAvx2;
+extern const Kernels kKernelsAvx512vnni;
+}  // namespace halfbyte

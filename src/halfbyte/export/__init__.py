@@ -1,0 +1,1 @@
+"""From a torch model to ONNX, and from ONNX to the deployed file."""

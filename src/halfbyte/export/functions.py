@@ -1,0 +1,85 @@
+"""The quantised operators as ONNX functions of the domain `halfbyte`, in standard operators.
+
+A model file that carries these functions runs as it is in ONNX Runtime, with the bits of
+`halfbyte.quant.reference`. Two things in the bodies are there for that reason and must stay:
+
+- The row scale and the weight scale are multiplied in one after the other. ONNX Runtime's extended
+  fusion takes a product of both for a scalar, and its result is wrong.
+- `Where` guards rows of silence; a division by zero would give NaN.
+
+ONNX Runtime does not refuse NaN and infinity as our kernels do.
+"""
+
+import onnx
+from onnx import parser
+
+DOMAIN = "halfbyte"
+OPSET = 21
+
+_LINEAR = """
+<domain: "halfbyte", opset_import: ["" : 21]>
+{name} (x, codes, scales, bias) => (y)
+{{
+    last = Constant <value_ints = [-1]> ()
+    qmax = Constant <value_float = {qmax}.0> ()
+    qmin = Constant <value_float = -{qmax}.0> ()
+    one = Constant <value_float = 1.0> ()
+    silence = Constant <value_float = {silence}> ()
+    magnitude = Abs (x)
+    amax = ReduceMax <keepdims = 1> (magnitude, last)
+    is_silent = Less (amax, silence)
+    quotient = Div (amax, qmax)
+    row_scale = Where (is_silent, one, quotient)
+    scaled_x = Div (x, row_scale)
+    rounded_x = Round (scaled_x)
+    clipped_x = Clip (rounded_x, qmin, qmax)
+    codes_x = Cast <to = {int8}> (clipped_x)
+    bytes_w = Cast <to = {int8}> (codes)
+    codes_w = Transpose <perm = [1, 0]> (bytes_w)
+    acc = MatMulInteger (codes_x, codes_w)
+    acc_f32 = Cast <to = {float32}> (acc)
+    by_row = Mul (acc_f32, row_scale)
+    scales_f32 = Cast <to = {float32}> (scales)
+    by_output = Mul (by_row, scales_f32)
+    bias_f32 = Cast <to = {float32}> (bias)
+    y = Add (by_output, bias_f32)
+}}
+"""
+
+_EMBEDDING = """
+<domain: "halfbyte", opset_import: ["" : 21]>
+{name} (ids, codes, scales) => (y)
+{{
+    last = Constant <value_ints = [-1]> ()
+    bytes_w = Cast <to = {int8}> (codes)
+    rows = Gather <axis = 0> (bytes_w, ids)
+    rows_f32 = Cast <to = {float32}> (rows)
+    scales_f32 = Cast <to = {float32}> (scales)
+    row_scales = Gather <axis = 0> (scales_f32, ids)
+    row_scale = Unsqueeze (row_scales, last)
+    y = Mul (rows_f32, row_scale)
+}}
+"""
+
+_LINEAR_QMAX = {"LinearW4A8": 127, "LinearW8A8": 127, "LinearW4A4": 7}
+_EMBEDDINGS = ("EmbeddingW4", "EmbeddingW8")
+
+
+def functions() -> list[onnx.FunctionProto]:
+    """All functions of the domain `halfbyte`, for `ModelProto.functions`.
+
+    LinearW4A8, LinearW8A8, LinearW4A4 (x, codes, scales, bias) -> y:
+        x (..., K) float32; codes (N, K) INT4 or INT8; scales and bias (N,) FLOAT16; y (..., N)
+        float32, as `halfbyte.quant.reference.linear`.
+    EmbeddingW4, EmbeddingW8 (ids, codes, scales) -> y:
+        ids (...) int64; codes (V, D) INT4 or INT8; scales (V,) FLOAT16; y (..., D) float32.
+
+    The model must import the domain `halfbyte`, version 1, and opset 21.
+    """
+    types = {"int8": onnx.TensorProto.INT8, "float32": onnx.TensorProto.FLOAT}
+    texts = [
+        _LINEAR.format(name=name, qmax=qmax, silence=repr(2.0**-100), **types)
+        for name, qmax in _LINEAR_QMAX.items()
+    ]
+    texts += [_EMBEDDING.format(name=name, **types) for name in _EMBEDDINGS]
+    return [parser.parse_function(text) for text in texts]

@@ -1,0 +1,1 @@
+"""Quantisers, and the reference that every kernel must equal."""

@@ -1,0 +1,159 @@
+"""Quantised operators: every instruction set gives the bits of the numpy reference."""
+
+import numpy as np
+import pytest
+from kernel_cases import (
+    CODE_FILLS,
+    FLOAT_FILLS,
+    SHAPES,
+    Guarded,
+    generator,
+    make_codes,
+    make_floats,
+    unaligned,
+)
+
+from halfbyte import _core
+from halfbyte.errors import InputError, UsageError
+from halfbyte.quant import reference
+
+kernels = _core.kernels
+
+WIDTHS = [(4, 8), (8, 8), (4, 4)]  # weight bits, activation bits
+
+
+def make_layer(bits, n, k):
+    codes = make_codes("random", bits, (n, k), is_weight=True)
+    rng = generator("layer", bits, n, k)
+    scales = np.abs(rng.standard_normal(n)).astype(np.float16) + np.float16(2**-14)
+    return codes, scales, rng.standard_normal(n).astype(np.float16)
+
+
+@pytest.mark.parametrize("fill", FLOAT_FILLS)
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 15), (2, 16), (3, 17), (2, 64), (2, 65), (5, 144)])
+def test_quantize_rows_equals_reference(isa, shape, bits, fill):
+    x = make_floats(fill, shape)
+    codes, scales = Guarded(shape, np.int8), Guarded(shape[:1], np.float32)
+    kernels.quantize_rows(x, reference.largest_code(bits), codes.view, scales.view, isa)
+    codes.assert_intact()
+    scales.assert_intact()
+    expected_codes, expected_scales = reference.quantize_rows(x, bits)
+    np.testing.assert_array_equal(codes.view, expected_codes)
+    np.testing.assert_array_equal(scales.view, expected_scales)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("column", [0, 15, 16])
+def test_rows_that_are_not_finite_are_refused(isa, value, column):
+    x = np.zeros((3, 17), np.float32)
+    x[1, column] = value
+    codes, scales = np.empty((3, 17), np.int8), np.empty(3, np.float32)
+    with pytest.raises(InputError, match=r"row 1 .* NaN or infinity"):
+        kernels.quantize_rows(x, 127, codes, scales, isa)
+    with pytest.raises(InputError, match="row 1 "):
+        reference.quantize_rows(x, 8)
+
+
+@pytest.mark.parametrize("fill", CODE_FILLS)
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_int32_sums_equal_reference(isa, shape, bits, fill):
+    m, n, k = shape
+    codes_x = unaligned(make_codes(fill, 8, (m, k), is_weight=False))
+    codes_w = make_codes(fill, bits, (n, k), is_weight=True)
+    acc = Guarded((m, n), np.int32)
+    kernels.int_matmul(codes_x, kernels.pack(codes_w, bits), bits, acc.view, isa)
+    acc.assert_intact()
+    np.testing.assert_array_equal(acc.view, reference.matmul_codes(codes_x, codes_w))
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_packed_weights_may_lie_off_a_vector_boundary(isa, bits):
+    codes_x = make_codes("random", 8, (5, 40), is_weight=False)
+    codes_w = make_codes("random", bits, (70, 40), is_weight=True)
+    acc = np.empty((5, 70), np.int32)
+    packed = unaligned(np.asarray(kernels.pack(codes_w, bits)))
+    kernels.int_matmul(codes_x, packed, bits, acc, isa)
+    np.testing.assert_array_equal(acc, reference.matmul_codes(codes_x, codes_w))
+
+
+@pytest.mark.parametrize(("bits", "largest_k"), [(4, 2**21 - 1), (8, 2**17 - 1)])
+def test_the_largest_k_does_not_overflow(isa, bits, largest_k):
+    codes_x = np.full((1, largest_k), -128, np.int8)
+    codes_w = np.full((1, largest_k), -(2 ** (bits - 1)), np.int8)
+    acc = np.empty((1, 1), np.int32)
+    kernels.int_matmul(codes_x, kernels.pack(codes_w, bits), bits, acc, isa)
+    assert acc[0, 0] == 128 * 2 ** (bits - 1) * largest_k
+
+
+def test_a_larger_k_is_refused():
+    codes_x = np.zeros((1, 2**17), np.int8)
+    with pytest.raises(UsageError, match="overflow above 131071"):
+        kernels.int_matmul(codes_x, kernels.pack(codes_x, 8), 8, np.empty((1, 1), np.int32))
+
+
+@pytest.mark.parametrize("fill", FLOAT_FILLS)
+@pytest.mark.parametrize(("bits", "act_bits"), WIDTHS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_linear_equals_reference(isa, shape, bits, act_bits, fill):
+    m, n, k = shape
+    x = make_floats(fill, (m, k))
+    codes, scales, bias = make_layer(bits, n, k)
+    out = Guarded((m, n), np.float32)
+    s, b = scales.astype(np.float32), bias.astype(np.float32)
+    kernels.linear(x, kernels.pack(codes, bits), bits, act_bits, s, b, out.view, isa)
+    out.assert_intact()
+    expected = reference.linear(x, codes, scales, bias, act_bits)
+    np.testing.assert_array_equal(out.view.view(np.int32), expected.view(np.int32))
+
+
+@pytest.mark.parametrize(("bits", "act_bits"), WIDTHS)
+def test_linear_train_equals_reference(isa, bits, act_bits):
+    m, n, k = 9, 50, 71
+    x = make_floats("random", (m, k))
+    codes, scales, bias = make_layer(bits, n, k)
+    out = Guarded((m, n), np.float32)
+    codes_x, scales_x = Guarded((m, k), np.int8), Guarded((m,), np.float32)
+    s, b = scales.astype(np.float32), bias.astype(np.float32)
+    kernels.linear_train(x, codes, bits, act_bits, s, b, out.view, codes_x.view, scales_x.view, isa)
+    for guarded in (out, codes_x, scales_x):
+        guarded.assert_intact()
+    expected_codes, expected_scales = reference.quantize_rows(x, act_bits)
+    np.testing.assert_array_equal(out.view, reference.linear(x, codes, scales, bias, act_bits))
+    np.testing.assert_array_equal(codes_x.view, expected_codes)
+    np.testing.assert_array_equal(scales_x.view, expected_scales)
+
+
+def test_rows_do_not_influence_each_other(isa):
+    x = make_floats("random", (11, 144))
+    codes, scales, bias = make_layer(4, 48, 144)
+    args = kernels.pack(codes, 4), 4, 8, scales.astype(np.float32), bias.astype(np.float32)
+    together, alone = np.empty((11, 48), np.float32), np.empty((1, 48), np.float32)
+    kernels.linear(x, *args, together, isa)
+    for row in range(11):
+        kernels.linear(x[row : row + 1], *args, alone, isa)
+        np.testing.assert_array_equal(together[row], alone[0])
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("d", [1, 16, 37])
+def test_embedding_equals_reference(bits, d):
+    codes, scales, _ = make_layer(bits, 35, d)
+    ids = np.array([0, 34, 5, 5], np.int64)
+    out = Guarded((4, d), np.float32)
+    kernels.embedding(ids, kernels.pack(codes, bits), bits, scales.astype(np.float32), out.view)
+    out.assert_intact()
+    np.testing.assert_array_equal(out.view, reference.embedding(ids, codes, scales))
+
+
+@pytest.mark.parametrize("bad_id", [-1, 35])
+def test_ids_outside_the_table_are_refused(bad_id):
+    codes, scales, _ = make_layer(4, 35, 8)
+    ids = np.array([bad_id], np.int64)
+    with pytest.raises(InputError, match=f"token id {bad_id} came; this table has ids 0..34"):
+        kernels.embedding(
+            ids, kernels.pack(codes, 4), 4, scales.astype(np.float32), np.empty((1, 8), np.float32)
+        )
+    with pytest.raises(InputError, match="35 rows"):
+        reference.embedding(ids, codes, scales)

@@ -1,0 +1,88 @@
+"""ONNX Runtime, running the function bodies, gives the bits of the numpy reference."""
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from kernel_cases import FLOAT_FILLS, generator, make_codes, make_floats
+from onnx import TensorProto, helper, numpy_helper
+
+from halfbyte.export.functions import DOMAIN, OPSET, functions
+from halfbyte.quant import reference
+
+LINEARS = {"LinearW4A8": (4, 8), "LinearW8A8": (8, 8), "LinearW4A4": (4, 4)}
+LEVELS = [
+    ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+]
+
+
+def codes_initializer(codes, bits):
+    if bits == 8:
+        return numpy_helper.from_array(codes, "codes")
+    nibbles = np.append(codes.reshape(-1), np.zeros(codes.size % 2, np.int8)).view(np.uint8) & 15
+    packed = (nibbles[0::2] | (nibbles[1::2] << 4)).tobytes()
+    return helper.make_tensor("codes", TensorProto.INT4, codes.shape, packed, raw=True)
+
+
+def session_of(op, x_type, x_rank, initializers, level):
+    node = helper.make_node(op, ["x", *(i.name for i in initializers)], ["y"], domain=DOMAIN)
+    axes = [f"axis{i}" for i in range(3)]
+    x = helper.make_tensor_value_info("x", x_type, axes[:x_rank])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [*axes[:2], "last_axis"])
+    model = helper.make_model(
+        helper.make_graph([node], "one_layer", [x], [y], initializers),
+        functions=functions(),
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)],
+        ir_version=10,
+    )
+    onnx.checker.check_model(model)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = level
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(model.SerializeToString(), options)
+
+
+def make_layer(bits, n, k, fill):
+    rng = generator("onnx", bits, n, k)
+    scales = (np.abs(rng.standard_normal(n)) + 2**-14).astype(np.float16)
+    scales[0] = 2**-14
+    return (
+        make_codes(fill, bits, (n, k), is_weight=True),
+        scales,
+        rng.standard_normal(n).astype(np.float16),
+    )
+
+
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name)
+@pytest.mark.parametrize("weight_fill", ["random", "all_min", "all_max"])
+@pytest.mark.parametrize("op", LINEARS)
+def test_linear_function_equals_reference(op, weight_fill, level):
+    bits, act_bits = LINEARS[op]
+    n, k = 37, 145
+    codes, scales, bias = make_layer(bits, n, k, weight_fill)
+    initializers = [
+        codes_initializer(codes, bits),
+        numpy_helper.from_array(scales, "scales"),
+        numpy_helper.from_array(bias, "bias"),
+    ]
+    session = session_of(op, TensorProto.FLOAT, 3, initializers, level)
+    for fill in FLOAT_FILLS:
+        for batch, frames in [(1, 1), (1, 6), (2, 3)]:
+            x = make_floats(fill, (batch * frames, k)).reshape(batch, frames, k)
+            (y,) = session.run(["y"], {"x": x})
+            expected = reference.linear(x, codes, scales, bias, act_bits)
+            np.testing.assert_array_equal(y.view(np.int32), expected.view(np.int32), err_msg=fill)
+
+
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name)
+@pytest.mark.parametrize("bits", [4, 8])
+def test_embedding_function_equals_reference(bits, level):
+    codes, scales, _ = make_layer(bits, 21, 9, "random")
+    initializers = [codes_initializer(codes, bits), numpy_helper.from_array(scales, "scales")]
+    session = session_of(f"EmbeddingW{bits}", TensorProto.INT64, 2, initializers, level)
+    ids = np.array([[0, 20, 7], [7, 1, 2]], np.int64)
+    (y,) = session.run(["y"], {"x": ids})
+    np.testing.assert_array_equal(y, reference.embedding(ids, codes, scales))

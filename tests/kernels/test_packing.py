@@ -1,0 +1,70 @@
+"""The packed layout: C++ and numpy write the same bytes, and codes survive."""
+
+import numpy as np
+import pytest
+from kernel_cases import SHAPES, Guarded, make_codes
+
+from halfbyte import _core
+from halfbyte.errors import InputError, UsageError
+from halfbyte.quant import packing
+
+kernels = _core.kernels
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("shape", [(n, k) for _, n, k in SHAPES], ids=str)
+def test_packed_bytes_equal_reference_and_survive(bits, shape):
+    codes = make_codes("random", bits, shape, is_weight=True)
+    packed = np.asarray(kernels.pack(codes, bits))
+    np.testing.assert_array_equal(packed, packing.pack(codes, bits))
+    assert packed.ctypes.data % 64 == 0
+    out = Guarded(shape, np.int8)
+    kernels.unpack(packed, bits, out.view)
+    out.assert_intact()
+    np.testing.assert_array_equal(out.view, codes)
+    np.testing.assert_array_equal(packing.unpack(packed, bits, *shape), codes)
+
+
+@pytest.mark.parametrize(
+    ("bits", "n", "k", "byte", "shift"),
+    [
+        (8, 0, 0, 0, 0),
+        (8, 3, 2, 14, 0),
+        (8, 15, 7, 64 + 63, 0),
+        (8, 16, 0, 3 * 64, 0),
+        (4, 3, 2, 14, 0),
+        (4, 3, 6, 14, 4),
+        (4, 3, 8, 64 + 12, 0),
+        (4, 17, 11, 2 * 64 + 64 + 7, 0),
+        (4, 17, 4, 2 * 64 + 4, 4),
+    ],
+)
+def test_one_code_lies_where_the_specification_says(bits, n, k, byte, shift):
+    codes = np.zeros((18, 12), np.int8)
+    codes[n, k] = -3
+    packed = np.asarray(kernels.pack(codes, bits))
+    assert np.flatnonzero(packed).tolist() == [byte]
+    assert packed[byte] == (253 if bits == 8 else 13 << shift)
+
+
+@pytest.mark.parametrize("code", [-9, 8])
+def test_codes_wider_than_four_bits_are_refused(code):
+    codes = np.full((1, 1), code, np.int8)
+    with pytest.raises(InputError, match=f"{code} came"):
+        kernels.pack(codes, 4)
+    with pytest.raises(InputError, match=r"4-bit codes lie in -8\.\.7"):
+        packing.pack(codes, 4)
+
+
+def test_other_widths_are_refused():
+    codes = np.zeros((1, 1), np.int8)
+    for pack in (kernels.pack, packing.pack):
+        with pytest.raises(UsageError, match="5 bits came"):
+            pack(codes, 5)
+
+
+def test_packed_weights_of_another_size_are_refused():
+    with pytest.raises(InputError, match="another size"):
+        kernels.unpack(np.zeros(64, np.uint8), 8, np.zeros((17, 4), np.int8))
+    with pytest.raises(InputError, match="64 packed bytes came"):
+        packing.unpack(np.zeros(64, np.uint8), 8, 17, 4)
