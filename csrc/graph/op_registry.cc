@@ -90,4 +90,10 @@ const OpDefinition* find_op(const std::string& name) {
   return found == by_name.end() ? nullptr : found->second;
 }
 
+std::vector<std::string> operator_names() {
+  std::vector<std::string> names;
+  for (const OpDefinition& op : kOperators) names.emplace_back(op.name);
+  return names;
+}
+
 }  // namespace halfbyte

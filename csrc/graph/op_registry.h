@@ -21,6 +21,8 @@ struct OpDefinition {
 // nullptr if there is no such operator.
 const OpDefinition* find_op(const std::string& name);
 
+std::vector<std::string> operator_names();
+
 // The type of a node's outputs, or kNone with `problem` saying what is wrong. An input left out has
 // type kNone; `to` is the attribute of that name, or 0.
 DType check_signature(const OpDefinition& op, const std::vector<DType>& inputs, int num_outputs,
