@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import struct
 import threading
 from pathlib import Path
@@ -200,3 +201,17 @@ def test_from_s16() -> None:
         np.testing.assert_array_equal(np.asarray(_core.audio.from_s16(codes)), CODES / 32768)
     with pytest.raises(AudioError, match="even number"):
         _core.audio.from_s16(b"abc")
+
+
+def test_an_hour_takes_no_more_memory_than_a_second(tmp_path: Path) -> None:
+    num_samples = 3600 * 16000
+    path = written(tmp_path, riff(fmt(), chunk(b"data", b"", 2 * num_samples)))
+    os.truncate(path, 44 + 2 * num_samples)  # a hole, read as zeros
+    reader, num_read = WavReader(path), 0
+    assert reader.num_samples == num_samples
+    num_read += len(reader.read(16000))
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    while count := len(reader.read(16000)):
+        num_read += count
+    assert num_read == num_samples
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 2048
