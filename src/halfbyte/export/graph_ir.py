@@ -68,6 +68,7 @@ class Graph:
     outputs: dict[str, str]  # the name that callers use -> value
     states: list[StateValue]
     ranks: dict[str, int] = field(default_factory=dict)  # of values, where the ONNX file tells
+    halves: set[str] = field(default_factory=set)  # values that ONNX holds as float16, we as float32
     _num_new: int = 0
 
     def new_name(self, stem: str) -> str:
@@ -88,7 +89,9 @@ class Graph:
 
 
 def plain(array: Array) -> Array:
-    """The engine's types: int32 becomes int64; float16 stays until a Cast."""
+    """The engine's types: small integers become int64, float16 becomes float32; both exact."""
+    if array.dtype == np.float16:
+        return array.astype(np.float32)
     if array.dtype in (np.int32, np.int16, np.uint8, np.uint32):
         return array.astype(np.int64)
     return array
@@ -117,7 +120,9 @@ def read_onnx(model: onnx.ModelProto, name: str) -> Graph:
             states.append(StateValue(value.name, next_name, arrays.pop(value.name)))
     inputs = [_input(value) for value in graph.input if value.name not in arrays]
     ranks = {v.name: len(v.type.tensor_type.shape.dim) for v in [*graph.value_info, *graph.input]}
-    return Graph(name, list(_nodes(graph.node)), dict(arrays), inputs, outputs, states, ranks)
+    halves = {t.name for t in graph.initializer if t.data_type == onnx.TensorProto.FLOAT16}
+    nodes = list(_nodes(graph.node))
+    return Graph(name, nodes, dict(arrays), inputs, outputs, states, ranks, halves)
 
 
 def _array(tensor: onnx.TensorProto) -> Array:

@@ -25,6 +25,10 @@ DTYPE_NUMBERS = {  # ONNX type -> type of the model file
     onnx.TensorProto.INT32: 2,
     onnx.TensorProto.BOOL: 3,
 }
+MOVING_OPS = frozenset(
+    "Concat Constant Expand Flatten Gather Identity Reshape Slice Split Squeeze Tile Transpose "
+    "Unsqueeze".split()
+)
 LINEAR_BITS = {"LinearW4A8": 4, "LinearW8A8": 8, "LinearW4A4": 4}
 EMBEDDING_BITS = {"EmbeddingW4": 4, "EmbeddingW8": 8}
 
@@ -39,6 +43,7 @@ def lower(graph: Graph) -> None:
     renamed: dict[str, str] = {}
     for node in nodes:
         node.inputs = [renamed.get(name, name) for name in node.inputs]
+        _follow_halves(graph, node)
         if node.op in ("Identity", "Dropout") and node.outputs[0] not in graph.outputs.values():
             renamed[node.outputs[0]] = node.inputs[0]
         elif not _fold(graph, node):
@@ -57,6 +62,19 @@ def drop_unused(graph: Graph) -> None:
             kept.append(node)
     graph.nodes = kept[::-1]
     graph.constants = {name: c for name, c in graph.constants.items() if name in used}
+
+
+def _follow_halves(graph: Graph, node: Node) -> None:
+    """Float16 values may only be moved and cast: we hold them as float32, with other arithmetic."""
+    if node.op == "Constant" and "value" in node.attributes:
+        is_half = node.attributes["value"].data_type == onnx.TensorProto.FLOAT16
+    else:
+        is_half = not graph.halves.isdisjoint(node.inputs)
+    if not is_half or node.op in ("Cast", "Shape", *LINEAR_BITS, *EMBEDDING_BITS):
+        return
+    if node.op not in MOVING_OPS:
+        raise UsageError(f"{node.op} {node.outputs[0]} computes in float16; cast to float32 before")
+    graph.halves.update(node.outputs)
 
 
 def _fold(graph: Graph, node: Node) -> bool:
