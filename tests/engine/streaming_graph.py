@@ -23,7 +23,9 @@ def streaming_model(left_axis="left"):
         "one": np.array([1], np.int64),
     }
     nodes = [
-        helper.make_node("LinearW4A8", ["features", "codes", "scales", "bias"], ["h"], domain="halfbyte"),
+        helper.make_node(
+            "LinearW4A8", ["features", "codes", "scales", "bias"], ["h"], domain="halfbyte"
+        ),
         helper.make_node("Concat", ["state.conv", "h"], ["hs"], axis=1),
         helper.make_node("Slice", ["hs", "from_end", "end", "one"], ["next.conv"]),
         helper.make_node("Transpose", ["hs"], ["turned"], perm=[0, 2, 1]),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,7 +13,7 @@ from halfbyte.errors import UsageError
 from halfbyte.export.functions import DOMAIN
 
 Array = NDArray[np.generic]
-AttributeValue = int | float | str | list[int]
+Attributes = dict[str, Any]  # int, float, str, list of int, or TensorProto (Constant)
 
 STATE_PREFIX = "state."
 NEXT_PREFIX = "next."
@@ -36,7 +37,7 @@ class Node:
     op: str
     inputs: list[str]
     outputs: list[str]
-    attributes: dict[str, AttributeValue] = field(default_factory=dict)
+    attributes: Attributes = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Graph:
     outputs: dict[str, str]  # the name that callers use -> value
     states: list[StateValue]
     ranks: dict[str, int] = field(default_factory=dict)  # of values, where the ONNX file tells
-    halves: set[str] = field(default_factory=set)  # values that ONNX holds as float16, we as float32
+    halves: set[str] = field(default_factory=set)  # float16 in ONNX, held as float32 here
     _num_new: int = 0
 
     def new_name(self, stem: str) -> str:
@@ -100,8 +101,9 @@ def plain(array: Array) -> Array:
 def read_onnx(model: onnx.ModelProto, name: str) -> Graph:
     """The graph of an ONNX model.
 
-    Functions of other domains than `halfbyte` are inlined. Inputs named `state.*` with an initialiser
-    of that name and an output `next.*` are states; the initialiser is their initial value.
+    Functions of other domains than `halfbyte` are inlined. Inputs named `state.*` with an
+    initialiser of that name and an output `next.*` are states; the initialiser is their initial
+    value.
 
     Raises:
         UsageError: a node holds a subgraph (If, Loop, Scan), or an input has a type that the engine
