@@ -21,12 +21,30 @@ struct IntegerKernels {
 
 // gemm_w4a4 is gemm_w4a8: activation codes are bytes in both, only the quantiser's edge differs.
 constexpr Kernels make_kernels(const char* isa, const IntegerKernels& integer) {
-  return {isa,           quantize_rows_f32, integer.gemm_w4, integer.gemm_w8,
-          integer.gemm_w4, integer.gemm_w4_int32, integer.gemm_w8_int32, gemm_f32_strided,
-          layer_norm_f32, softmax_f32,      log_softmax_f32, glu_f32,
-          depthwise_conv_f32, exp_f32,      log_f32,         sigmoid_f32,
-          silu_f32,      tanh_f32,          relu_f32,        add_f32,
-          mul_f32,       scale_f32};
+  return {
+      isa,
+      quantize_rows_f32,
+      integer.gemm_w4,
+      integer.gemm_w8,
+      integer.gemm_w4,
+      integer.gemm_w4_int32,
+      integer.gemm_w8_int32,
+      gemm_f32_strided,
+      layer_norm_f32,
+      softmax_f32,
+      log_softmax_f32,
+      glu_f32,
+      depthwise_conv_f32,
+      exp_f32,
+      log_f32,
+      sigmoid_f32,
+      silu_f32,
+      tanh_f32,
+      relu_f32,
+      add_f32,
+      mul_f32,
+      scale_f32,
+  };
 }
 
 }  // namespace

@@ -57,8 +57,9 @@ def pack(codes: Int8Array, bits: int) -> ByteArray:
     blocks = padded.view(np.uint8).reshape(tiles, TILE_OUTPUTS, groups, per_group, BLOCK_INPUTS)
     blocks = blocks.transpose(3, 0, 2, 1, 4)  # (block in group, tile, group, output, input)
     if bits == 8:
-        return blocks[0].reshape(-1)
-    return ((blocks[0] & 15) | (blocks[1] << 4)).reshape(-1)
+        return np.ascontiguousarray(blocks[0]).reshape(-1)
+    packed: ByteArray = (blocks[0] & 15) | (blocks[1] << 4)
+    return packed.reshape(-1)
 
 
 def unpack(packed: ByteArray, bits: int, n: int, k: int) -> Int8Array:
