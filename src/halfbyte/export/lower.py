@@ -25,10 +25,10 @@ DTYPE_NUMBERS = {  # ONNX type -> type of the model file
     onnx.TensorProto.INT32: 2,
     onnx.TensorProto.BOOL: 3,
 }
-MOVING_OPS = frozenset(
-    ("Concat", "Constant", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split")
-    + ("Squeeze", "Tile", "Transpose", "Unsqueeze")
-)
+MOVING_OPS = {
+    *("Concat", "Constant", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice"),
+    *("Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
+}
 LINEAR_BITS = {"LinearW4A8": 4, "LinearW8A8": 8, "LinearW4A4": 4}
 EMBEDDING_BITS = {"EmbeddingW4": 4, "EmbeddingW8": 8}
 
