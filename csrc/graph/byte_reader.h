@@ -5,6 +5,7 @@
 #include <string>
 
 #include "error.h"
+#include "graph/names.h"
 
 namespace halfbyte {
 
@@ -23,6 +24,7 @@ class ByteReader {
     const std::uint32_t size = count(1);
     std::string text(reinterpret_cast<const char*>(bytes_), size);
     advance(size);
+    if (!is_printable(text)) fail("holds a name that is no printable UTF-8");
     return text;
   }
 

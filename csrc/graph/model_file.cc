@@ -10,6 +10,7 @@
 
 #include "error.h"
 #include "graph/crc32.h"
+#include "graph/names.h"
 
 namespace halfbyte {
 namespace {
@@ -98,8 +99,8 @@ void ModelFile::read_directory(std::uint32_t num_sections) {
     Section section{std::string(name, ::strnlen(name, kNameBytes)), nullptr,
                     number_at<std::uint64_t>(at + 48)};
     const auto offset = number_at<std::uint64_t>(at + 40);
-    if (section.name.empty() || find(section.name) != nullptr)
-      fail("has a section without a name, or two of one name");
+    if (section.name.empty() || !is_printable(section.name) || find(section.name) != nullptr)
+      fail("has a section without a proper name, or two of one name");
     if (offset % kAlignmentBytes != 0 || offset < end || offset > num_bytes_ ||
         section.num_bytes > num_bytes_ - offset)
       fail("section '" + section.name + "' lies outside the file or over another section");

@@ -8,7 +8,7 @@
 namespace halfbyte {
 namespace {
 
-constexpr std::int64_t kMaxElements = std::int64_t{1} << 31;  // of a tensor made while running
+constexpr std::int64_t kMaxElements = std::int64_t{1} << 28;  // of a tensor made while running
 
 }  // namespace
 

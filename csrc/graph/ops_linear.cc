@@ -1,4 +1,4 @@
-#include <cstring>
+#include <algorithm>
 
 #include "graph/broadcast.h"
 #include "graph/ops.h"
@@ -29,6 +29,7 @@ RunFunction plan_linear(NodePlanner& node, int weight_bits, int act_bits, GemmIn
   const std::int64_t n = node.shape(1)[0], k = node.shape(1)[1];
   if (node.shape(2) != Shape{n} || node.shape(3) != Shape{n})
     node.fail("scales and bias must have one value per output");
+  if (k == 0) node.fail("the weights have no inputs");
   if (k > largest_k(weight_bits, act_bits)) node.fail("so many inputs could overflow int32");
   const std::int64_t rows = plan_linear_shape(node, n, k);
   const std::size_t codes_bytes = aligned(static_cast<std::size_t>(rows * padded_codes(k)));
@@ -102,6 +103,7 @@ RunFunction plan_linear_float(NodePlanner& node) {
   if (node.shape(1).rank() != 2) node.fail("the weights are no matrix");
   const std::int64_t k = node.shape(1)[0], n = node.shape(1)[1];
   if (node.has(2) && node.shape(2) != Shape{n}) node.fail("the bias must have one value per output");
+  if (k == 0) node.fail("the weights have no inputs");
   const std::int64_t rows = plan_linear_shape(node, n, k);
   return [rows, n, k, has_bias = node.has(2), kernels = &node.kernels()](const Operands& operands) {
     float* out = operands.out<float>(0);
@@ -120,6 +122,10 @@ RunFunction plan_matmul(NodePlanner& node) {
   if (node.shape(0).rank() > 1) shape.push_back(product.matrices.m);
   if (node.shape(1).rank() > 1) shape.push_back(product.matrices.n);
   node.set_output(0, shape);
+  if (product.matrices.k == 0)
+    return [count = shape.num_elements()](const Operands& operands) {
+      std::fill_n(operands.out<float>(0), count, 0.0f);
+    };
   const BroadcastWalk<2> walk(batch, {batch_a, batch_b});
   return [walk, gemm = product.matrices, kernel = node.kernels().gemm_f32](const Operands& operands) {
     walk.each_row([&](std::int64_t at, const std::array<std::int64_t, 2>& from) {

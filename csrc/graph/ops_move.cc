@@ -70,8 +70,11 @@ RunFunction plan_slice(NodePlanner& node) {
   copy.shape = from;
   copy.from = contiguous_strides(from);
   copy.item_bytes = dtype_bytes(node.dtype(0));
+  std::vector<bool> seen(static_cast<std::size_t>(from.rank()));
   for (std::size_t i = 0; i < axes.size(); ++i) {
     const int axis = node.axis(axes[i], from.rank());
+    if (seen[axis]) node.fail("axes names an axis twice");
+    seen[axis] = true;
     const std::int64_t size = from[axis], step = steps[i];
     constexpr std::int64_t kMaxStep = std::int64_t{1} << 31;
     if (step == 0 || step > kMaxStep || step < -kMaxStep) node.fail("a step is 0 or too large");

@@ -10,6 +10,7 @@ namespace halfbyte {
 namespace {
 
 constexpr std::size_t kAlignmentBytes = 64;
+constexpr std::size_t kMaxBytes = std::size_t{1} << 30;
 constexpr char kMagic[] = "HBSTATE1";
 // save(): magic, u32 CRC-32 of the rest, u32 of the graph, i64 left context, then the tensors.
 constexpr std::size_t kHeaderBytes = 24;
@@ -66,6 +67,10 @@ State::State(std::shared_ptr<const Model> model, const std::string& graph_name,
   }
   if (left_context_steps >= 0 && !has_left_context)
     throw Error(ErrorKind::kUsage, "graph '" + graph_name + "' has no left context to set; leave it out");
+  if (end_bytes > kMaxBytes)
+    throw Error(ErrorKind::kUsage, "the states of graph '" + graph_name + "' would take " +
+                                       std::to_string(end_bytes) +
+                                       " bytes, at most 1 GiB runs; ask for less left context");
   bytes_.resize(end_bytes / sizeof(std::uint64_t));
   reset();
 }

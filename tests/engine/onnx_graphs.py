@@ -23,9 +23,9 @@ def int4_tensor(name, codes):
     return helper.make_tensor(name, onnx.TensorProto.INT4, codes.shape, codes.reshape(-1).tolist())
 
 
-def model_of(nodes, inputs, outputs, initializers=(), open_axes=True):
-    """A model: `inputs` name -> array, `outputs` names, `initializers` name -> array or TensorProto."""
-    dims = {n: [f"{n}{i}" if open_axes else s for i, s in enumerate(a.shape)] for n, a in inputs.items()}
+def model_of(nodes, inputs, outputs, initializers=()):
+    """A model: inputs name -> array, outputs, initializers name -> array or TensorProto."""
+    dims = {n: [f"{n}{i}" for i in range(a.ndim)] for n, a in inputs.items()}
     graph = helper.make_graph(
         nodes,
         "graph",

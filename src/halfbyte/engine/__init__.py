@@ -1,4 +1,4 @@
-"""Model files and how to run them: the Python face of the C++ core. Needs neither torch nor numpy."""
+"""Model files and how to run them: the Python face of the C++ core, without torch or numpy."""
 
 from halfbyte.engine.model_file import GraphInput, Layer, ModelFile, operators
 from halfbyte.engine.session import Session, State

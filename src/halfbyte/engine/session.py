@@ -104,3 +104,13 @@ class Session:
         self.core.run(None if state is None else state.core)
         names = [n for n in self._outputs if state is None or not n.startswith("next.")]
         return {name: Tensor(*self.core.output(name)) for name in names}
+
+    @property
+    def num_plans(self) -> int:
+        """Sets of input shapes that are remembered."""
+        return self.core.num_plans
+
+    @property
+    def arena_bytes(self) -> int:
+        """Memory for intermediate values; grows only when a larger shape comes."""
+        return self.core.arena_bytes

@@ -26,7 +26,9 @@ class Tensor:
     data: bytes
 
     @classmethod
-    def of(cls, numbers: Sequence[float], shape: tuple[int, ...], dtype: str = "float32") -> "Tensor":
+    def of(
+        cls, numbers: Sequence[float], shape: tuple[int, ...], dtype: str = "float32"
+    ) -> "Tensor":
         """A tensor of these numbers.
 
         Raises:

@@ -23,9 +23,9 @@ def compile_model(
 ) -> None:
     """Writes a model file from ONNX graphs.
 
-    Quantised layers, nodes of the domain `halfbyte`, keep their integer codes, packed as the kernels
-    read them; other operators are brought into the engine's normal forms. The same graphs, metadata
-    and test vector always give the same bytes.
+    Quantised layers, nodes of the domain `halfbyte`, keep their integer codes, packed as the
+    kernels read them; other operators are brought into the engine's normal forms. The same graphs,
+    metadata and test vector always give the same bytes.
 
     Args:
         graphs: name ("encoder", "decoder", ...) -> ONNX file or model, opset 21.

@@ -86,7 +86,8 @@ def _fuse_glu(index: _Index, node: Node) -> Node:
             continue
         sizes = halves.attributes.get("split", [1, 1])
         is_even = len(halves.outputs) == 2 and sizes[0] == sizes[1]
-        is_last_axis = halves.attributes["axis"] in (-1, index.graph.ranks.get(halves.inputs[0], 0) - 1)
+        last_axis = index.graph.ranks.get(halves.inputs[0], 0) - 1
+        is_last_axis = halves.attributes["axis"] in (-1, last_axis)
         if is_even and is_last_axis and halves.outputs == [other, gate.inputs[0]]:
             return Node("Glu", halves.inputs, node.outputs)
     return node

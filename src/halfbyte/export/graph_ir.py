@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,7 +13,7 @@ from halfbyte.errors import UsageError
 from halfbyte.export.functions import DOMAIN
 
 Array = NDArray[np.generic]
-AttributeValue = int | float | str | list[int]
+Attributes = dict[str, Any]  # int, float, str, list of int, or TensorProto (Constant)
 
 STATE_PREFIX = "state."
 NEXT_PREFIX = "next."
@@ -36,7 +37,7 @@ class Node:
     op: str
     inputs: list[str]
     outputs: list[str]
-    attributes: dict[str, AttributeValue] = field(default_factory=dict)
+    attributes: Attributes = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Graph:
     outputs: dict[str, str]  # the name that callers use -> value
     states: list[StateValue]
     ranks: dict[str, int] = field(default_factory=dict)  # of values, where the ONNX file tells
+    halves: set[str] = field(default_factory=set)  # float16 in ONNX, held as float32 here
     _num_new: int = 0
 
     def new_name(self, stem: str) -> str:
@@ -88,7 +90,9 @@ class Graph:
 
 
 def plain(array: Array) -> Array:
-    """The engine's types: int32 becomes int64; float16 stays until a Cast."""
+    """The engine's types: small integers become int64, float16 becomes float32; both exact."""
+    if array.dtype == np.float16:
+        return array.astype(np.float32)
     if array.dtype in (np.int32, np.int16, np.uint8, np.uint32):
         return array.astype(np.int64)
     return array
@@ -97,8 +101,9 @@ def plain(array: Array) -> Array:
 def read_onnx(model: onnx.ModelProto, name: str) -> Graph:
     """The graph of an ONNX model.
 
-    Functions of other domains than `halfbyte` are inlined. Inputs named `state.*` with an initialiser
-    of that name and an output `next.*` are states; the initialiser is their initial value.
+    Functions of other domains than `halfbyte` are inlined. Inputs named `state.*` with an
+    initialiser of that name and an output `next.*` are states; the initialiser is their initial
+    value.
 
     Raises:
         UsageError: a node holds a subgraph (If, Loop, Scan), or an input has a type that the engine
@@ -117,7 +122,9 @@ def read_onnx(model: onnx.ModelProto, name: str) -> Graph:
             states.append(StateValue(value.name, next_name, arrays.pop(value.name)))
     inputs = [_input(value) for value in graph.input if value.name not in arrays]
     ranks = {v.name: len(v.type.tensor_type.shape.dim) for v in [*graph.value_info, *graph.input]}
-    return Graph(name, list(_nodes(graph.node)), dict(arrays), inputs, outputs, states, ranks)
+    halves = {t.name for t in graph.initializer if t.data_type == onnx.TensorProto.FLOAT16}
+    nodes = list(_nodes(graph.node))
+    return Graph(name, nodes, dict(arrays), inputs, outputs, states, ranks, halves)
 
 
 def _array(tensor: onnx.TensorProto) -> Array:

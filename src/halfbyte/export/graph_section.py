@@ -2,11 +2,12 @@
 
 import struct
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from halfbyte.errors import UsageError
-from halfbyte.export.graph_ir import Array, AttributeValue, Constant, Graph, Node, PackedCodes
+from halfbyte.export.graph_ir import Array, Constant, Graph, Node, PackedCodes
 from halfbyte.quant.packing import pack
 
 ALIGNMENT_BYTES = 64
@@ -92,11 +93,12 @@ class _GraphWriter:
     def _constant(self, name: str, constant: Constant) -> bytes:
         if isinstance(constant, PackedCodes):
             number = PACKED_NUMBERS[constant.bits]
-            stored = pack(constant.codes, constant.bits).tobytes()
-            shape = constant.codes.shape
-            return u32(self.value(name), number, number) + _shape(shape) + self.weights.place(stored)
+            packed = pack(constant.codes, constant.bits).tobytes()
+            head = u32(self.value(name), number, number) + _shape(constant.codes.shape)
+            return head + self.weights.place(packed)
         number = self._dtype(name, constant)
-        storage, stored = number, constant
+        storage = number
+        stored: Array = constant
         if _is_half(constant):
             storage, stored = FLOAT16, constant.astype(np.float16)
         head = u32(self.value(name), number, storage) + _shape(constant.shape)
@@ -137,7 +139,7 @@ class _GraphWriter:
         head = u32(self.string(node.op), len(numbers), *numbers, len(outputs), *outputs)
         return head + self._list(attributes)
 
-    def _attribute(self, name: str, value: AttributeValue) -> bytes:
+    def _attribute(self, name: str, value: Any) -> bytes:
         head = u32(self.string(name))
         if isinstance(value, str):
             return head + u32(4, self.string(value))

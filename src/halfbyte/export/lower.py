@@ -14,7 +14,7 @@ from onnx.reference import ReferenceEvaluator
 from halfbyte.errors import UsageError
 from halfbyte.export.functions import OPSET
 from halfbyte.export.fuse import fuse
-from halfbyte.export.graph_ir import Array, AttributeValue, Graph, Node, PackedCodes, plain
+from halfbyte.export.graph_ir import Array, Attributes, Graph, Node, PackedCodes, plain
 
 Rule = Callable[[Graph, Node], list[Node]]
 
@@ -24,6 +24,10 @@ DTYPE_NUMBERS = {  # ONNX type -> type of the model file
     onnx.TensorProto.INT64: 2,
     onnx.TensorProto.INT32: 2,
     onnx.TensorProto.BOOL: 3,
+}
+MOVING_OPS = {
+    *("Concat", "Constant", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice"),
+    *("Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
 }
 LINEAR_BITS = {"LinearW4A8": 4, "LinearW8A8": 8, "LinearW4A4": 4}
 EMBEDDING_BITS = {"EmbeddingW4": 4, "EmbeddingW8": 8}
@@ -39,6 +43,7 @@ def lower(graph: Graph) -> None:
     renamed: dict[str, str] = {}
     for node in nodes:
         node.inputs = [renamed.get(name, name) for name in node.inputs]
+        _follow_halves(graph, node)
         if node.op in ("Identity", "Dropout") and node.outputs[0] not in graph.outputs.values():
             renamed[node.outputs[0]] = node.inputs[0]
         elif not _fold(graph, node):
@@ -57,6 +62,19 @@ def drop_unused(graph: Graph) -> None:
             kept.append(node)
     graph.nodes = kept[::-1]
     graph.constants = {name: c for name, c in graph.constants.items() if name in used}
+
+
+def _follow_halves(graph: Graph, node: Node) -> None:
+    """Float16 values may only be moved and cast: we hold them as float32, with other arithmetic."""
+    if node.op == "Constant" and "value" in node.attributes:
+        is_half = node.attributes["value"].data_type == onnx.TensorProto.FLOAT16
+    else:
+        is_half = not graph.halves.isdisjoint(node.inputs)
+    if not is_half or node.op in ("Cast", "Shape", *LINEAR_BITS, *EMBEDDING_BITS):
+        return
+    if node.op not in MOVING_OPS:
+        raise UsageError(f"{node.op} {node.outputs[0]} computes in float16; cast to float32 before")
+    graph.halves.update(node.outputs)
 
 
 def _fold(graph: Graph, node: Node) -> bool:
@@ -111,7 +129,7 @@ def _axes_to_attribute(graph: Graph, node: Node) -> list[Node]:
 
 def _split(graph: Graph, node: Node) -> list[Node]:
     sizes = _constant_input(graph, node, 1)
-    attributes: dict[str, AttributeValue] = {"axis": node.attributes.get("axis", 0)}
+    attributes: Attributes = {"axis": node.attributes.get("axis", 0)}
     if sizes is not None:
         attributes["split"] = _integers(sizes)
     return [Node("Split", node.inputs[:1], node.outputs, attributes)]
@@ -199,18 +217,16 @@ def _layer_norm(graph: Graph, node: Node) -> list[Node]:
     inputs = list(node.inputs)
     if len(inputs) < 3 or not inputs[2]:
         inputs[2:] = [graph.add_constant(node.inputs[1], np.zeros_like(weight))]
-    attributes: dict[str, AttributeValue] = {"axis": axis}
+    attributes: Attributes = {"axis": axis}
     attributes["epsilon"] = node.attributes.get("epsilon", 1e-5)
     return [Node(node.op, inputs, node.outputs[:1], attributes)]
 
 
 def _conv(graph: Graph, node: Node) -> list[Node]:
-    """1-D convolutions of groups of one channel, or of one tap, on (B, T, D) instead of (B, D, T)."""
+    """Depthwise and one-tap 1-D convolutions run on (B, T, D) instead of (B, D, T)."""
     weight = graph.array(node.inputs[1])
     group = node.attributes.get("group", 1)
-    plain_steps = all(
-        set(node.attributes.get(key, [1])) == {1} for key in ("strides", "dilations")
-    )
+    plain_steps = all(set(node.attributes.get(key, [1])) == {1} for key in ("strides", "dilations"))
     padding = node.attributes.get("auto_pad", "NOTSET")
     if weight is None or weight.ndim != 3 or not plain_steps or padding != "NOTSET":
         raise UsageError(f"Conv {node.outputs[0]}: only 1-D, step 1, constant weights run")
@@ -220,9 +236,7 @@ def _conv(graph: Graph, node: Node) -> list[Node]:
     return _time_major_conv(graph, node, weight, is_depthwise)
 
 
-def _time_major_conv(
-    graph: Graph, node: Node, weight: Array, is_depthwise: bool
-) -> list[Node]:
+def _time_major_conv(graph: Graph, node: Node, weight: Array, is_depthwise: bool) -> list[Node]:
     stem = node.outputs[0]
     turned, result = graph.new_name(stem), graph.new_name(stem)
     nodes = [Node("Transpose", node.inputs[:1], [turned], {"perm": [0, 2, 1]})]
@@ -289,4 +303,3 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(LINEAR_BITS, _linear),
     **dict.fromkeys(EMBEDDING_BITS, _embedding),
 }
-
