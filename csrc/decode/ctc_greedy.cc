@@ -1,10 +1,18 @@
 #include "decode/ctc_greedy.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "error.h"
 #include "kernels/float_environment.h"
+#include "state_bytes.h"
 
 namespace halfbyte {
+namespace {
+
+constexpr uint32_t kStateTag = 0x31474248;  // "HBG1"
+
+}  // namespace
 
 void CtcGreedy::accept(const LogProbs& log_probs) {
   FloatEnvironment environment;
@@ -26,6 +34,51 @@ void CtcGreedy::accept(const LogProbs& log_probs) {
     }
     last_ = token;
   }
+}
+
+std::string CtcGreedy::save() const {
+  StateWriter writer(kStateTag);
+  writer.put(blank_id_);
+  writer.put(last_);
+  writer.put(peak_);
+  writer.put(num_frames_);
+  writer.put(score_);
+  writer.put_all(tokens_);
+  writer.put_all(frames_);
+  return writer.bytes();
+}
+
+void CtcGreedy::restore(const std::string& bytes) {
+  StateReader reader(kStateTag, bytes);
+  if (reader.get<int>() != blank_id_) {
+    throw Error(ErrorKind::kInput, "saved search state of another blank_id; restore it into a "
+                                   "search of the same one");
+  }
+  CtcGreedy restored(blank_id_);
+  restored.last_ = reader.get<int>();
+  restored.peak_ = reader.get<float>();
+  restored.num_frames_ = reader.get<int64_t>();
+  restored.score_ = reader.get<double>();
+  restored.tokens_ = reader.get_all<int>();
+  restored.frames_ = reader.get_all<int64_t>();
+  reader.finish();
+  if (!restored.is_consistent()) throw Error(ErrorKind::kInput, "saved search state is damaged");
+  *this = std::move(restored);
+}
+
+// Whether frames could have given this: a frame a token, in order, and a last token that is there.
+bool CtcGreedy::is_consistent() const {
+  if (tokens_.size() != frames_.size() || num_frames_ < static_cast<int64_t>(frames_.size())) {
+    return false;
+  }
+  int64_t before = -1;
+  for (size_t i = 0; i < tokens_.size(); ++i) {
+    if (tokens_[i] < 0 || tokens_[i] == blank_id_) return false;
+    if (frames_[i] <= before || frames_[i] >= num_frames_) return false;
+    before = frames_[i];
+  }
+  bool is_in_run = last_ >= 0 && last_ != blank_id_;
+  return !is_in_run || (!tokens_.empty() && tokens_.back() == last_);
 }
 
 }  // namespace halfbyte

@@ -1,6 +1,7 @@
 // Streaming greedy CTC search.
 #pragma once
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "decode/log_probs.h"
@@ -25,7 +26,14 @@ class CtcGreedy {
   double score() const { return score_; }
   int64_t num_frames() const { return num_frames_; }
 
+  // The state of the search as bytes (native byte order), and back, into a search of the same
+  // blank_id; throws Error(kInput) if the bytes do not fit.
+  std::string save() const;
+  void restore(const std::string& bytes);
+
  private:
+  bool is_consistent() const;
+
   int blank_id_;
   int last_ = -1;      // token of the last frame
   float peak_ = 0;     // its highest log probability in this run

@@ -30,6 +30,23 @@ void accept(Search& search, FloatMatrix log_probs) {
   search.accept(view(log_probs));
 }
 
+// save() and restore() of a search.
+template <typename Search>
+void bind_state(nb::class_<Search>& search) {
+  search
+      .def("save",
+           [](const Search& self) {
+             std::string bytes = self.save();
+             return nb::bytes(bytes.data(), bytes.size());
+           },
+           "The state of the search as bytes, for restore() on a machine of this kind.")
+      .def("restore",
+           [](Search& self, nb::bytes state) {
+             self.restore(std::string(state.c_str(), state.size()));
+           },
+           "state"_a, "Take up the state that save() of a search of equal settings returned.");
+}
+
 // A decoder that is a Python function: (N, L) int64 memoryview -> (N, L, V) float32 buffer.
 class FunctionDecoder : public Decoder {
  public:
@@ -85,8 +102,8 @@ void bind_results(nb::module_& m) {
 }
 
 void bind_ctc(nb::module_& m) {
-  nb::class_<CtcGreedy>(m, "CtcGreedy", "Streaming greedy CTC search.")
-      .def(nb::init<int>(), "blank_id"_a = 0)
+  nb::class_<CtcGreedy> greedy(m, "CtcGreedy", "Streaming greedy CTC search.");
+  greedy.def(nb::init<int>(), "blank_id"_a = 0)
       .def("accept", &accept<CtcGreedy>, "log_probs"_a.noconvert(),
            "The next (T, V) float32 log probabilities, any T.")
       .def("reset", &CtcGreedy::reset, "Back to frame 0 of a new segment.")
@@ -95,8 +112,9 @@ void bind_ctc(nb::module_& m) {
       .def_prop_ro("frames", &CtcGreedy::frames)
       .def_prop_ro("score", &CtcGreedy::score)
       .def_prop_ro("num_frames", &CtcGreedy::num_frames);
-  nb::class_<CtcPrefixBeam>(m, "CtcPrefixBeam", "Streaming CTC prefix beam search.")
-      .def(nb::init<int, int, int>(), "blank_id"_a = 0, "beam"_a = 10, "num_top_tokens"_a = 10)
+  bind_state(greedy);
+  nb::class_<CtcPrefixBeam> prefix_beam(m, "CtcPrefixBeam", "Streaming CTC prefix beam search.");
+  prefix_beam.def(nb::init<int, int, int>(), "blank_id"_a = 0, "beam"_a = 10, "num_top_tokens"_a = 10)
       .def("accept", &accept<CtcPrefixBeam>, "log_probs"_a.noconvert(),
            "The next (T, V) float32 log probabilities, any T.")
       .def("reset", &CtcPrefixBeam::reset, "Back to frame 0 of a new segment.")
@@ -104,18 +122,8 @@ void bind_ctc(nb::module_& m) {
            "The `count` likeliest CtcHypothesis so far, best first; never empty.")
       .def_prop_ro("num_frames", &CtcPrefixBeam::num_frames)
       .def("copy", [](const CtcPrefixBeam& self) { return CtcPrefixBeam(self); },
-           "A search of its own, in the same state.")
-      .def("save",
-           [](const CtcPrefixBeam& self) {
-             std::string bytes = self.save();
-             return nb::bytes(bytes.data(), bytes.size());
-           },
-           "The state of the search as bytes, for restore() on a machine of this kind.")
-      .def("restore",
-           [](CtcPrefixBeam& self, nb::bytes state) {
-             self.restore(std::string(state.c_str(), state.size()));
-           },
-           "state"_a, "Take up the state that save() of a search of equal settings returned.");
+           "A search of its own, in the same state.");
+  bind_state(prefix_beam);
   m.def(
       "ctc_greedy",
       [](FloatMatrix log_probs, int blank_id) {

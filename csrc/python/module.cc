@@ -1,4 +1,6 @@
 // The Python module `halfbyte._core`: one binding file a room of the engine, gathered here.
+#include <cstring>
+
 #include "error.h"
 #include "python/bindings.h"
 
@@ -22,7 +24,11 @@ void translate(const std::exception_ptr& error, void*) {
     std::rethrow_exception(error);
   } catch (const halfbyte::Error& e) {
     const nb::object type = nb::module_::import_("halfbyte.errors").attr(class_name(e.kind()));
-    PyErr_SetString(type.ptr(), e.what());
+    // A path in a message need not be UTF-8.
+    const nb::object message = nb::steal(
+        PyUnicode_DecodeUTF8(e.what(), static_cast<Py_ssize_t>(std::strlen(e.what())),
+                             "backslashreplace"));
+    PyErr_SetObject(type.ptr(), message.ptr());
   }
 }
 
