@@ -32,8 +32,13 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The batch with its tensors on a device."""
-        tensors = (self.features, self.num_frames, self.tokens, self.num_tokens)
-        return Batch(*(t.to(device) for t in tensors), self.texts)
+        return Batch(
+            self.features.to(device),
+            self.num_frames.to(device),
+            self.tokens.to(device),
+            self.num_tokens.to(device),
+            self.texts,
+        )
 
 
 class Corpus:
