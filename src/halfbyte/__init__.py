@@ -1,1 +1,35 @@
-"""Streaming speech recognition in half a byte per weight."""
+"""Streaming speech recognition in half a byte per weight.
+
+>>> import halfbyte
+>>> recognizer = halfbyte.Recognizer()           # the model that comes with the package
+>>> stream = recognizer.stream()                 # 16 kHz, one channel, float32
+"""
+
+from halfbyte.errors import (
+    AudioError,
+    ConfigError,
+    HalfbyteError,
+    InputError,
+    ManifestError,
+    ModelFileError,
+    UsageError,
+)
+from halfbyte.listen.endpoint import EndpointRule
+from halfbyte.listen.events import Event, Word
+from halfbyte.listen.recognizer import Recognizer
+from halfbyte.listen.stream import Stream
+
+__all__ = [
+    "AudioError",
+    "ConfigError",
+    "EndpointRule",
+    "Event",
+    "HalfbyteError",
+    "InputError",
+    "ManifestError",
+    "ModelFileError",
+    "Recognizer",
+    "Stream",
+    "UsageError",
+    "Word",
+]

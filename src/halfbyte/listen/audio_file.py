@@ -1,0 +1,70 @@
+"""Audio files as blocks of samples: WAV built in, other formats through soundfile."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from halfbyte import _core
+from halfbyte.errors import AudioError
+
+BLOCK_S = 1.0  # seconds of audio read at a time
+
+
+class AudioFile:
+    """An open audio file; iterate over it for (S,) float32 blocks of one channel.
+
+    Args:
+        path: a WAV file; flac, ogg, opus and mp3 need the extra `audio`.
+
+    Raises:
+        AudioError: missing, empty or damaged; or a format that needs the extra.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self.path = Path(path)
+        self._wav = None if _is_other_format(self.path) else _core.audio.WavReader(self.path)
+        if self._wav:
+            self.sample_rate_hz = self._wav.sample_rate_hz
+        else:
+            self._sound = _open_with_soundfile(self.path)
+            self.sample_rate_hz = self._sound.samplerate
+
+    def __iter__(self) -> Iterator[Any]:
+        block_samples = int(self.sample_rate_hz * BLOCK_S)
+        read = self._wav.read if self._wav else self._read_mono
+        while len(block := read(block_samples)):
+            yield block
+
+    def _read_mono(self, num_samples: int) -> Any:
+        import soundfile
+
+        try:
+            samples = self._sound.read(num_samples, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise AudioError(f"cannot read audio {self.path}: {error}") from error
+        return samples.mean(axis=1)
+
+
+def _is_other_format(path: Path) -> bool:
+    """Whether the file begins like something that is not WAV but that soundfile reads."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise AudioError(f"cannot read audio {path}: {error.strerror}") from error
+    is_mp3 = magic[:3] == b"ID3" or (magic[:1] == b"\xff" and magic[1:2] >= b"\xe0")
+    return magic in (b"fLaC", b"OggS") or is_mp3
+
+
+def _open_with_soundfile(path: Path) -> Any:
+    try:
+        import soundfile
+    except ModuleNotFoundError:
+        raise AudioError(
+            f"{path} is not WAV; to read flac, ogg, opus and mp3: pip install 'halfbyte[audio]'"
+        ) from None
+    try:
+        return soundfile.SoundFile(path)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"cannot read audio {path}: {error}") from error

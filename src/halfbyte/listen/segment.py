@@ -1,0 +1,131 @@
+"""The running segment of a stream: its first pass, what it must remember, its final result."""
+
+from array import array
+from typing import Any
+
+from halfbyte import _core
+from halfbyte.listen.acoustic_model import AcousticModel
+from halfbyte.listen.events import Word
+from halfbyte.listen.settings import ModelSettings
+from halfbyte.listen.words import TimedToken, text_of, words_of
+
+TOP_TOKENS = 10  # likeliest tokens of a step that extend a hypothesis, as in WeNet
+
+
+class Segment:
+    """Gathers encoder output and log-probabilities until the segment ends.
+
+    Args:
+        settings: of the model.
+        mode: how the final result is decoded.
+        keeps_features: whether the segment is encoded once more as a whole at its end.
+    """
+
+    def __init__(self, settings: ModelSettings, mode: str, keeps_features: bool):
+        self._settings = settings
+        self._mode = mode
+        self._keeps_features = keeps_features
+        self.num_steps = 0
+        self._features = array("f")  # (frames, F), for a second encoding
+        self._memory = array("f")  # (T, D) encoder output
+        self._log_probs = array("f")  # (T, V)
+        self._search = self._new_search()
+        self._best = self._search.best(1)[0]
+
+    def accept(self, features: Any, memory: Any, log_probs: Any) -> None:
+        """Take in a chunk: its feature window (T, F), encoder output (C, D) and (C, V)."""
+        num_steps = memoryview(log_probs).shape[0]
+        if self._keeps_features:
+            self._keep_features(features)
+        self.num_steps += num_steps
+        self._memory.frombytes(memoryview(memory).cast("B"))
+        self._log_probs.frombytes(memoryview(log_probs).cast("B"))
+        self._search.accept(log_probs)
+        self._best = self._search.best(1)[0]
+
+    def tokens(self) -> list[int]:
+        """Tokens of the best first-pass hypothesis."""
+        return self._best.tokens
+
+    def text(self) -> str:
+        """Text of the best first-pass hypothesis."""
+        return text_of(self._best.tokens, self._settings.tokens)
+
+    def last_token_step(self) -> int | None:
+        """Step of the last token of the best hypothesis; None before the first."""
+        return self._best.frames[-1] if self._best.frames else None
+
+    def encode_whole(self, model: AcousticModel) -> None:
+        """Encode the segment once more, every step seeing every other, and search again."""
+        features = self._rows(self._features, self._settings.num_mel_bins)
+        memory, log_probs = model.encode(features, model.initial_state())
+        self._memory, self._log_probs = array("f"), array("f")
+        self._search = self._new_search()
+        self._keeps_features = False
+        self.num_steps = 0
+        self.accept(None, memory, log_probs)
+
+    def finalize(self, model: AcousticModel, offset_s: float) -> tuple[str, list[Word]]:
+        """Final text and words; `offset_s` is where the segment starts in the stream."""
+        tokens = self._final_tokens(model)
+        log_probs = self._rows(self._log_probs, len(self._settings.tokens))
+        aligned = _core.decode.ctc_align(log_probs, tokens, self._settings.blank_id)
+        timed = [
+            TimedToken(token, span.first_frame, span.last_frame, span.confidence)
+            for token, span in zip(tokens, aligned, strict=True)
+        ]
+        step_s = self._settings.step_ms / 1000
+        words = words_of(timed, self._settings.tokens, step_s, offset_s)
+        return text_of(tokens, self._settings.tokens), words
+
+    def save(self) -> list[bytes]:
+        """The state of the segment as byte strings."""
+        parts = (self._features, self._memory, self._log_probs)
+        steps = self.num_steps.to_bytes(8, "little")
+        return [steps, self._search.save(), *(part.tobytes() for part in parts)]
+
+    def restore(self, saved: list[bytes]) -> None:
+        """Take up what `save` gave."""
+        steps, search, features, memory, log_probs = saved
+        self.num_steps = int.from_bytes(steps, "little")
+        self._search.restore(search)
+        self._best = self._search.best(1)[0]
+        self._features, self._memory = array("f", features), array("f", memory)
+        self._log_probs = array("f", log_probs)
+
+    def _final_tokens(self, model: AcousticModel) -> list[int]:
+        settings = self._settings
+        if self._mode in ("greedy", "prefix_beam") or self.num_steps == 0:
+            return self._best.tokens
+        memory = self._rows(self._memory, len(self._memory) // self.num_steps)
+
+        def decode(tokens: list[list[int]]) -> Any:
+            return model.decode(tokens, memory)
+
+        if self._mode == "attention":
+            return _core.decode.attention_search(
+                decode, settings.boundary_id, settings.beam, self.num_steps
+            ).tokens
+        return _core.decode.attention_rescoring(
+            self._search.best(settings.beam), decode, settings.boundary_id, settings.ctc_weight
+        ).tokens
+
+    def _new_search(self) -> Any:
+        blank = self._settings.blank_id
+        if self._mode == "greedy":
+            return _core.decode.CtcGreedy(blank)
+        top_tokens = min(TOP_TOKENS, len(self._settings.tokens))
+        return _core.decode.CtcPrefixBeam(blank, self._settings.beam, top_tokens)
+
+    def _keep_features(self, window: Any) -> None:
+        """Append a window of frames; it repeats the overlap with the one before."""
+        rows = memoryview(window).cast("B")
+        repeated = self._settings.overlap_frames if self._features else 0
+        row_bytes = self._settings.num_mel_bins * self._features.itemsize
+        self._features.frombytes(rows[repeated * row_bytes :])
+
+    @staticmethod
+    def _rows(values: array, width: int) -> memoryview:
+        """(len / width, width) view of a flat array."""
+        flat = memoryview(values).cast("B")
+        return flat.cast("f", (len(values) // width, width))

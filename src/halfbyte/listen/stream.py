@@ -1,0 +1,173 @@
+"""A stream: samples in, words out, segment by segment."""
+
+from typing import Any
+
+from halfbyte import _core
+from halfbyte.errors import UsageError
+from halfbyte.listen.acoustic_model import AcousticModel
+from halfbyte.listen.endpoint import EndpointRule
+from halfbyte.listen.events import Event
+from halfbyte.listen.segment import Segment
+from halfbyte.listen.settings import FULL_CONTEXT_MS, MODES
+from halfbyte.listen.snapshot import pack_snapshot, unpack_snapshot
+
+
+class Stream:
+    """Recognises one stream of audio; use `Recognizer.stream` to make one.
+
+    Chunks of encoder steps run as soon as their frames are there, whatever the sizes in
+    which samples arrive: the result does not depend on them. Each chunk may change the
+    partial text; a segment's end, by silence or length, settles it. At full context the
+    chunks serve for partial results and endpoints, and the segment is encoded once more as
+    a whole for its final result.
+
+    Args:
+        model: what computes.
+        chunk_ms: duration of a chunk, one that the model was trained for; None for the
+            model's own choice, 0 for full context.
+        mode: of the final result: rescoring, prefix_beam, greedy or attention.
+        endpoint: when a segment ends.
+        sample_rate_hz: of the samples that will be given.
+
+    Raises:
+        UsageError: a chunk length or mode that the model does not offer.
+    """
+
+    def __init__(
+        self,
+        model: AcousticModel,
+        chunk_ms: int | None = None,
+        mode: str = "rescoring",
+        endpoint: EndpointRule | None = None,
+        sample_rate_hz: int = 16000,
+    ):
+        settings = model.settings
+        if mode not in MODES:
+            raise UsageError(f"unknown decoding mode {mode!r}; expected one of {', '.join(MODES)}")
+        self._model = model
+        self._settings = settings
+        self._mode = mode
+        self._endpoint = endpoint or EndpointRule()
+        self._is_full_context = chunk_ms == FULL_CONTEXT_MS
+        self._chunk_steps = settings.chunk_steps_of(None if self._is_full_context else chunk_ms)
+        self._resampler = None
+        if sample_rate_hz != settings.sample_rate_hz:
+            self._resampler = _core.audio.Resampler(sample_rate_hz, settings.sample_rate_hz)
+        self._fbank = _core.audio.Fbank(settings.sample_rate_hz, settings.num_mel_bins)
+        self._state = model.initial_state()
+        self._segment = self._new_segment()
+        self._frames_done = 0  # feature frames of the segments that have ended
+        self._is_finished = False
+
+    def accept(self, samples: Any) -> list[Event]:
+        """Take in samples and return what they change.
+
+        Args:
+            samples: (S,) float32 in [-1, 1), any S; an object of the buffer protocol.
+
+        Returns:
+            A partial event where the text of the segment changed, a final event where a
+            segment ended.
+
+        Raises:
+            UsageError: the stream is finished.
+            InputError: NaN or infinite samples.
+        """
+        if self._is_finished:
+            raise UsageError("the stream is finished; start another with Recognizer.stream()")
+        self._fbank.accept(self._resampler.accept(samples) if self._resampler else samples)
+        return self._run_chunks()
+
+    def finish(self) -> list[Event]:
+        """No more samples follow; returns the last events, the final one included."""
+        if self._is_finished:
+            return []
+        if self._resampler:
+            self._fbank.accept(self._resampler.finish())
+        self._fbank.finish()
+        events = self._run_chunks()
+        self._is_finished = True
+        if self._fbank.num_frames_ready >= self._least_frames():
+            events += self._run_chunk(self._fbank.num_frames_ready)
+        if self._segment.num_steps:
+            events.append(self._end_segment())
+        return events
+
+    def save(self) -> bytes:
+        """The state of the stream, for `restore` on a stream of equal settings."""
+        numbers = {"frames_done": self._frames_done, "is_finished": self._is_finished}
+        resampler = self._resampler.save() if self._resampler else b""
+        parts = [self._fbank.save(), resampler, self._model.save_state(self._state)]
+        return pack_snapshot(numbers, [*parts, *self._segment.save()])
+
+    def restore(self, saved: bytes) -> None:
+        """Go on where `save` was called.
+
+        Raises:
+            UsageError: not the state of a stream like this one.
+        """
+        numbers, parts = unpack_snapshot(saved)
+        fbank, resampler, state, *segment = parts
+        self._fbank.restore(fbank)
+        if self._resampler:
+            self._resampler.restore(resampler)
+        self._state = self._model.restore_state(state)
+        self._segment = self._new_segment()
+        self._segment.restore(segment)
+        self._frames_done = numbers["frames_done"]
+        self._is_finished = bool(numbers["is_finished"])
+
+    def _least_frames(self) -> int:
+        """Frames that give one encoder step."""
+        return self._settings.subsampling + self._settings.overlap_frames
+
+    def _new_segment(self) -> Segment:
+        return Segment(self._settings, self._mode, keeps_features=self._is_full_context)
+
+    def _run_chunks(self) -> list[Event]:
+        window = self._settings.subsampling * self._chunk_steps + self._settings.overlap_frames
+        events: list[Event] = []
+        while self._fbank.num_frames_ready >= window:
+            events += self._run_chunk(window)
+        return events
+
+    def _run_chunk(self, num_frames: int) -> list[Event]:
+        features = self._fbank.peek(num_frames)
+        before = self._segment.tokens()
+        memory, log_probs = self._model.encode(features, self._state)
+        num_steps = memoryview(log_probs).shape[0]
+        self._segment.accept(features, memory, log_probs)
+        self._fbank.pop(num_steps * self._settings.subsampling)
+        events = []
+        if self._segment.tokens() != before:
+            events.append(self._event(self._segment.text(), is_final=False))
+        if not self._is_finished and self._is_endpoint():
+            events.append(self._end_segment())
+        return events
+
+    def _is_endpoint(self) -> bool:
+        return self._endpoint.is_endpoint(
+            self._segment.num_steps,
+            self._segment.last_token_step(),
+            self._settings.step_ms,
+            self._settings.max_segment_ms,
+        )
+
+    def _end_segment(self) -> Event:
+        segment = self._segment
+        if self._is_full_context:
+            segment.encode_whole(self._model)
+        text, words = segment.finalize(self._model, self._start_s())
+        event = self._event(text, is_final=True, words=words)
+        self._frames_done += segment.num_steps * self._settings.subsampling
+        self._segment = self._new_segment()
+        self._state = self._model.initial_state()
+        return event
+
+    def _start_s(self) -> float:
+        return self._frames_done * self._settings.frame_shift_ms / 1000
+
+    def _event(self, text: str, is_final: bool, words: list | None = None) -> Event:
+        start_s = self._start_s()
+        end_s = start_s + self._segment.num_steps * self._settings.step_ms / 1000
+        return Event(text, is_final, round(start_s, 3), round(end_s, 3), words or [])

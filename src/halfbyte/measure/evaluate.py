@@ -1,0 +1,87 @@
+"""Word error rate, speed and size of a model on a manifest."""
+
+import resource
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from halfbyte.data.audio import read_audio
+from halfbyte.data.manifest import Utterance
+from halfbyte.listen.acoustic_model import AcousticModel
+from halfbyte.listen.endpoint import EndpointRule
+from halfbyte.listen.recognizer import Recognizer
+from halfbyte.listen.transcript import as_text
+from halfbyte.measure.wer import Errors, count_errors
+
+ONE_SEGMENT = EndpointRule(trailing_silence_ms=None)  # an utterance of a manifest is a segment
+
+
+@dataclass
+class Evaluation:
+    """What a model made of a manifest."""
+
+    spoken: Errors = field(default_factory=Errors)  # utterances with words
+    silent: Errors = field(default_factory=Errors)  # utterances without; insertions: false words
+    audio_s: float = 0.0
+    seconds: float = 0.0
+    transcripts: dict[str, str] = field(default_factory=dict)  # by utterance id
+
+    def add(self, utterance: Utterance, heard: str, audio_s: float, seconds: float) -> None:
+        """Count one utterance."""
+        errors = count_errors(utterance.text, heard)
+        if utterance.text:
+            self.spoken += errors
+        else:
+            self.silent += errors
+        self.audio_s += audio_s
+        self.seconds += seconds
+        self.transcripts[utterance.id] = heard
+
+    def summary(self) -> dict[str, Any]:
+        """The figures as plain numbers."""
+        return {
+            "utterances": self.spoken.num_utterances,
+            "words": self.spoken.num_words,
+            "wer": round(self.spoken.wer, 5),
+            "substitutions": self.spoken.substitutions,
+            "deletions": self.spoken.deletions,
+            "insertions": self.spoken.insertions,
+            "sentence_accuracy": round(self.spoken.sentence_accuracy, 5),
+            "silent_utterances": self.silent.num_utterances,
+            "false_words": self.silent.insertions,
+            "audio_s": round(self.audio_s, 1),
+            "rtf": round(self.seconds / max(self.audio_s, 1e-9), 5),
+            "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        }
+
+
+def open_acoustic_model(path: Path) -> AcousticModel | Path:
+    """A checkpoint folder, an ONNX folder or a .hb file, whichever the path is."""
+    if not path.is_dir():
+        return path
+    from halfbyte.measure.other_models import CheckpointModel, OnnxModel
+
+    is_checkpoint = (path / "weights.safetensors").exists()
+    return CheckpointModel(path) if is_checkpoint else OnnxModel(path)
+
+
+def evaluate(
+    recognizer: Recognizer,
+    utterances: list[Utterance],
+    chunk_ms: int | None,
+    mode: str,
+) -> Iterator[Evaluation]:
+    """Recognise every utterance as one segment; yields the figures so far after each."""
+    result = Evaluation()
+    rate_hz = recognizer.model.settings.sample_rate_hz
+    for utterance in utterances:
+        samples = read_audio(utterance.audio_path, rate_hz)
+        start_s = time.perf_counter()
+        stream = recognizer.stream(chunk_ms, mode, ONE_SEGMENT)
+        events = stream.accept(samples) + stream.finish()
+        seconds = time.perf_counter() - start_s
+        heard = as_text([event for event in events if event.is_final])
+        result.add(utterance, heard, len(samples) / rate_hz, seconds)
+        yield result

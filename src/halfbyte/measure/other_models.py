@@ -1,0 +1,117 @@
+"""A checkpoint and an ONNX folder as acoustic models, for comparison with the engine."""
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from halfbyte.errors import ModelFileError
+from halfbyte.export.onnx_model import DECODER, ENCODER, METADATA, describe
+from halfbyte.listen.settings import read_settings
+from halfbyte.train.checkpoint import load_checkpoint
+
+Floats = NDArray[np.float32]
+State = dict[str, Floats]
+
+
+def _save(state: State) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **state)
+    return file.getvalue()
+
+
+def _restore(saved: bytes) -> State:
+    return dict(np.load(io.BytesIO(saved)))
+
+
+class CheckpointModel:
+    """The training graph itself, run in torch.
+
+    Args:
+        folder: a checkpoint folder.
+    """
+
+    def __init__(self, folder: Path):
+        config, tokenizer, self._model = load_checkpoint(folder)
+        self.settings = read_settings(describe(config, self._model, tokenizer.tokens, {}))
+
+    def initial_state(self) -> State:
+        """State of a stream before its first chunk."""
+        with torch.no_grad():
+            state = self._model.encoder.initial_state(1)
+        return {name: value.numpy() for name, value in state.items()}
+
+    def encode(self, features: Any, state: State) -> tuple[Floats, Floats]:
+        """One chunk: (T, F) in, (C, D) encoder output and (C, V) log-probabilities out."""
+        window = torch.from_numpy(np.array(features, dtype=np.float32)[None])
+        tensors = {name: torch.from_numpy(np.array(value)) for name, value in state.items()}
+        with torch.no_grad():
+            encoded, log_probs, following = self._model.step(window, tensors)
+        state.update({name: value.numpy() for name, value in following.items()})
+        return encoded[0].numpy(), log_probs[0].numpy()
+
+    def decode(self, tokens: Sequence[Sequence[int]], memory: Any) -> Floats:
+        """(N, L) tokens and (T, D) memory in, (N, L, V) log-probabilities out."""
+        rows = torch.from_numpy(np.array(memory, dtype=np.float32)[None])
+        with torch.no_grad():
+            return self._model.decoder(torch.tensor(tokens), rows).numpy()
+
+    save_state = staticmethod(_save)
+    restore_state = staticmethod(_restore)
+
+
+class OnnxModel:
+    """An exported folder, run by ONNX Runtime on one thread.
+
+    Args:
+        folder: holds encoder.onnx, decoder.onnx and model.json.
+
+    Raises:
+        ModelFileError: a file is missing or cannot be loaded.
+    """
+
+    def __init__(self, folder: Path):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+            self._encoder, self._decoder = (
+                onnxruntime.InferenceSession(folder / name, options) for name in (ENCODER, DECODER)
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ModelFileError(f"cannot open ONNX folder {folder}: {error}") from error
+        self.settings = read_settings(metadata)
+        self._outputs = [output.name for output in self._encoder.get_outputs()]
+
+    def initial_state(self) -> State:
+        """State of a stream before its first chunk: empty, the file holds the values."""
+        return {}
+
+    def encode(self, features: Any, state: State) -> tuple[Floats, Floats]:
+        """One chunk: (T, F) in, (C, D) encoder output and (C, V) log-probabilities out."""
+        window = np.array(features, dtype=np.float32)[None]
+        values = self._encoder.run(self._outputs, {"features": window, **state})
+        named = dict(zip(self._outputs, values, strict=True))
+        for name, value in named.items():
+            if name.startswith("next."):
+                state["state." + name.removeprefix("next.")] = value
+        return named["encoder_out"][0], named["ctc_log_probs"][0]
+
+    def decode(self, tokens: Sequence[Sequence[int]], memory: Any) -> Floats:
+        """(N, L) tokens and (T, D) memory in, (N, L, V) log-probabilities out."""
+        inputs = {
+            "tokens": np.array(tokens, dtype=np.int64),
+            "memory": np.array(memory, dtype=np.float32)[None],
+        }
+        return self._decoder.run(None, inputs)[0]
+
+    save_state = staticmethod(_save)
+    restore_state = staticmethod(_restore)
