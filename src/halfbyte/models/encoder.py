@@ -19,6 +19,9 @@ State = dict[str, Tensor]
 class FeatureNorm(nn.Module, StoredParameters):
     """Global mean and variance normalisation: y = (x - mean) · inverse_deviation."""
 
+    mean: Tensor
+    inverse_deviation: Tensor
+
     def __init__(self, num_bins: int):
         super().__init__()
         self.register_buffer("mean", torch.zeros(num_bins))

@@ -18,9 +18,7 @@ class _NativeLinear(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, number: Format
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, number: Format) -> Tensor:
         rows = x.detach().reshape(-1, x.shape[-1]).float()
         w_codes, w_scales = quantize_weight(weight.detach(), number.weight_bits)
         stored_bias = w_scales.new_zeros(w_scales.shape) if bias is None else bias.detach().half()
