@@ -139,7 +139,7 @@ def _origin(lines: list[Line]) -> str:
     return f"Measured on {'; '.join(machines)}; commit {', '.join(commits)}."
 
 
-def _chunk(chunk_ms: int | None) -> str:
+def _chunk(chunk_ms: int) -> str:
     return f"{chunk_ms} ms" if chunk_ms else "whole segment"
 
 

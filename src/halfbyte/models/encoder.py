@@ -105,6 +105,7 @@ class Encoder(nn.Module):
         if not config.relative_shift:
             state["state.offset"] = new(batch, 1)
         for i, layer in enumerate(self.layers):
+            assert isinstance(layer, ConformerLayer)
             frame = layer.convolution.padding()
             state[f"state.{i}.key"] = new(heads)
             state[f"state.{i}.value"] = new(heads)
