@@ -1,8 +1,8 @@
 """The filterbank of training against Kaldi's.
 
-Tolerance: both compute in float32, so that the Fourier transform of a frame is right to a rounding of
-its largest amplitude. A log energy may differ by 2e-4, and by 2^-23 times the ratio of the frame's
-largest amplitude to the filter's own.
+Tolerance: both compute in float32, so that the Fourier transform of a frame is right to a
+rounding of its largest amplitude. A log energy may differ by 2e-4, and by 2^-23 times the ratio of
+the largest amplitude of the frame to that of the filter.
 """
 
 import kaldi_native_fbank as knf
