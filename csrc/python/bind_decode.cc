@@ -1,5 +1,210 @@
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <string>
+#include <utility>
+
+#include "decode/attention_rescoring.h"
+#include "decode/attention_search.h"
+#include "decode/ctc_align.h"
+#include "decode/ctc_greedy.h"
+#include "decode/ctc_prefix_beam.h"
+#include "decode/graph_decoder.h"
+#include "graph/session.h"
+#include "python/arrays.h"
 #include "python/bindings.h"
 
 namespace halfbyte::python {
-void bind_decode(nanobind::module_&) {}
+namespace {
+
+using namespace nb::literals;
+
+LogProbs view(const FloatMatrix& log_probs) {
+  return LogProbs{log_probs.data(), log_probs.shape(0), log_probs.shape(1)};
+}
+
+template <typename Search>
+void accept(Search& search, FloatMatrix log_probs) {
+  nb::gil_scoped_release no_gil;
+  search.accept(view(log_probs));
+}
+
+// A decoder that is a Python function: (N, L) int64 memoryview -> (N, L, V) float32 buffer.
+class FunctionDecoder : public Decoder {
+ public:
+  explicit FunctionDecoder(nb::callable function) : function_(std::move(function)) {}
+
+  NextTokenLogProbs run(const TokenRows& tokens) override {
+    auto ids = std::make_unique<std::vector<int64_t>>(tokens.ids);
+    int64_t* data = ids->data();
+    nb::capsule owner(ids.release(), [](void* p) noexcept {
+      delete static_cast<std::vector<int64_t>*>(p);
+    });
+    nb::ndarray<nb::memview, int64_t, nb::c_contig> rows(
+        data, {tokens.num_rows, tokens.num_columns}, owner);
+    answer_ = nb::cast<Answer>(function_(rows), false);
+    if (answer_.shape(0) != tokens.num_rows || answer_.shape(1) != tokens.num_columns) {
+      throw Error(ErrorKind::kInput,
+                  "decoder gave (" + std::to_string(answer_.shape(0)) + ", " +
+                      std::to_string(answer_.shape(1)) + ", V) log probabilities for (" +
+                      std::to_string(tokens.num_rows) + ", " +
+                      std::to_string(tokens.num_columns) + ") tokens");
+    }
+    return NextTokenLogProbs{answer_.data(), tokens.num_columns, answer_.shape(2)};
+  }
+
+ private:
+  using Answer = nb::ndarray<const float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+  nb::callable function_;
+  Answer answer_;
+};
+
+void bind_results(nb::module_& m) {
+  nb::class_<CtcHypothesis>(m, "CtcHypothesis")
+      .def_ro("tokens", &CtcHypothesis::tokens)
+      .def_ro("frames", &CtcHypothesis::frames,
+              "For each token, the frame where it was likeliest on the best single path.")
+      .def_ro("score", &CtcHypothesis::score, "Log probability of the tokens, all paths added.")
+      .def_ro("viterbi_score", &CtcHypothesis::viterbi_score,
+              "Log probability of the best single path.");
+  nb::class_<AlignedToken>(m, "AlignedToken")
+      .def_ro("token", &AlignedToken::token)
+      .def_ro("start_frame", &AlignedToken::start_frame)
+      .def_ro("end_frame", &AlignedToken::end_frame, "One past the last frame.")
+      .def_ro("confidence", &AlignedToken::confidence, "Mean probability over its frames.");
+  nb::class_<Rescored>(m, "Rescored")
+      .def_ro("index", &Rescored::index, "Into the candidates.")
+      .def_ro("score", &Rescored::score, "attention_score + ctc_weight * ctc_score.")
+      .def_ro("attention_score", &Rescored::attention_score,
+              "Log probability of the tokens and of eos.")
+      .def_ro("token_log_probs", &Rescored::token_log_probs, "Of each token, without eos.");
+  nb::class_<AttentionHypothesis>(m, "AttentionHypothesis")
+      .def_ro("tokens", &AttentionHypothesis::tokens)
+      .def_ro("score", &AttentionHypothesis::score, "Log probability of the tokens and of eos.");
+}
+
+void bind_ctc(nb::module_& m) {
+  nb::class_<CtcGreedy>(m, "CtcGreedy", "Streaming greedy CTC search.")
+      .def(nb::init<int>(), "blank_id"_a = 0)
+      .def("accept", &accept<CtcGreedy>, "log_probs"_a.noconvert(),
+           "The next (T, V) float32 log probabilities, any T.")
+      .def("reset", &CtcGreedy::reset, "Back to frame 0 of a new segment.")
+      .def("copy", [](const CtcGreedy& self) { return CtcGreedy(self); })
+      .def_prop_ro("tokens", &CtcGreedy::tokens)
+      .def_prop_ro("frames", &CtcGreedy::frames)
+      .def_prop_ro("score", &CtcGreedy::score)
+      .def_prop_ro("num_frames", &CtcGreedy::num_frames);
+  nb::class_<CtcPrefixBeam>(m, "CtcPrefixBeam", "Streaming CTC prefix beam search.")
+      .def(nb::init<int, int, int>(), "blank_id"_a = 0, "beam"_a = 10, "num_top_tokens"_a = 10)
+      .def("accept", &accept<CtcPrefixBeam>, "log_probs"_a.noconvert(),
+           "The next (T, V) float32 log probabilities, any T.")
+      .def("reset", &CtcPrefixBeam::reset, "Back to frame 0 of a new segment.")
+      .def("best", &CtcPrefixBeam::best, "count"_a = 1,
+           "The `count` likeliest CtcHypothesis so far, best first; never empty.")
+      .def_prop_ro("num_frames", &CtcPrefixBeam::num_frames)
+      .def("copy", [](const CtcPrefixBeam& self) { return CtcPrefixBeam(self); },
+           "A search of its own, in the same state.")
+      .def("save",
+           [](const CtcPrefixBeam& self) {
+             std::string bytes = self.save();
+             return nb::bytes(bytes.data(), bytes.size());
+           },
+           "The state of the search as bytes, for restore() on a machine of this kind.")
+      .def("restore",
+           [](CtcPrefixBeam& self, nb::bytes state) {
+             self.restore(std::string(state.c_str(), state.size()));
+           },
+           "state"_a, "Take up the state that save() of a search of equal settings returned.");
+  m.def(
+      "ctc_greedy",
+      [](FloatMatrix log_probs, int blank_id) {
+        CtcGreedy search(blank_id);
+        accept(search, log_probs);
+        return CtcHypothesis{search.tokens(), search.frames(), search.score(), search.score()};
+      },
+      "log_probs"_a.noconvert(), "blank_id"_a = 0,
+      "The likeliest token of every (T, V) frame, repeats merged, blanks dropped.");
+  m.def(
+      "ctc_align",
+      [](FloatMatrix log_probs, const std::vector<int>& tokens, int blank_id) {
+        nb::gil_scoped_release no_gil;
+        return ctc_align(view(log_probs), tokens, blank_id);
+      },
+      "log_probs"_a.noconvert(), "tokens"_a, "blank_id"_a = 0,
+      "When each of `tokens` was spoken: the best CTC path through (T, V) log probabilities.");
+}
+
+using Candidates = std::vector<std::pair<std::vector<int>, double>>;
+
+std::vector<Rescored> rescore(Decoder& decoder, const Candidates& candidates,
+                              const RescoringOptions& options) {
+  std::vector<CtcCandidate> listed;
+  for (const auto& [tokens, score] : candidates) listed.push_back({tokens, score});
+  return attention_rescoring(decoder, listed, options);
+}
+
+void bind_graph_decoder(nb::module_& m) {
+  nb::class_<GraphDecoder>(m, "GraphDecoder",
+                           "The decoder graph of a session, with the encoder's output of a segment.")
+      .def(
+          "__init__",
+          [](GraphDecoder* self, Session& session, FloatMatrix memory) {
+            std::vector<float> values(memory.data(), memory.data() + memory.size());
+            new (self) GraphDecoder(session, std::move(values), memory.shape(0), memory.shape(1));
+          },
+          "session"_a, "memory"_a.noconvert(), nb::keep_alive<1, 2>(),
+          "memory: (T, D) float32 encoder output, copied.");
+}
+
+void bind_rescoring(nb::module_& m) {
+  m.def(
+      "attention_rescoring",
+      [](GraphDecoder& decoder, const Candidates& candidates, int sos_id, int eos_id,
+         double ctc_weight) {
+        nb::gil_scoped_release no_gil;
+        return rescore(decoder, candidates, {sos_id, eos_id, ctc_weight});
+      },
+      "decoder"_a, "candidates"_a, "sos_id"_a, "eos_id"_a, "ctc_weight"_a = 0.5,
+      "Judge (tokens, ctc_score) candidates by a decoder, best first. `decoder` is a GraphDecoder or "
+      "a function of (N, L) int64 tokens that returns (N, L, V) float32 log probabilities of the "
+      "next token.");
+  m.def(
+      "attention_rescoring",
+      [](nb::callable decoder, const Candidates& candidates, int sos_id, int eos_id,
+         double ctc_weight) {
+        FunctionDecoder function(std::move(decoder));
+        return rescore(function, candidates, {sos_id, eos_id, ctc_weight});
+      },
+      "decoder"_a, "candidates"_a, "sos_id"_a, "eos_id"_a, "ctc_weight"_a = 0.5);
+}
+
+void bind_search(nb::module_& m) {
+  m.def(
+      "attention_search",
+      [](GraphDecoder& decoder, int sos_id, int eos_id, size_t max_tokens, int beam) {
+        nb::gil_scoped_release no_gil;
+        return attention_search(decoder, {sos_id, eos_id, beam, max_tokens});
+      },
+      "decoder"_a, "sos_id"_a, "eos_id"_a, "max_tokens"_a, "beam"_a = 10,
+      "Beam search with a decoder (as of attention_rescoring) alone: finished hypotheses, best first.");
+  m.def(
+      "attention_search",
+      [](nb::callable decoder, int sos_id, int eos_id, size_t max_tokens, int beam) {
+        FunctionDecoder function(std::move(decoder));
+        return attention_search(function, {sos_id, eos_id, beam, max_tokens});
+      },
+      "decoder"_a, "sos_id"_a, "eos_id"_a, "max_tokens"_a, "beam"_a = 10);
+}
+
+}  // namespace
+
+void bind_decode(nb::module_& m) {
+  nb::module_ decode = m.def_submodule("decode", "Searches over log probabilities of tokens.");
+  bind_results(decode);
+  bind_ctc(decode);
+  bind_graph_decoder(decode);
+  bind_rescoring(decode);
+  bind_search(decode);
+}
 }  // namespace halfbyte::python

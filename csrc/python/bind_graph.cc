@@ -1,5 +1,207 @@
+// `halfbyte._core.graph`: model files, sessions and states; `halfbyte.engine` is its face.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstring>
+
+#include "error.h"
+#include "graph/model.h"
+#include "graph/op_registry.h"
+#include "graph/session.h"
 #include "python/bindings.h"
 
+namespace nb = nanobind;
+
 namespace halfbyte::python {
-void bind_graph(nanobind::module_&) {}
+namespace {
+
+struct BufferFormat {
+  const char* code;
+  DType dtype;
+};
+
+constexpr BufferFormat kFormats[] = {
+    {"f", DType::kFloat32}, {"q", DType::kInt64}, {"l", DType::kInt64}, {"?", DType::kBool}};
+
+// Holds a Python buffer; released under the GIL, which whoever drops a Tensor may not have.
+struct HeldBuffer {
+  Py_buffer view;
+  ~HeldBuffer() {
+    nb::gil_scoped_acquire gil;
+    PyBuffer_Release(&view);
+  }
+};
+
+// A tensor over a C-contiguous Python buffer; nothing is copied.
+Tensor tensor_of(nb::handle object) {
+  auto held = std::make_unique<HeldBuffer>();
+  if (PyObject_GetBuffer(object.ptr(), &held->view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) != 0) {
+    held->view.obj = nullptr;
+    throw nb::python_error();
+  }
+  const Py_buffer& view = held->view;
+  Tensor tensor;
+  const char* format = view.format == nullptr ? "B" : view.format;
+  if (*format == '@' || *format == '=' || *format == '<') ++format;
+  for (const BufferFormat& known : kFormats)
+    if (std::strcmp(format, known.code) == 0) tensor.dtype = known.dtype;
+  if (tensor.dtype == DType::kNone || dtype_bytes(tensor.dtype) != static_cast<std::size_t>(view.itemsize))
+    throw Error(ErrorKind::kInput, std::string("a buffer of format '") + format +
+                                       "' came, expected float32 (f), int64 (q) or bool (?)");
+  if (reinterpret_cast<std::uintptr_t>(view.buf) % static_cast<std::size_t>(view.itemsize) != 0)
+    throw Error(ErrorKind::kInput, "a buffer came that is not aligned to its elements; copy it");
+  for (int axis = 0; axis < view.ndim; ++axis) tensor.shape.push_back(view.shape[axis]);
+  tensor.data = view.buf;
+  tensor.owner = std::shared_ptr<const void>(held.release(),
+                                             [](const void* p) { delete static_cast<const HeldBuffer*>(p); });
+  return tensor;
+}
+
+nb::tuple tuple_of(const Shape& shape) {
+  nb::list sizes;
+  for (int axis = 0; axis < shape.rank(); ++axis) sizes.append(shape[axis]);
+  return nb::tuple(sizes);
+}
+
+// A copy of a tensor's data, as Python bytes, with its type and shape.
+nb::tuple copy_of(const Tensor& tensor) {
+  const nb::bytes bytes(static_cast<const char*>(tensor.data == nullptr ? "" : tensor.data),
+                        tensor.num_bytes());
+  return nb::make_tuple(dtype_name(tensor.dtype), tuple_of(tensor.shape), bytes);
+}
+
+nb::list inputs_of(const Graph& graph) {
+  nb::list list;
+  for (const GraphInput& input : graph.inputs()) {
+    nb::list axes;
+    for (int axis = 0; axis < input.shape.rank(); ++axis) {
+      if (input.shape[axis] == GraphInput::kOpen) axes.append(input.axes[axis]);
+      else axes.append(input.shape[axis]);
+    }
+    list.append(nb::make_tuple(input.name, dtype_name(input.dtype), nb::tuple(axes)));
+  }
+  return list;
+}
+
+nb::list outputs_of(const Graph& graph) {
+  nb::list list;
+  for (const GraphOutput& output : graph.outputs()) list.append(output.name);
+  return list;
+}
+
+// Layers with weights: (name, operator, dtype, shape, bytes in the file).
+nb::list layers_of(const Graph& graph) {
+  nb::list list;
+  for (const Node& node : graph.nodes()) {
+    std::uint64_t num_bytes = 0;
+    int largest = -1;
+    for (int input : node.inputs) {
+      const int constant = input == Node::kAbsent ? -1 : graph.values()[input].constant;
+      if (constant < 0) continue;
+      num_bytes += graph.constant_bytes()[constant];
+      if (largest < 0 || graph.constant_bytes()[constant] > graph.constant_bytes()[graph.values()[largest].constant])
+        largest = input;
+    }
+    if (largest < 0 || graph.values()[largest].dtype == DType::kInt64) continue;
+    const Tensor& weight = graph.constants()[graph.values()[largest].constant];
+    list.append(nb::make_tuple(graph.values()[largest].name, node.op->name, dtype_name(weight.dtype),
+                               tuple_of(weight.shape), num_bytes));
+  }
+  return list;
+}
+
+nb::list sections_of(const Model& model) {
+  nb::list list;
+  for (const Section& section : model.file().sections())
+    list.append(nb::make_tuple(section.name, section.num_bytes));
+  return list;
+}
+
+nb::bytes section_of(const Model& model, const std::string& name) {
+  const Section* section = model.file().find(name);
+  if (section == nullptr)
+    throw Error(ErrorKind::kUsage, model.file().path() + ": has no section '" + name + "'");
+  return nb::bytes(section->bytes, section->num_bytes);
+}
+
+nb::list graph_names(const Model& model) {
+  nb::list list;
+  for (const auto& entry : model.graphs()) list.append(entry.first);
+  return list;
+}
+
+void bind_model(nb::module_& m) {
+  nb::class_<Model>(m, "Model")
+      .def_static("open", [](const std::string& path) {
+        nb::gil_scoped_release no_gil;
+        return std::const_pointer_cast<Model>(Model::open(path));
+      })
+      .def_prop_ro("num_bytes", [](const Model& model) { return model.file().num_bytes(); })
+      .def("graph_names", graph_names)
+      .def("sections", sections_of)
+      .def("section", section_of)
+      .def("inputs", [](const Model& model, const std::string& name) { return inputs_of(model.graph(name)); })
+      .def("outputs", [](const Model& model, const std::string& name) { return outputs_of(model.graph(name)); })
+      .def("layers", [](const Model& model, const std::string& name) { return layers_of(model.graph(name)); });
+}
+
+void bind_state(nb::module_& m) {
+  nb::class_<State>(m, "State")
+      .def("__init__", [](State* self, std::shared_ptr<Model> model, const std::string& graph,
+                          std::int64_t left_context_steps) {
+        new (self) State(model, graph, left_context_steps);
+      })
+      .def("reset", &State::reset)
+      .def("copy", &State::copy)
+      .def("save", [](const State& state) {
+        const std::vector<std::uint8_t> saved = state.save();
+        return nb::bytes(reinterpret_cast<const char*>(saved.data()), saved.size());
+      })
+      .def("restore", [](State& state, nb::bytes saved) {
+        state.restore(reinterpret_cast<const std::uint8_t*>(saved.c_str()), saved.size());
+      })
+      .def("names", [](const State& state) {
+        std::vector<std::string> names;
+        for (std::size_t i = 0; i < state.num_tensors(); ++i) names.push_back(state.name(i));
+        return names;
+      })
+      .def("tensor", [](const State& state, std::size_t index) {
+        if (index >= state.num_tensors()) throw nb::index_error();
+        return copy_of(state.tensor(index));
+      })
+      .def_prop_ro("num_bytes", &State::num_bytes)
+      .def_prop_ro("left_context_steps", &State::left_context_steps);
+}
+
+void bind_session(nb::module_& m) {
+  nb::class_<Session>(m, "Session")
+      .def("__init__", [](Session* self, std::shared_ptr<Model> model, const std::string& graph,
+                          const std::string& isa) { new (self) Session(model, graph, isa); })
+      .def("set_input", [](Session& session, const std::string& name, nb::handle buffer) {
+        session.set_input(name, tensor_of(buffer));
+      })
+      .def("run", [](Session& session, State* state) {
+        nb::gil_scoped_release no_gil;
+        if (state == nullptr) session.run();
+        else session.run(*state);
+      }, nb::arg("state").none())
+      .def("output", [](const Session& session, const std::string& name) {
+        return copy_of(session.output(name));
+      })
+      .def_prop_ro("num_plans", &Session::num_plans)
+      .def_prop_ro("arena_bytes", &Session::arena_bytes);
+}
+
+}  // namespace
+
+void bind_graph(nb::module_& parent) {
+  nb::module_ m = parent.def_submodule("graph", "Model files, sessions and states.");
+  bind_model(m);
+  bind_state(m);
+  bind_session(m);
+  m.def("operators", &operator_names);
+}
+
 }  // namespace halfbyte::python

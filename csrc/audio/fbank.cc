@@ -1,0 +1,175 @@
+#include "audio/fbank.h"
+
+#include <utility>
+
+#include "audio/fft.h"
+#include "audio/mel.h"
+#include "audio/samples.h"
+#include "error.h"
+#include "kernels/float_environment.h"
+#include "specified_math.h"
+#include "state_bytes.h"
+
+namespace halfbyte {
+namespace {
+
+constexpr double kPreemphasis = 0.97;              // Kaldi fbank default
+constexpr double kPoveyExponent = 0.85;            // Kaldi's "povey" window
+constexpr double kSampleScale = 32768.0;           // Kaldi's samples are int16 values
+constexpr double kEnergyFloor = 1.1920928955078125e-07;  // FLT_EPSILON, as in Kaldi
+constexpr uint32_t kStateVersion = 0x31424648;     // "HFB1"
+
+size_t samples_of_ms(int rate_hz, int ms) {
+  return static_cast<size_t>(static_cast<int64_t>(rate_hz) * ms / 1000);
+}
+
+size_t power_of_two_from(size_t size) {
+  size_t power = 4;
+  while (power < size) power *= 2;
+  return power;
+}
+
+void check(bool is_right, const std::string& message) {
+  if (!is_right) throw Error(ErrorKind::kUsage, message);
+}
+
+double checked_high_hz(const FbankOptions& o) {
+  check(o.sample_rate_hz >= 1000 && o.sample_rate_hz <= 192000,
+        "fbank: sample_rate_hz is " + std::to_string(o.sample_rate_hz) +
+            "; expected 1000 to 192000");
+  check(o.num_mel_bins >= 1 && o.num_mel_bins <= 512,
+        "fbank: num_mel_bins is " + std::to_string(o.num_mel_bins) + "; expected 1 to 512");
+  check(o.frame_shift_ms >= 1 && o.frame_length_ms >= o.frame_shift_ms &&
+            o.frame_length_ms <= 1000,
+        "fbank: frame_length_ms " + std::to_string(o.frame_length_ms) + " and frame_shift_ms " +
+            std::to_string(o.frame_shift_ms) + "; expected 1 <= shift <= length <= 1000");
+  double nyquist = 0.5 * o.sample_rate_hz;
+  double high = o.high_hz > 0 ? o.high_hz : nyquist + o.high_hz;
+  check(o.low_hz >= 0 && o.low_hz < high && high <= nyquist,
+        "fbank: mel range " + std::to_string(o.low_hz) + " to " + std::to_string(high) +
+            " Hz; expected 0 <= low < high <= half the sample rate");
+  return high;
+}
+
+}  // namespace
+
+struct Fbank::Tables {
+  explicit Tables(const FbankOptions& o)
+      : length(samples_of_ms(o.sample_rate_hz, o.frame_length_ms)),
+        shift(samples_of_ms(o.sample_rate_hz, o.frame_shift_ms)),
+        fft_size(power_of_two_from(length)),
+        spectrum(fft_size),
+        filters(o.num_mel_bins, fft_size, o.sample_rate_hz, o.low_hz, checked_high_hz(o)) {
+    for (size_t i = 0; i < length; ++i) {
+      double hann = 0.5 - 0.5 * cos_of_turn(static_cast<int64_t>(i),
+                                            static_cast<int64_t>(length) - 1);
+      window.push_back(specified_exp(kPoveyExponent * specified_log(hann)));
+    }
+  }
+
+  size_t length, shift, fft_size;  // samples
+  std::vector<double> window;      // (length,)
+  PowerSpectrum spectrum;
+  MelFilters filters;
+};
+
+Fbank::Fbank(const FbankOptions& options) {
+  FloatEnvironment environment;
+  checked_high_hz(options);
+  tables_ = std::make_shared<const Tables>(options);
+}
+
+size_t Fbank::num_mel_bins() const { return tables_->filters.num_bins(); }
+size_t Fbank::frame_length_samples() const { return tables_->length; }
+size_t Fbank::frame_shift_samples() const { return tables_->shift; }
+
+void Fbank::accept(const float* samples, size_t num_samples) {
+  check(!is_finished_, "fbank: samples came after finish(); call reset() to begin a new stream");
+  FloatEnvironment environment;
+  check_finite(samples, num_samples, num_samples_accepted_);
+  num_samples_accepted_ += static_cast<int64_t>(num_samples);
+  pending_.insert(pending_.end(), samples, samples + num_samples);
+  size_t start = 0;
+  for (; start + tables_->length <= pending_.size(); start += tables_->shift) {
+    compute_frame(pending_.data() + start);
+  }
+  pending_.erase(pending_.begin(), pending_.begin() + static_cast<ptrdiff_t>(start));
+}
+
+void Fbank::compute_frame(const float* samples) {
+  const Tables& t = *tables_;
+  thread_local std::vector<double> frame, power, energies;
+  frame.assign(t.fft_size, 0.0);
+  power.resize(t.fft_size / 2);
+  energies.resize(num_mel_bins());
+
+  double sum = 0.0;
+  for (size_t i = 0; i < t.length; ++i) sum += frame[i] = samples[i] * kSampleScale;
+  double mean = sum / static_cast<double>(t.length);
+  for (size_t i = 0; i < t.length; ++i) frame[i] -= mean;
+  for (size_t i = t.length - 1; i > 0; --i) frame[i] -= kPreemphasis * frame[i - 1];
+  frame[0] -= kPreemphasis * frame[0];
+  for (size_t i = 0; i < t.length; ++i) frame[i] *= t.window[i];
+
+  t.spectrum.compute(frame.data(), power.data());
+  t.filters.apply(power.data(), energies.data());
+  for (double energy : energies) {
+    frames_.push_back(
+        static_cast<float>(specified_log(energy > kEnergyFloor ? energy : kEnergyFloor)));
+  }
+}
+
+void Fbank::pop(size_t num_frames) {
+  check(num_frames <= num_frames_ready(),
+        "fbank: pop of " + std::to_string(num_frames) + " frames; " +
+            std::to_string(num_frames_ready()) + " are ready");
+  num_popped_ += num_frames;
+  // Half or more of the buffer is dead: moving the rest costs no more than it cost to fill.
+  if (2 * num_popped_ * num_mel_bins() >= frames_.size()) {
+    frames_.erase(frames_.begin(),
+                  frames_.begin() + static_cast<ptrdiff_t>(num_popped_ * num_mel_bins()));
+    num_popped_ = 0;
+  }
+}
+
+void Fbank::reset() {
+  pending_.clear();
+  frames_.clear();
+  num_popped_ = 0;
+  num_samples_accepted_ = 0;
+  is_finished_ = false;
+}
+
+std::string Fbank::save() const {
+  StateWriter writer(kStateVersion);
+  writer.put(static_cast<uint64_t>(num_mel_bins()));
+  writer.put(static_cast<uint64_t>(tables_->length));
+  writer.put(num_samples_accepted_);
+  writer.put(static_cast<uint8_t>(is_finished_));
+  writer.put_all(pending_);
+  writer.put_all(std::vector<float>(frames(), frames_.data() + frames_.size()));
+  return writer.bytes();
+}
+
+void Fbank::restore(const std::string& bytes) {
+  StateReader reader(kStateVersion, bytes);
+  uint64_t bins = reader.get<uint64_t>(), length = reader.get<uint64_t>();
+  int64_t accepted = reader.get<int64_t>();
+  bool is_finished = reader.get<uint8_t>() != 0;
+  std::vector<float> pending = reader.get_all<float>(), frames = reader.get_all<float>();
+  reader.finish();
+  if (bins != num_mel_bins() || length != tables_->length || pending.size() >= length ||
+      frames.size() % bins != 0 || accepted < 0) {
+    throw Error(ErrorKind::kInput,
+                "fbank state of " + std::to_string(bins) + " bins and " + std::to_string(length) +
+                    " samples a frame; expected " + std::to_string(num_mel_bins()) + " and " +
+                    std::to_string(tables_->length));
+  }
+  pending_ = std::move(pending);
+  frames_ = std::move(frames);
+  num_popped_ = 0;
+  num_samples_accepted_ = accepted;
+  is_finished_ = is_finished;
+}
+
+}  // namespace halfbyte

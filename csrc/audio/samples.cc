@@ -1,0 +1,31 @@
+#include "audio/samples.h"
+
+#include <cmath>
+#include <string>
+
+#include "error.h"
+
+namespace halfbyte {
+
+void check_finite(const float* samples, size_t num_samples, int64_t first_index) {
+  for (size_t i = 0; i < num_samples; ++i) {
+    if (std::isfinite(samples[i])) continue;
+    throw Error(ErrorKind::kAudio,
+                "sample " + std::to_string(first_index + static_cast<int64_t>(i)) +
+                    " is NaN or infinite; expected finite samples in [-1, 1)");
+  }
+}
+
+std::vector<float> samples_of_s16(const uint8_t* bytes, size_t num_bytes) {
+  if (num_bytes % 2 != 0) {
+    throw Error(ErrorKind::kAudio, std::to_string(num_bytes) +
+                                       " bytes of 16-bit samples; expected an even number");
+  }
+  std::vector<float> samples(num_bytes / 2);
+  for (size_t i = 0; i < samples.size(); ++i) {
+    samples[i] = static_cast<int16_t>(bytes[2 * i] | bytes[2 * i + 1] << 8) / 32768.0f;
+  }
+  return samples;
+}
+
+}  // namespace halfbyte

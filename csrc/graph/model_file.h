@@ -1,0 +1,46 @@
+// The container of docs/model-file.md: header, directory, sections.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace halfbyte {
+
+struct Section {
+  std::string name;
+  const std::uint8_t* bytes;  // in the mapping, 64-byte aligned
+  std::uint64_t num_bytes;
+};
+
+// A mapped model file whose checksums all hold. Immutable; any number of threads may read it.
+class ModelFile {
+ public:
+  // Throws kModelFile, with the path, if the file is missing, damaged or of another version.
+  explicit ModelFile(const std::string& path);
+  ~ModelFile();
+  ModelFile(const ModelFile&) = delete;
+  ModelFile& operator=(const ModelFile&) = delete;
+
+  const std::string& path() const { return path_; }
+  std::uint64_t num_bytes() const { return num_bytes_; }
+  const std::vector<Section>& sections() const { return sections_; }
+  // nullptr if there is no such section.
+  const Section* find(const std::string& name) const;
+
+ private:
+  void map();
+  void unmap();
+  void read_header();
+  void read_directory(std::uint32_t num_sections);
+  void check_gap(std::uint64_t begin, std::uint64_t end) const;
+  [[noreturn]] void fail(const std::string& problem) const;
+  template <class T>
+  T number_at(std::uint64_t offset) const;
+
+  std::string path_;
+  const std::uint8_t* bytes_ = nullptr;
+  std::uint64_t num_bytes_ = 0;
+  std::vector<Section> sections_;
+};
+
+}  // namespace halfbyte

@@ -1,0 +1,99 @@
+// Every operator, its types and its planner. Normal forms, where they differ from ONNX opset 21
+// (the compile step writes them): Max and Min take two inputs; Cast, ReduceX, Split, Squeeze, Unsqueeze
+// take their axes and sizes as attributes; Softmax, LogSoftmax and LayerNormalization run along the
+// last axis; Glu(x (..., 2D)) = x[:D] * sigmoid(x[D:]); Silu(x) = x * sigmoid(x);
+// LinearFloat(x (..., K), w (K, N), bias (N)); DepthwiseConv(x (B, T, D), w (taps, D), bias (D)) without
+// padding; LinearW4A8 and its kin with packed codes (N, K) and float32 scales and bias (N).
+#include "graph/op_registry.h"
+
+#include <map>
+
+#include "graph/ops.h"
+
+namespace halfbyte {
+namespace {
+
+constexpr OpDefinition kOperators[] = {
+    {"Add", "NN>N", ops::plan_add},
+    {"Sub", "NN>N", ops::plan_sub},
+    {"Mul", "NN>N", ops::plan_mul},
+    {"Div", "NN>N", ops::plan_div},
+    {"Mod", "NN>N", ops::plan_mod},
+    {"Pow", "NN>N", ops::plan_pow},
+    {"Max", "NN>N", ops::plan_max},
+    {"Min", "NN>N", ops::plan_min},
+    {"Equal", "TT>b", ops::plan_equal},
+    {"Less", "NN>b", ops::plan_less},
+    {"LessOrEqual", "NN>b", ops::plan_less_or_equal},
+    {"Greater", "NN>b", ops::plan_greater},
+    {"GreaterOrEqual", "NN>b", ops::plan_greater_or_equal},
+    {"And", "bb>b", ops::plan_and},
+    {"Or", "bb>b", ops::plan_or},
+    {"Where", "bTT>T", ops::plan_where},
+    {"Neg", "N>N", ops::plan_neg},
+    {"Abs", "N>N", ops::plan_abs},
+    {"Sqrt", "f>f", ops::plan_sqrt},
+    {"Floor", "f>f", ops::plan_floor},
+    {"Ceil", "f>f", ops::plan_ceil},
+    {"Not", "b>b", ops::plan_not},
+    {"Cast", "T>@", ops::plan_cast},
+    {"Exp", "f>f", ops::plan_exp},
+    {"Log", "f>f", ops::plan_log},
+    {"Sigmoid", "f>f", ops::plan_sigmoid},
+    {"Silu", "f>f", ops::plan_silu},
+    {"Tanh", "f>f", ops::plan_tanh},
+    {"Relu", "f>f", ops::plan_relu},
+    {"Shape", "T>i", ops::plan_shape},
+    {"Size", "T>i", ops::plan_size},
+    {"Identity", "T>T", ops::plan_identity},
+    {"Reshape", "Ti>T", ops::plan_reshape},
+    {"Squeeze", "T>T", ops::plan_squeeze},
+    {"Unsqueeze", "T>T", ops::plan_unsqueeze},
+    {"Flatten", "T>T", ops::plan_flatten},
+    {"Range", "NNN>N", ops::plan_range},
+    {"Transpose", "T>T", ops::plan_transpose},
+    {"Slice", "Tiii?i?>T", ops::plan_slice},
+    {"Split", "T>T*", ops::plan_split},
+    {"Expand", "Ti>T", ops::plan_expand},
+    {"Concat", "T*>T", ops::plan_concat},
+    {"Gather", "Ti>T", ops::plan_gather},
+    {"Pad", "TiT?i?>T", ops::plan_pad},
+    {"Tile", "Ti>T", ops::plan_tile},
+    {"ReduceMax", "N>N", ops::plan_reduce_max},
+    {"ReduceMin", "N>N", ops::plan_reduce_min},
+    {"ReduceSum", "N>N", ops::plan_reduce_sum},
+    {"ReduceMean", "f>f", ops::plan_reduce_mean},
+    {"CumSum", "N>N", ops::plan_cumsum},
+    {"Softmax", "f>f", ops::plan_softmax},
+    {"LogSoftmax", "f>f", ops::plan_log_softmax},
+    {"LayerNormalization", "fff>f", ops::plan_layer_norm},
+    {"Glu", "f>f", ops::plan_glu},
+    {"MatMul", "ff>f", ops::plan_matmul},
+    {"LinearFloat", "fff?>f", ops::plan_linear_float},
+    {"LinearW4A8", "fpff>f", ops::plan_linear_w4a8},
+    {"LinearW8A8", "fqff>f", ops::plan_linear_w8a8},
+    {"LinearW4A4", "fpff>f", ops::plan_linear_w4a4},
+    {"EmbeddingW4", "ipf>f", ops::plan_embedding_w4},
+    {"EmbeddingW8", "iqf>f", ops::plan_embedding_w8},
+    {"DepthwiseConv", "fff>f", ops::plan_depthwise_conv},
+};
+
+}  // namespace
+
+const OpDefinition* find_op(const std::string& name) {
+  static const std::map<std::string, const OpDefinition*> by_name = [] {
+    std::map<std::string, const OpDefinition*> map;
+    for (const OpDefinition& op : kOperators) map.emplace(op.name, &op);
+    return map;
+  }();
+  const auto found = by_name.find(name);
+  return found == by_name.end() ? nullptr : found->second;
+}
+
+std::vector<std::string> operator_names() {
+  std::vector<std::string> names;
+  for (const OpDefinition& op : kOperators) names.emplace_back(op.name);
+  return names;
+}
+
+}  // namespace halfbyte

@@ -1,0 +1,142 @@
+#include "graph/session.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "error.h"
+#include "graph/plan.h"
+#include "kernels/float_environment.h"
+#include "kernels/kernels.h"
+
+namespace halfbyte {
+namespace {
+
+constexpr std::size_t kMaxPlans = 8;  // input shapes remembered; a stream needs one or two
+constexpr std::size_t kAlignmentBytes = 64;
+
+}  // namespace
+
+// Memory for intermediate values; grows to the largest plan and is then kept.
+struct Session::Arena {
+  std::vector<unsigned char> bytes;
+
+  unsigned char* aligned() {
+    const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
+    return bytes.data() + (kAlignmentBytes - address % kAlignmentBytes) % kAlignmentBytes;
+  }
+  void fit(std::size_t num_bytes) {
+    if (bytes.size() < num_bytes + kAlignmentBytes) bytes.resize(num_bytes + kAlignmentBytes);
+  }
+};
+
+Session::Session(std::shared_ptr<const Model> model, const std::string& graph_name,
+                 const std::string& isa)
+    : model_(model),
+      graph_(&model->graph(graph_name)),
+      kernels_(&find_kernels(isa)),
+      set_inputs_(graph_->inputs().size()),
+      initial_state_(model, graph_name),
+      arena_(std::make_unique<Arena>()) {}
+
+Session::~Session() = default;
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+
+void Session::set_input(const std::string& name, const Tensor& tensor) {
+  const int index = graph_->find_input(name);
+  if (index < 0) {
+    std::string names;
+    for (const GraphInput& input : graph_->inputs())
+      if (input.state < 0) names += (names.empty() ? "" : ", ") + input.name;
+    throw Error(ErrorKind::kUsage, "graph '" + graph_->name() + "' has no input '" + name +
+                                       "'; it takes " + names);
+  }
+  check_input(index, tensor);
+  set_inputs_[index] = tensor;
+}
+
+void Session::check_input(std::size_t index, const Tensor& tensor) const {
+  const GraphInput& input = graph_->inputs()[index];
+  bool fits = tensor.dtype == input.dtype && tensor.shape.rank() == input.shape.rank();
+  for (int axis = 0; fits && axis < input.shape.rank(); ++axis)
+    fits = tensor.shape[axis] >= 0 && (input.shape[axis] == GraphInput::kOpen ||
+                                       input.shape[axis] == tensor.shape[axis]);
+  if (!fits)
+    throw Error(ErrorKind::kInput,
+                "input '" + input.name + "' of graph '" + graph_->name() + "' is " +
+                    dtype_name(tensor.dtype) + " " + tensor.shape.to_string() + ", expected " +
+                    dtype_name(input.dtype) + " " + input.shape.to_string() +
+                    " (-1: any size); give such a tensor");
+}
+
+Plan& Session::plan_for_inputs() {
+  const auto found = std::find_if(plans_.begin(), plans_.end(),
+                                  [this](const auto& plan) { return plan->fits(run_inputs_); });
+  if (found != plans_.end()) {
+    std::rotate(plans_.begin(), found, found + 1);
+    return *plans_.front();
+  }
+  auto plan = std::make_unique<Plan>(*graph_, run_inputs_, *kernels_);
+  arena_->fit(plan->arena_bytes());
+  if (plans_.size() == kMaxPlans) plans_.pop_back();
+  plans_.insert(plans_.begin(), std::move(plan));
+  return *plans_.front();
+}
+
+void Session::execute(const State& state) {
+  has_run_ = false;
+  run_inputs_ = set_inputs_;  // the same size each time: copies without allocating
+  for (std::size_t i = 0; i < run_inputs_.size(); ++i) {
+    const GraphInput& input = graph_->inputs()[i];
+    if (input.state >= 0 && (&state != &initial_state_ || run_inputs_[i].dtype == DType::kNone))
+      run_inputs_[i] = state.tensor(input.state);
+    if (run_inputs_[i].dtype == DType::kNone)
+      throw Error(ErrorKind::kUsage, "input '" + input.name + "' of graph '" + graph_->name() +
+                                         "' was not set; call set_input first");
+  }
+  const FloatEnvironment environment;
+  plan_for_inputs().run(run_inputs_, arena_->aligned());
+  has_run_ = true;
+}
+
+void Session::run() { execute(initial_state_); }
+
+void Session::run(State& state) {
+  if (&state.graph() != graph_)
+    throw Error(ErrorKind::kUsage, "the state belongs to graph '" + state.graph().name() +
+                                       "' of another model or name; make one for this graph");
+  execute(state);
+  const auto& states = graph_->states();
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    const Tensor next = output(static_cast<std::size_t>(states[i].output));
+    if (next.shape != state.tensor(i).shape || next.dtype != state.tensor(i).dtype)
+      throw Error(ErrorKind::kModelFile,
+                  "graph '" + graph_->name() + "' gives state '" + state.name(i) + "' the shape " +
+                      next.shape.to_string() + ", it was " + state.tensor(i).shape.to_string() +
+                      "; export the model again");
+  }
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    const Tensor next = output(static_cast<std::size_t>(states[i].output));
+    if (next.num_bytes() > 0) std::memcpy(state.mutable_data(i), next.data, next.num_bytes());
+  }
+}
+
+Tensor Session::output(std::size_t index) const {
+  if (!has_run_) throw Error(ErrorKind::kUsage, "the session has not run; call run first");
+  return plans_.front()->output(index);
+}
+
+Tensor Session::output(const std::string& name) const {
+  const int index = graph_->find_output(name);
+  if (index >= 0) return output(static_cast<std::size_t>(index));
+  std::string names;
+  for (const GraphOutput& output : graph_->outputs())
+    names += (names.empty() ? "" : ", ") + output.name;
+  throw Error(ErrorKind::kUsage, "graph '" + graph_->name() + "' has no output '" + name +
+                                     "'; it gives " + names);
+}
+
+std::size_t Session::num_plans() const { return plans_.size(); }
+std::size_t Session::arena_bytes() const { return arena_->bytes.size(); }
+
+}  // namespace halfbyte

@@ -1,0 +1,78 @@
+// Running one graph of an open model.
+//
+//   auto model = Model::open("small.hb");
+//   Session decoder(model, "decoder");
+//   decoder.set_input("tokens", {DType::kInt64, {n, l}, ids});
+//   decoder.set_input("memory", {DType::kFloat32, {1, t, d}, memory});
+//   decoder.run();
+//   Tensor log_probs = decoder.output("log_probs");   // (n, l, v), valid until the next run
+//
+// A session holds plans and an arena, and serves one thread at a time. The stream's memory is a
+// State of its own, so that one session serves many streams:
+//
+//   Session encoder(model, "encoder");
+//   State stream(model, "encoder");
+//   encoder.set_input("features", features);
+//   encoder.run(stream);                               // reads state.*, then writes next.* to it
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "graph/model.h"
+#include "graph/state.h"
+#include "graph/tensor.h"
+
+namespace halfbyte {
+
+class Plan;
+struct Kernels;
+
+class Session {
+ public:
+  // `isa` names the instruction set to run on ("" for the process's choice: kernels()). Throws kUsage
+  // if the model has no graph of this name or the CPU no such instruction set.
+  Session(std::shared_ptr<const Model> model, const std::string& graph_name,
+          const std::string& isa = "");
+  ~Session();
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+
+  // Hands over an input for the next runs. The data is read during run(), not copied: it must live
+  // until then (`tensor.owner` may see to that). Throws kUsage for an unknown name, kInput for a
+  // wrong type or shape.
+  void set_input(const std::string& name, const Tensor& tensor);
+
+  // Runs the graph. Inputs that were never set are an error (kUsage), except state inputs, which
+  // then take their initial value.
+  void run();
+  // The same with the state inputs taken from `state`, into which the next state is written.
+  void run(State& state);
+
+  // An output of the last run; its data lies in the session and is valid until the next run.
+  // Throws kUsage for an unknown name or before the first run.
+  Tensor output(const std::string& name) const;
+  Tensor output(std::size_t index) const;  // in the order of Graph::outputs()
+
+  const Graph& graph() const { return *graph_; }
+  std::size_t num_plans() const;
+  std::size_t arena_bytes() const;
+
+ private:
+  struct Arena;
+  void execute(const State& state);
+  Plan& plan_for_inputs();
+  void check_input(std::size_t index, const Tensor& tensor) const;
+
+  std::shared_ptr<const Model> model_;
+  const Graph* graph_;
+  const Kernels* kernels_;
+  std::vector<Tensor> set_inputs_;            // one per graph input, dtype kNone until it is set
+  std::vector<Tensor> run_inputs_;            // the same, with the states of this run
+  std::vector<std::unique_ptr<Plan>> plans_;  // most recently used first
+  State initial_state_;
+  std::unique_ptr<Arena> arena_;
+  bool has_run_ = false;
+};
+
+}  // namespace halfbyte

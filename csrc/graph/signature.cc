@@ -1,0 +1,81 @@
+#include <algorithm>
+
+#include "graph/op_registry.h"
+
+namespace halfbyte {
+namespace {
+
+struct Slot {
+  char letter;
+  bool is_optional;
+  bool is_repeated;
+};
+
+std::vector<Slot> parse(const std::string& letters) {
+  std::vector<Slot> slots;
+  for (char c : letters) {
+    if (c == '?') slots.back().is_optional = true;
+    else if (c == '*') slots.back().is_repeated = true;
+    else slots.push_back({c, false, false});
+  }
+  return slots;
+}
+
+// Whether `dtype` fits the letter; binds the type variable at its first use.
+bool fits(char letter, DType dtype, DType& variable) {
+  switch (letter) {
+    case 'f': return dtype == DType::kFloat32;
+    case 'i': return dtype == DType::kInt64;
+    case 'b': return dtype == DType::kBool;
+    case 'p': return dtype == DType::kPacked4;
+    case 'q': return dtype == DType::kPacked8;
+    default: break;
+  }
+  const bool is_numeric = dtype == DType::kFloat32 || dtype == DType::kInt64;
+  if (!is_numeric && !(letter == 'T' && dtype == DType::kBool)) return false;
+  if (variable == DType::kNone) variable = dtype;
+  return variable == dtype;
+}
+
+DType result(char letter, DType variable, std::int64_t to) {
+  switch (letter) {
+    case 'f': return DType::kFloat32;
+    case 'i': return DType::kInt64;
+    case 'b': return DType::kBool;
+    case '@': return to >= 1 && to <= 3 ? static_cast<DType>(to) : DType::kNone;
+    default: return variable;
+  }
+}
+
+}  // namespace
+
+DType check_signature(const OpDefinition& op, const std::vector<DType>& inputs, int num_outputs,
+                      std::int64_t to, std::string& problem) {
+  const std::string signature = op.signature;
+  const std::size_t arrow = signature.find('>');
+  const std::vector<Slot> slots = parse(signature.substr(0, arrow));
+  const std::vector<Slot> outputs = parse(signature.substr(arrow + 1));
+  const bool is_repeated = !slots.empty() && slots.back().is_repeated;
+  DType variable = DType::kNone;
+  for (std::size_t i = 0; i < std::max(inputs.size(), slots.size()); ++i) {
+    if (i >= slots.size() && !is_repeated) {
+      problem = std::string(op.name) + " has too many inputs";
+      return DType::kNone;
+    }
+    const Slot& slot = i < slots.size() ? slots[i] : slots.back();
+    const DType dtype = i < inputs.size() ? inputs[i] : DType::kNone;
+    if (dtype == DType::kNone ? slot.is_optional : fits(slot.letter, dtype, variable)) continue;
+    problem = std::string(op.name) + " does not take " + dtype_name(dtype) + " as its input " +
+              std::to_string(i);
+    return DType::kNone;
+  }
+  if (num_outputs != 1 && !(outputs.back().is_repeated && num_outputs > 0)) {
+    problem = std::string(op.name) + " has " + std::to_string(num_outputs) + " outputs";
+    return DType::kNone;
+  }
+  const DType dtype = result(outputs.back().letter, variable, to);
+  if (dtype == DType::kNone) problem = std::string(op.name) + " has an unknown output type";
+  return dtype;
+}
+
+}  // namespace halfbyte

@@ -1,0 +1,132 @@
+"""Opening a model file and looking inside."""
+
+import json
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from halfbyte import _core
+from halfbyte.engine.tensor import Tensor
+from halfbyte.errors import ModelFileError
+
+_BITS = {"float32": 32, "packed4": 4, "packed8": 8, "bool": 8, "int64": 64}
+_TEST_TYPES = {1: ("float32", 4), 2: ("int64", 8), 3: ("bool", 1)}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A node with weights.
+
+    Attributes:
+        name: of its largest tensor.
+        op: operator, such as "LinearW4A8".
+        bits: of one weight in a kernel.
+        shape: of that tensor: (outputs, inputs) for quantised layers.
+        num_bytes: in the file, with scales and bias.
+    """
+
+    name: str
+    op: str
+    bits: int
+    shape: tuple[int, ...]
+    num_bytes: int
+
+
+@dataclass(frozen=True)
+class GraphInput:
+    """An input of a graph; an axis is a size, or a name where any size may come."""
+
+    name: str
+    dtype: str
+    axes: tuple[int | str, ...]
+
+
+def operators() -> list[str]:
+    """Names of the operators that the engine runs."""
+    return _core.graph.operators()
+
+
+class ModelFile:
+    """An open model file (docs/model-file.md): memory-mapped, checked, immutable.
+
+    Raises:
+        ModelFileError: the file is missing, damaged, of another version, or holds a graph that
+            cannot be run.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.core = _core.graph.Model.open(str(path))
+        self.metadata: dict[str, Any] = self._read_metadata()
+
+    def _read_metadata(self) -> dict[str, Any]:
+        try:
+            metadata = json.loads(self.core.section("meta"))
+        except ValueError as error:
+            raise ModelFileError(f"{self.path}: section 'meta' is no JSON ({error})") from error
+        if not isinstance(metadata, dict):
+            raise ModelFileError(f"{self.path}: section 'meta' is no JSON object; compile it again")
+        return metadata
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of the file."""
+        return self.core.num_bytes
+
+    @property
+    def graph_names(self) -> list[str]:
+        """Names of the graphs, sorted."""
+        return self.core.graph_names()
+
+    @property
+    def sections(self) -> dict[str, int]:
+        """Section -> its size in bytes, in the order of the file."""
+        return dict(self.core.sections())
+
+    def inputs(self, graph: str) -> list[GraphInput]:
+        """Inputs of a graph, states included."""
+        return [GraphInput(*entry) for entry in self.core.inputs(graph)]
+
+    def outputs(self, graph: str) -> list[str]:
+        """Names of a graph's outputs."""
+        return self.core.outputs(graph)
+
+    def layers(self, graph: str) -> list[Layer]:
+        """Nodes with weights, in the order in which they run."""
+        return [
+            Layer(name, op, _BITS[dtype], shape, num_bytes)
+            for name, op, dtype, shape, num_bytes in self.core.layers(graph)
+        ]
+
+    def test_vector(self) -> dict[str, Tensor]:
+        """Tensors of the section `test`; empty if there is none.
+
+        Raises:
+            ModelFileError: the section breaks the format.
+        """
+        if "test" not in self.sections:
+            return {}
+        try:
+            return _read_tensors(self.core.section("test"))
+        except (struct.error, KeyError, UnicodeDecodeError) as error:
+            raise ModelFileError(f"{self.path}: section 'test' is damaged ({error})") from error
+
+
+def _read_tensors(section: bytes) -> dict[str, Tensor]:
+    """Reads what `halfbyte.export.hb_writer.tensor_section` writes."""
+    at = 4
+    tensors = {}
+    for _ in range(struct.unpack_from("<I", section)[0]):
+        (name_bytes,) = struct.unpack_from("<I", section, at)
+        name = struct.unpack_from(f"<{name_bytes}s", section, at + 4)[0].decode()
+        at += 4 + name_bytes
+        number, rank = struct.unpack_from("<II", section, at)
+        shape = struct.unpack_from(f"<{rank}Q", section, at + 8)
+        at += 8 + 8 * rank
+        dtype, item_bytes = _TEST_TYPES[number]
+        (data,) = struct.unpack_from(f"<{math.prod(shape) * item_bytes}s", section, at)
+        at += len(data)
+        tensors[name] = Tensor(dtype, shape, data)
+    return tensors

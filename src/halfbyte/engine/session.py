@@ -1,0 +1,116 @@
+"""Running a graph of a model file."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from halfbyte import _core
+from halfbyte.engine.model_file import ModelFile
+from halfbyte.engine.tensor import Tensor
+
+
+class State:
+    """What a stream remembers between two steps of a streaming graph.
+
+    Args:
+        model: the file.
+        graph: which of its graphs.
+        left_context_steps: length of the open axes of the states; None for the file's own.
+
+    Raises:
+        UsageError: no such graph, or it has no left context to set.
+    """
+
+    def __init__(
+        self, model: ModelFile, graph: str = "encoder", left_context_steps: int | None = None
+    ) -> None:
+        steps = -1 if left_context_steps is None else left_context_steps
+        self.core = _core.graph.State(model.core, graph, steps)
+
+    def reset(self) -> None:
+        """Back to the initial values."""
+        self.core.reset()
+
+    def copy(self) -> "State":
+        """An independent state with the same contents."""
+        other = State.__new__(State)
+        other.core = self.core.copy()
+        return other
+
+    def save(self) -> bytes:
+        """Everything needed to go on later, also in another process with the same model file."""
+        return self.core.save()
+
+    def restore(self, saved: bytes) -> None:
+        """Takes over what `save` gave.
+
+        Raises:
+            InputError: the bytes are damaged, or belong to another graph or left context.
+        """
+        self.core.restore(saved)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Copies of the tensors, by name."""
+        names = self.core.names()
+        return {name: Tensor(*self.core.tensor(i)) for i, name in enumerate(names)}
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that the tensors take."""
+        return self.core.num_bytes
+
+    @property
+    def left_context_steps(self) -> int:
+        """Length of the open axes of the states; -1 if there are none."""
+        return self.core.left_context_steps
+
+
+class Session:
+    """One graph of a model file, ready to run; serves one thread at a time.
+
+    Plans are made for each set of input shapes and remembered for the last few, so that a repeated
+    shape allocates nothing inside the engine.
+
+    Args:
+        model: the file; many sessions may share it.
+        graph: which of its graphs.
+        isa: instruction set to run on; None for the best, or what HALFBYTE_ISA says.
+
+    Raises:
+        UsageError: no such graph, or the CPU has no such instruction set.
+    """
+
+    def __init__(self, model: ModelFile, graph: str = "encoder", isa: str | None = None) -> None:
+        self._outputs = model.outputs(graph)
+        self.core = _core.graph.Session(model.core, graph, isa or "")
+
+    def run(self, inputs: Mapping[str, Any], state: State | None = None) -> dict[str, Tensor]:
+        """Runs the graph.
+
+        Args:
+            inputs: name -> Tensor, or anything with a C-contiguous buffer of float32, int64 or bool
+                (memoryview, array.array, numpy array); read without copying.
+            state: read, then overwritten with the next state. Without it, state inputs that are not
+                given take their initial values.
+
+        Returns:
+            All outputs by name, but with `state` those only that are not part of it.
+
+        Raises:
+            InputError: a wrong type or shape, or NaN or infinity before a quantised layer.
+            UsageError: an unknown name, or an input is missing.
+        """
+        for name, value in inputs.items():
+            self.core.set_input(name, value.view() if isinstance(value, Tensor) else value)
+        self.core.run(None if state is None else state.core)
+        names = [n for n in self._outputs if state is None or not n.startswith("next.")]
+        return {name: Tensor(*self.core.output(name)) for name in names}
+
+    @property
+    def num_plans(self) -> int:
+        """Sets of input shapes that are remembered."""
+        return self.core.num_plans
+
+    @property
+    def arena_bytes(self) -> int:
+        """Memory for intermediate values; grows only when a larger shape comes."""
+        return self.core.arena_bytes

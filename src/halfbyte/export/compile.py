@@ -1,0 +1,61 @@
+"""ONNX files to one model file (.hb)."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from halfbyte.engine import operators
+from halfbyte.errors import UsageError
+from halfbyte.export.graph_ir import Array, Graph, read_onnx
+from halfbyte.export.graph_section import Weights, graph_section
+from halfbyte.export.hb_writer import container, tensor_section, write_atomically
+from halfbyte.export.lower import lower
+
+
+def compile_model(
+    graphs: Mapping[str, Path | onnx.ModelProto],
+    metadata: Mapping[str, Any],
+    path: Path,
+    test_vector: Mapping[str, Array] | None = None,
+) -> None:
+    """Writes a model file from ONNX graphs.
+
+    Quantised layers, nodes of the domain `halfbyte`, keep their integer codes, packed as the
+    kernels read them; other operators are brought into the engine's normal forms. The same graphs,
+    metadata and test vector always give the same bytes.
+
+    Args:
+        graphs: name ("encoder", "decoder", ...) -> ONNX file or model, opset 21.
+        metadata: what the section `meta` holds; must be JSON.
+        path: the file to write. It is replaced at once or, on an error, left as it was.
+        test_vector: named arrays, float32, int64 or bool, such as `input.features` and
+            `output.encoder_out`, to be checked on the device.
+
+    Raises:
+        UsageError: a graph that the engine cannot run, with the operator's name.
+    """
+    weights = Weights()
+    sections = {"meta": json.dumps(metadata, ensure_ascii=False, allow_nan=False).encode()}
+    for name, source in graphs.items():
+        model = source if isinstance(source, onnx.ModelProto) else onnx.load(source)
+        graph = read_onnx(model, name)
+        lower(graph)
+        _check_operators(graph)
+        sections[f"graph:{name}"] = graph_section(graph, weights)
+    sections["weights"] = bytes(weights.content)
+    if test_vector is not None:
+        sections["test"] = tensor_section(test_vector)
+    write_atomically(Path(path), container(sections))
+
+
+def _check_operators(graph: Graph) -> None:
+    known = operators()
+    for node in graph.nodes:
+        if node.op not in known:
+            raise UsageError(
+                f"graph {graph.name}: operator {node.op} ({node.outputs[0]}) has no kernel in the "
+                f"engine; it runs {', '.join(known)}"
+            )
