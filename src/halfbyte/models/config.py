@@ -13,7 +13,7 @@ class EncoderConfig:
 
     width: int = 192
     num_heads: int = 4
-    num_layers: int = 6
+    num_layers: int = 4
     feed_forward: int = 576  # inner width of both half-step feed-forward modules
     kernel: int = 15  # frames that the causal depthwise convolution sees
     subsampling: int = 8  # feature frames per encoder step: 4 or 8

@@ -53,6 +53,19 @@ class Encoder(nn.Module):
         self.dropout = Dropout(config.dropout)
         self.layers = nn.ModuleList(ConformerLayer(config) for _ in range(config.num_layers))
         self.norm = LayerNorm(config.width)
+        self._start_as_identity()
+
+    def _start_as_identity(self) -> None:
+        """Start with residual branches that add nothing, and no constants anywhere.
+
+        With torch's own initial values, biases drown what differs between frames, and six
+        layers learn nothing for a thousand steps (docs/log.md).
+        """
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+            if name.endswith((".contract", ".attention.out", ".pointwise_out")):
+                nn.init.zeros_(module.weight)
 
     def forward(
         self, features: Tensor, num_frames: Tensor, chunk_steps: int = FULL_CONTEXT

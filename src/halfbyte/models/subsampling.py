@@ -55,6 +55,7 @@ class PatchConv2d(nn.Module):
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
         self.linear = nn.Linear(KERNEL * KERNEL * in_channels, out_channels)
+        nn.init.kaiming_normal_(self.linear.weight, nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, T, F, C) float32 -> (B, (T - 1) // 2, (F - 1) // 2, N) float32."""

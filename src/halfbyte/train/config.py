@@ -27,7 +27,7 @@ class DataConfig:
     dev: list[str] = field(default_factory=list)
     noise: list[str] = field(default_factory=list)  # manifests of noises to add
     cache: str = "~/.cache/halfbyte"  # folder for decoded audio
-    batch_s: float = 80.0  # padded seconds of audio per batch and process
+    batch_s: float = 60.0  # padded seconds of audio per batch and process
     longest_s: float = 20.0  # longer utterances are left out of training
 
 
@@ -44,7 +44,7 @@ class OptimizerConfig:
     """AdamW with linear warm-up and a cosine to zero."""
 
     peak_rate: float = 8e-4
-    warmup_steps: int = 600
+    warmup_steps: int = 500
     weight_decay: float = 1e-2
     gradient_clip: float = 1.0
 
