@@ -38,8 +38,9 @@ check: lint  ## linters, formatting, types, doctests, documents against code
 bench: $(TEST)/.installed  ## measure on this machine; results go to bench/results
 	$(TEST)/bin/python bench/run.py
 
-readme: $(TEST)/.installed  ## write the tables of README.md and docs/models.md from bench/results
+readme: $(TEST)/.installed  ## write the tables of documents from bench/results and the code
 	$(TEST)/bin/python tools/readme_table.py
+	$(TEST)/bin/python tools/config_defaults.py
 
 build:  ## build the C++ core in place, for development
 	cmake -S . -B build/dev -G Ninja -DPython_EXECUTABLE=$$(command -v $(PYTHON)) \

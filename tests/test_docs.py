@@ -1,13 +1,10 @@
 """Documents agree with the code: environment variables, configuration keys, make verbs, links."""
 
-import dataclasses
 import re
-import typing
 from pathlib import Path
 
 import pytest
-
-from halfbyte.train.config import TrainConfig
+from scripts import load_tool
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("recipes/*/*.md")])
@@ -31,37 +28,9 @@ def test_environment_variables_are_documented():
     assert set(VARIABLE.findall(page)) == variables_in_code()
 
 
-def configuration_keys(kind: type = TrainConfig, prefix: str = "") -> dict[str, str]:
-    """Every key of the configuration with its default, as `a.b.c`."""
-    keys = {}
-    hints = typing.get_type_hints(kind)
-    for field in dataclasses.fields(kind):
-        name = prefix + field.name
-        if dataclasses.is_dataclass(hints[field.name]):
-            keys |= configuration_keys(hints[field.name], f"{name}.")
-        elif field.default is not dataclasses.MISSING:
-            keys[name] = shown(field.default)
-        else:
-            keys[name] = shown(field.default_factory())
-    return keys
-
-
-def shown(value: object) -> str:
-    """A default as the table writes it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(list(value)) if isinstance(value, tuple) else str(value) or "empty"
-
-
-def documented_keys() -> dict[str, str]:
-    """Keys and defaults in the tables of docs/training.md."""
-    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-    tables = page.partition("## All keys")[2]
-    return dict(re.findall(r"^\| `([\w.]+)` \| `([^|`]*)` \|", tables, re.MULTILINE))
-
-
 def test_every_configuration_key_is_documented_with_its_default():
-    assert documented_keys() == configuration_keys()
+    tool = load_tool("config_defaults")
+    assert tool.documented() == tool.defaults(), "run: make readme"
 
 
 def test_make_verbs_are_documented():

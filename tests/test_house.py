@@ -1,6 +1,6 @@
 """House rules that no linter checks: what an import pulls in, and what no file may hold."""
 
-import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+import halfbyte
+
 ROOT = Path(__file__).parents[1]
 DEVICE_ROOMS = ["halfbyte", "halfbyte.cli", "halfbyte.listen", "halfbyte.engine"]
 TRAINING_ONLY = {"torch", "numpy", "lightning", "onnx", "onnxruntime", "sentencepiece", "soundfile"}
+LARGEST_INSTALL_BYTES = 12_000_000
+RECORDING = ROOT / "src" / "halfbyte" / "assets" / "demo.wav"
 VERBS_OF_A_DEVICE = ["transcribe", "info"]
 
 LIST_MODULES = """
@@ -51,8 +55,32 @@ def test_a_verb_of_a_device_starts_without_torch_and_numpy(verb):
     assert not imported(code) & TRAINING_ONLY
 
 
-def test_the_tests_see_the_package_that_is_installed_or_built():
-    assert importlib.util.find_spec("halfbyte._core") is not None
+def test_a_file_is_transcribed_where_torch_and_numpy_cannot_be_imported():
+    code = (
+        "import sys\n"
+        f"sys.modules |= dict.fromkeys({sorted(TRAINING_ONLY)!r})\n"
+        "from halfbyte.cli import main\n"
+        f"sys.exit(main(['transcribe', '--json', {str(RECORDING)!r}]))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert json.loads(result.stdout)["text"].strip()
+
+
+def test_the_package_with_its_model_is_small():
+    folder = Path(halfbyte.__file__).parent
+    files = [p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+    assert (folder / "assets" / "en-voice.hb") in files
+    assert sum(p.stat().st_size for p in files) < LARGEST_INSTALL_BYTES
+
+
+def test_the_package_holds_nothing_but_itself():
+    folder = Path(halfbyte.__file__).parent
+    suffixes = {p.suffix for p in folder.rglob("*") if p.is_file()}
+    assert suffixes <= {".py", ".pyi", ".pyc", ".so", ".hb", ".wav"}
 
 
 def tracked_files() -> list[Path]:

@@ -1,22 +1,18 @@
 """The tables of README.md and docs/models.md are what bench/results gives."""
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
+from scripts import load_tool
+
+from halfbyte.listen.audio_file import AudioFile
 
 ROOT = Path(__file__).parents[1]
+RECORDING = ROOT / "src" / "halfbyte" / "assets" / "demo.wav"
 
 
-def load_tool():
-    spec = importlib.util.spec_from_file_location("readme_table", ROOT / "tools/readme_table.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
-
-
-tool = load_tool()
+tool = load_tool("readme_table")
 
 LINE = {
     "model": "en-voice",
@@ -44,6 +40,12 @@ def test_the_page_shows_the_results(page):
 def test_result_lines_have_every_key():
     for line in tool.read_results(ROOT / tool.RESULTS):
         assert line.keys() >= LINE.keys()
+
+
+def test_the_example_runs(capsys):
+    code = (ROOT / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    exec(code, {"microphone": lambda: AudioFile(RECORDING)})
+    assert capsys.readouterr().out.strip().endswith("True")
 
 
 def write(folder: Path, *lines: dict) -> Path:
