@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from scripts import load_tool
+from scripts import load_script
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("recipes/*/*.md")])
@@ -29,7 +29,7 @@ def test_environment_variables_are_documented():
 
 
 def test_every_configuration_key_is_documented_with_its_default():
-    tool = load_tool("config_defaults")
+    tool = load_script("tools/config_defaults.py")
     assert tool.documented() == tool.defaults(), "run: make readme"
 
 

@@ -1,10 +1,11 @@
 """The tables of README.md and docs/models.md are what bench/results gives."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
-from scripts import load_tool
+from scripts import load_script
 
 from halfbyte.listen.audio_file import AudioFile
 
@@ -12,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 RECORDING = ROOT / "src" / "halfbyte" / "assets" / "demo.wav"
 
 
-tool = load_tool("readme_table")
+tool = load_script("tools/readme_table.py")
 
 LINE = {
     "model": "en-voice",
@@ -35,6 +36,20 @@ LINE = {
 def test_the_page_shows_the_results(page):
     path = ROOT / page
     assert tool.render(ROOT)[path] == path.read_text(encoding="utf-8"), "run: make readme"
+
+
+def test_the_keys_of_a_result_line_are_documented():
+    page = (ROOT / "bench" / "results" / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == LINE.keys()
+
+
+def test_the_benchmark_writes_every_key():
+    measured = ("bytes", "wer", "sentence_accuracy", "chunk_ms", "mode", "rtf", "peak_rss_bytes")
+    summary = {"model": "some/file.hb", **{key: LINE[key] for key in measured}}
+    manifest = Path("speech/wuw2/test.jsonl")
+    line = load_script("bench/run.py").result_line(summary, "w4a8", manifest, seed=1)
+    assert line.keys() == LINE.keys()
+    assert (line["model"], line["split"]) == ("en-voice", "wuw2/test")
 
 
 def test_result_lines_have_every_key():
