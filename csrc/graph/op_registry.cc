@@ -33,6 +33,8 @@ constexpr OpDefinition kOperators[] = {
     {"Neg", "N>N", ops::plan_neg},
     {"Abs", "N>N", ops::plan_abs},
     {"Sqrt", "f>f", ops::plan_sqrt},
+    {"Sin", "f>f", ops::plan_sin},
+    {"Cos", "f>f", ops::plan_cos},
     {"Floor", "f>f", ops::plan_floor},
     {"Ceil", "f>f", ops::plan_ceil},
     {"Not", "b>b", ops::plan_not},

@@ -26,6 +26,8 @@ RunFunction plan_where(NodePlanner& node);
 RunFunction plan_neg(NodePlanner& node);
 RunFunction plan_abs(NodePlanner& node);
 RunFunction plan_sqrt(NodePlanner& node);
+RunFunction plan_sin(NodePlanner& node);
+RunFunction plan_cos(NodePlanner& node);
 RunFunction plan_floor(NodePlanner& node);
 RunFunction plan_ceil(NodePlanner& node);
 RunFunction plan_not(NodePlanner& node);

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "graph/ops.h"
+#include "specified_math.h"
 
 namespace halfbyte::ops {
 namespace {
@@ -26,6 +27,19 @@ RunFunction plan_kernel(NodePlanner& node, UnaryOp kernel) {
   return [kernel, count = shape.num_elements()](const Operands& operands) {
     kernel(operands.in<float>(0), count, operands.out<float>(0));
   };
+}
+
+// Radians -> turns in units of 2^-40, for the sine and cosine that are the same on every machine.
+constexpr std::int64_t kTurn = std::int64_t{1} << 40;
+constexpr double kUnitsPerRadian = kTurn / 6.283185307179586476925286766559;
+
+template <class Function>
+RunFunction plan_angle(NodePlanner& node, Function of_turn) {
+  return plan_elements<float, float>(node, [of_turn](float radians) {
+    // Farther than this, neighbouring floats are turns apart.
+    if (!(std::fabs(radians) < 0x1p20f)) return std::numeric_limits<float>::quiet_NaN();
+    return static_cast<float>(of_turn(std::llrint(radians * kUnitsPerRadian), kTurn));
+  });
 }
 
 // float32 -> int64 towards zero; what does not fit becomes the nearest that does, NaN becomes 0.
@@ -68,6 +82,8 @@ RunFunction plan_abs(NodePlanner& node) {
 RunFunction plan_sqrt(NodePlanner& node) {
   return plan_elements<float, float>(node, [](float x) { return std::sqrt(x); });
 }
+RunFunction plan_sin(NodePlanner& node) { return plan_angle(node, sin_of_turn); }
+RunFunction plan_cos(NodePlanner& node) { return plan_angle(node, cos_of_turn); }
 RunFunction plan_floor(NodePlanner& node) {
   return plan_elements<float, float>(node, [](float x) { return std::floor(x); });
 }

@@ -12,9 +12,9 @@ TOKENS = ["<blank>", "<unk>", "▁go", "▁st", "op", "<sos/eos>"]
 
 def test_words_by_hand():
     timed = [
-        TimedToken(2, 1, 2, 0.9),
-        TimedToken(3, 5, 5, 0.5),
-        TimedToken(4, 6, 8, 0.7),
+        TimedToken(2, 1, 3, 0.9),
+        TimedToken(3, 5, 6, 0.5),
+        TimedToken(4, 6, 9, 0.7),
     ]
     assert words_of(timed, TOKENS, step_s=0.08, offset_s=10.0) == [
         Word("go", 10.08, 10.24, 0.9),
@@ -24,7 +24,7 @@ def test_words_by_hand():
 
 
 def test_a_lone_word_start_is_no_word():
-    assert words_of([TimedToken(0, 0, 0, 1.0)], ["▁"], 0.08, 0.0) == []
+    assert words_of([TimedToken(0, 0, 1, 1.0)], ["▁"], 0.08, 0.0) == []
 
 
 FINALS = [

@@ -11,8 +11,9 @@ from halfbyte.engine import operators
 from halfbyte.errors import UsageError
 from halfbyte.export.graph_ir import Array, Graph, read_onnx
 from halfbyte.export.graph_section import Weights, graph_section
-from halfbyte.export.hb_writer import container, tensor_section, write_atomically
+from halfbyte.export.hb_writer import container, tensor_section
 from halfbyte.export.lower import lower
+from halfbyte.files import write_whole
 
 
 def compile_model(
@@ -48,7 +49,7 @@ def compile_model(
     sections["weights"] = bytes(weights.content)
     if test_vector is not None:
         sections["test"] = tensor_section(test_vector)
-    write_atomically(Path(path), container(sections))
+    write_whole(Path(path), container(sections))
 
 
 def _check_operators(graph: Graph) -> None:

@@ -1,10 +1,8 @@
 """The container of a model file: header, directory, sections; docs/model-file.md has the layout."""
 
-import os
 import struct
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -43,16 +41,3 @@ def tensor_section(tensors: Mapping[str, Array]) -> bytes:
         parts.append(u32(len(text)) + text + u32(DTYPE_NUMBERS[plain.dtype], plain.ndim))
         parts.append(i64(*plain.shape) + plain.tobytes())
     return b"".join(parts)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file such that `path` never names half of it, even if the power fails."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

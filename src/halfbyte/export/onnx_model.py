@@ -9,11 +9,14 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from halfbyte.errors import UsageError
+from halfbyte.export.compile import compile_model
 from halfbyte.export.freeze import freeze
 from halfbyte.export.functions import functions
 from halfbyte.export.graphs import trace_decoder, trace_encoder
+from halfbyte.files import write_whole
 from halfbyte.models.u2 import BLANK, U2
-from halfbyte.train.checkpoint import load_checkpoint, write_whole
+from halfbyte.train.checkpoint import load_checkpoint
 from halfbyte.train.config import TrainConfig
 
 ENCODER, DECODER, METADATA, TEST_VECTOR = (
@@ -86,7 +89,7 @@ def describe(
         "streaming": {
             "subsampling": encoder.subsampling,
             "overlap_frames": model.encoder.subsampling.overlap_frames,
-            "chunk_steps": CHUNK_MS // step_ms,
+            "chunk_steps": min(CHUNK_MS // step_ms, config.model.dynamic_chunk),
             "chunk_choices_steps": list(range(1, config.model.dynamic_chunk + 1)),
             "left_context_steps": encoder.left_context,
             "max_segment_ms": MAX_SEGMENT_MS,
@@ -112,3 +115,27 @@ def _write_test_vector(model: U2, path: Path) -> None:
         encoded, log_probs, _ = model.step(torch.from_numpy(features), state)
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, features=features, encoder_out=encoded, ctc_log_probs=log_probs)
+
+
+def compile_folder(folder: Path, path: Path) -> None:
+    """Write the model file of an exported folder.
+
+    Raises:
+        UsageError: the folder lacks a file, or a graph holds what the engine cannot run.
+    """
+    for name in (ENCODER, DECODER, METADATA, TEST_VECTOR):
+        if not (folder / name).is_file():
+            raise UsageError(
+                f"{folder} is no exported model: {name} is missing; run halfbyte export"
+            )
+    vector = np.load(folder / TEST_VECTOR)
+    compile_model(
+        {"encoder": folder / ENCODER, "decoder": folder / DECODER},
+        json.loads((folder / METADATA).read_text(encoding="utf-8")),
+        path,
+        {
+            "input.features": vector["features"],
+            "output.encoder_out": vector["encoder_out"],
+            "output.ctc_log_probs": vector["ctc_log_probs"],
+        },
+    )

@@ -1,6 +1,5 @@
 """What a stream asks of a model, whoever runs it."""
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 from halfbyte.listen.settings import ModelSettings
@@ -29,15 +28,15 @@ class AcousticModel(Protocol):
             (C, D) encoder output and (C, V) CTC log-probabilities.
         """
 
-    def decode(self, tokens: Sequence[Sequence[int]], memory: Any) -> Any:
-        """Log-probabilities of the next token after each position.
+    def decoder(self, memory: Any) -> Any:
+        """The attention decoder over the encoder output of a segment.
 
         Args:
-            tokens: N rows of equal length L, each beginning with the boundary.
-            memory: (T, D) encoder output of a segment.
+            memory: (T, D).
 
         Returns:
-            (N, L, V).
+            A decoder of the core, or a function from (N, L) int64 tokens, each row beginning
+            with the boundary, to (N, L, V) log-probabilities of the token that follows.
         """
 
     def save_state(self, state: Any) -> bytes:

@@ -1,9 +1,9 @@
 """A .hb file run by the engine, as a stream asks for it."""
 
 import threading
-from collections.abc import Sequence
 from typing import Any
 
+from halfbyte import _core
 from halfbyte.engine import ModelFile, Session, State
 from halfbyte.listen.settings import read_settings
 
@@ -20,27 +20,22 @@ class EngineModel:
 
     def __init__(self, file: ModelFile):
         self.settings = read_settings(file.metadata)
-        self._file = file
+        self.file = file
         self._sessions = threading.local()
 
     def initial_state(self) -> State:
         """State of a stream before its first chunk."""
-        return State(self._file, "encoder")
+        return State(self.file, "encoder")
 
-    def encode(self, features: Any, state: State) -> tuple[Any, Any]:
+    def encode(self, features: Any, state: State) -> tuple[memoryview, memoryview]:
         """One chunk: (T, F) in, (C, D) encoder output and (C, V) log-probabilities out."""
-        session = self._session("encoder")
-        session.set_input("features", features, batched=True)
-        session.run(state)
-        return session.output("encoder_out")[0], session.output("ctc_log_probs")[0]
+        outputs = self._session("encoder").run({"features": _batch_of_one(features)}, state)
+        encoded, log_probs = outputs["encoder_out"], outputs["ctc_log_probs"]
+        return _only_row(encoded.view()), _only_row(log_probs.view())
 
-    def decode(self, tokens: Sequence[Sequence[int]], memory: Any) -> Any:
-        """(N, L) tokens and (T, D) memory in, (N, L, V) log-probabilities out."""
-        session = self._session("decoder")
-        session.set_input("tokens", tokens)
-        session.set_input("memory", memory, batched=True)
-        session.run()
-        return session.output("log_probs")
+    def decoder(self, memory: memoryview) -> Any:
+        """The attention decoder over a memory of (T, D), for the searches of the core."""
+        return _core.decode.GraphDecoder(self._session("decoder").core, memory)
 
     def save_state(self, state: State) -> bytes:
         """The state as bytes."""
@@ -55,6 +50,17 @@ class EngineModel:
     def _session(self, graph: str) -> Session:
         session = getattr(self._sessions, graph, None)
         if session is None:
-            session = Session(self._file, graph)
+            session = Session(self.file, graph)
             setattr(self._sessions, graph, session)
         return session
+
+
+def _batch_of_one(matrix: Any) -> memoryview:
+    """(T, F) as (1, T, F)."""
+    view = memoryview(matrix)
+    return view.cast("B").cast("f", [1, *view.shape])
+
+
+def _only_row(view: memoryview) -> memoryview:
+    """(1, C, D) as (C, D)."""
+    return view.cast("B").cast("f", list(view.shape[1:]))

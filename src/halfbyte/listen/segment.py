@@ -30,7 +30,7 @@ class Segment:
         self._memory = array("f")  # (T, D) encoder output
         self._log_probs = array("f")  # (T, V)
         self._search = self._new_search()
-        self._best = self._search.best(1)[0]
+        self._best = self._hypothesis()
 
     def accept(self, features: Any, memory: Any, log_probs: Any) -> None:
         """Take in a chunk: its feature window (T, F), encoder output (C, D) and (C, V)."""
@@ -41,7 +41,7 @@ class Segment:
         self._memory.frombytes(memoryview(memory).cast("B"))
         self._log_probs.frombytes(memoryview(log_probs).cast("B"))
         self._search.accept(log_probs)
-        self._best = self._search.best(1)[0]
+        self._best = self._hypothesis()
 
     def tokens(self) -> list[int]:
         """Tokens of the best first-pass hypothesis."""
@@ -71,8 +71,8 @@ class Segment:
         log_probs = self._rows(self._log_probs, len(self._settings.tokens))
         aligned = _core.decode.ctc_align(log_probs, tokens, self._settings.blank_id)
         timed = [
-            TimedToken(token, span.first_frame, span.last_frame, span.confidence)
-            for token, span in zip(tokens, aligned, strict=True)
+            TimedToken(token.token, token.start_frame, token.end_frame, token.confidence)
+            for token in aligned
         ]
         step_s = self._settings.step_ms / 1000
         words = words_of(timed, self._settings.tokens, step_s, offset_s)
@@ -89,7 +89,7 @@ class Segment:
         steps, search, features, memory, log_probs = saved
         self.num_steps = int.from_bytes(steps, "little")
         self._search.restore(search)
-        self._best = self._search.best(1)[0]
+        self._best = self._hypothesis()
         self._features, self._memory = array("f", features), array("f", memory)
         self._log_probs = array("f", log_probs)
 
@@ -97,18 +97,22 @@ class Segment:
         settings = self._settings
         if self._mode in ("greedy", "prefix_beam") or self.num_steps == 0:
             return self._best.tokens
-        memory = self._rows(self._memory, len(self._memory) // self.num_steps)
-
-        def decode(tokens: list[list[int]]) -> Any:
-            return model.decode(tokens, memory)
-
+        decoder = model.decoder(self._rows(self._memory, len(self._memory) // self.num_steps))
+        boundary = settings.boundary_id
         if self._mode == "attention":
-            return _core.decode.attention_search(
-                decode, settings.boundary_id, settings.beam, self.num_steps
-            ).tokens
-        return _core.decode.attention_rescoring(
-            self._search.best(settings.beam), decode, settings.boundary_id, settings.ctc_weight
-        ).tokens
+            found = _core.decode.attention_search(
+                decoder, boundary, boundary, self.num_steps, settings.beam
+            )
+            return found[0].tokens
+        candidates = [(h.tokens, h.score) for h in self._search.best(settings.beam)]
+        rescored = _core.decode.attention_rescoring(
+            decoder, candidates, boundary, boundary, settings.ctc_weight
+        )
+        return candidates[rescored[0].index][0]
+
+    def _hypothesis(self) -> Any:
+        """The best first-pass hypothesis, with tokens and the frame of each."""
+        return self._search if self._mode == "greedy" else self._search.best(1)[0]
 
     def _new_search(self) -> Any:
         blank = self._settings.blank_id

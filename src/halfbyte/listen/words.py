@@ -12,8 +12,8 @@ class TimedToken:
     """A token of a hypothesis on the segment's encoder steps."""
 
     id: int
-    first_step: int
-    last_step: int
+    start_step: int
+    end_step: int  # one past the last
     confidence: float
 
 
@@ -27,8 +27,8 @@ def words_of(
 ) -> list[Word]:
     """Join tokens into words.
 
-    A word lasts from the first step of its first token to the end of the last step of its
-    last token; its confidence is the mean of its tokens'.
+    A word lasts from the first step of its first token to the last step of its last token;
+    its confidence is the mean of its tokens'.
 
     Args:
         step_s: duration of an encoder step.
@@ -43,8 +43,8 @@ def words_of(
     for group in groups:
         text = text_of([t.id for t in group], tokens)
         if text:
-            start_s = offset_s + group[0].first_step * step_s
-            end_s = offset_s + (group[-1].last_step + 1) * step_s
+            start_s = offset_s + group[0].start_step * step_s
+            end_s = offset_s + group[-1].end_step * step_s
             confidence = sum(t.confidence for t in group) / len(group)
             words.append(Word(text, round(start_s, 3), round(end_s, 3), round(confidence, 4)))
     return words

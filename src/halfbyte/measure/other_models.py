@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +55,15 @@ class CheckpointModel:
         state.update({name: value.numpy() for name, value in following.items()})
         return encoded[0].numpy(), log_probs[0].numpy()
 
-    def decode(self, tokens: Sequence[Sequence[int]], memory: Any) -> Floats:
-        """(N, L) tokens and (T, D) memory in, (N, L, V) log-probabilities out."""
+    def decoder(self, memory: Any) -> Callable[[Any], Floats]:
+        """The attention decoder over (T, D): (N, L) tokens in, (N, L, V) log-probabilities out."""
         rows = torch.from_numpy(np.array(memory, dtype=np.float32)[None])
-        with torch.no_grad():
-            return self._model.decoder(torch.tensor(tokens), rows).numpy()
+
+        def decode(tokens: Any) -> Floats:
+            with torch.no_grad():
+                return self._model.decoder(torch.from_numpy(np.array(tokens)), rows).numpy()
+
+        return decode
 
     save_state = staticmethod(_save)
     restore_state = staticmethod(_restore)
@@ -105,13 +109,12 @@ class OnnxModel:
                 state["state." + name.removeprefix("next.")] = value
         return named["encoder_out"][0], named["ctc_log_probs"][0]
 
-    def decode(self, tokens: Sequence[Sequence[int]], memory: Any) -> Floats:
-        """(N, L) tokens and (T, D) memory in, (N, L, V) log-probabilities out."""
-        inputs = {
-            "tokens": np.array(tokens, dtype=np.int64),
-            "memory": np.array(memory, dtype=np.float32)[None],
-        }
-        return self._decoder.run(None, inputs)[0]
+    def decoder(self, memory: Any) -> Callable[[Any], Floats]:
+        """The attention decoder over (T, D): (N, L) tokens in, (N, L, V) log-probabilities out."""
+        rows = np.array(memory, dtype=np.float32)[None]
+        return lambda tokens: self._decoder.run(None, {"tokens": np.array(tokens), "memory": rows})[
+            0
+        ]
 
     save_state = staticmethod(_save)
     restore_state = staticmethod(_restore)

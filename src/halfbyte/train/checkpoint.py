@@ -1,7 +1,5 @@
 """A checkpoint folder: configuration, tokenizer and weights, all that later work starts from."""
 
-import os
-import tempfile
 from pathlib import Path
 
 import safetensors.torch
@@ -10,27 +8,13 @@ from torch import Tensor
 
 from halfbyte.data.tokenizer import Tokenizer
 from halfbyte.errors import ConfigError
+from halfbyte.files import write_whole
 from halfbyte.models.u2 import U2
 from halfbyte.quant.formats import LayerMap
 from halfbyte.quant.native import make_native
 from halfbyte.train.config import TrainConfig, dump_config, load_config
 
 CONFIG, TOKENIZER, WEIGHTS = "config.yaml", "tokenizer.model", "weights.safetensors"
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def build_model(config: TrainConfig, num_tokens: int) -> U2:

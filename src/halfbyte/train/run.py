@@ -13,13 +13,13 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressB
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from halfbyte.data.tokenizer import Tokenizer, train_tokenizer
+from halfbyte.files import write_whole
 from halfbyte.train.checkpoint import (
     CONFIG,
     TOKENIZER,
     build_model,
     load_weights,
     save_checkpoint,
-    write_whole,
 )
 from halfbyte.train.config import TrainConfig, dump_config
 from halfbyte.train.corpora import Corpora, read_utterances

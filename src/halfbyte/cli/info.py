@@ -1,0 +1,103 @@
+"""`halfbyte info`: what is inside a model file, and whether it computes what it should."""
+
+import argparse
+import json
+
+from halfbyte.engine import ModelFile, Session
+from halfbyte.engine.model_file import Layer
+
+EPILOG = """\
+examples:
+  halfbyte info en-voice.hb
+  halfbyte info en-voice.hb --layers
+  halfbyte info en-voice.hb --json | jq .test_vector
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EPILOG
+    parser.add_argument("model", metavar="M.hb", help="model file")
+    parser.add_argument("--layers", action="store_true", help="every layer with bits and bytes")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def run(options: argparse.Namespace) -> int:
+    file = ModelFile(options.model)
+    layers = {graph: file.layers(graph) for graph in file.graph_names}
+    facts = {
+        "name": file.metadata.get("name", ""),
+        "bytes": file.num_bytes,
+        "parameters": sum(_num_weights(layer) for group in layers.values() for layer in group),
+        "sections": file.sections,
+        "layers_by_operator": _by_operator([layer for group in layers.values() for layer in group]),
+        "streaming": file.metadata.get("streaming", {}),
+        "card": file.metadata.get("card", {}),
+        "test_vector": _check_test_vector(file),
+    }
+    if options.json:
+        print(json.dumps(facts, ensure_ascii=False))
+        return 0
+    _print_facts(facts)
+    if options.layers:
+        _print_layers(layers)
+    return 0
+
+
+def _num_weights(layer: Layer) -> int:
+    count = 1
+    for size in layer.shape:
+        count *= size
+    return count
+
+
+def _by_operator(layers: list[Layer]) -> dict[str, dict[str, int]]:
+    """Operator -> number of layers, weights and bytes."""
+    table: dict[str, dict[str, int]] = {}
+    for layer in layers:
+        row = table.setdefault(layer.op, {"layers": 0, "weights": 0, "bytes": 0})
+        row["layers"] += 1
+        row["weights"] += _num_weights(layer)
+        row["bytes"] += layer.num_bytes
+    return table
+
+
+def _check_test_vector(file: ModelFile) -> dict[str, float]:
+    """Largest difference of each output from what the training graph gave."""
+    vector = file.test_vector()
+    inputs = {n.removeprefix("input."): t for n, t in vector.items() if n.startswith("input.")}
+    if not inputs:
+        return {}
+    outputs = Session(file, "encoder").run(inputs)
+    differences = {}
+    for name, expected in vector.items():
+        if name.startswith("output."):
+            found = outputs[name.removeprefix("output.")].view().cast("B").cast("f")
+            pairs = zip(found, expected.view().cast("B").cast("f"), strict=True)
+            differences[name.removeprefix("output.")] = max(abs(a - b) for a, b in pairs)
+    return differences
+
+
+def _print_facts(facts: dict) -> None:
+    print(f"{facts['name']}: {facts['bytes']:,} bytes, {facts['parameters']:,} weights")
+    for section, size in facts["sections"].items():
+        print(f"  section {section:<16} {size:>10,} bytes")
+    for operator, row in facts["layers_by_operator"].items():
+        print(
+            f"  {operator:<24} {row['layers']:>3} layers {row['weights']:>10,} weights "
+            f"{row['bytes']:>10,} bytes"
+        )
+    for name, value in facts["streaming"].items():
+        print(f"  {name}: {value}")
+    for name, difference in facts["test_vector"].items():
+        print(f"  test vector, {name}: largest difference from the training graph {difference:.3g}")
+    for name, value in facts["card"].items():
+        print(f"  {name}: {value}")
+
+
+def _print_layers(layers: dict[str, list[Layer]]) -> None:
+    for graph, group in layers.items():
+        for layer in group:
+            shape = " × ".join(str(size) for size in layer.shape)
+            print(
+                f"  {graph:<8} {layer.op:<16} {shape:<12} {layer.num_bytes:>9,} bytes {layer.name}"
+            )
