@@ -23,6 +23,11 @@ def test_words_by_hand():
     assert text_of([2, 3, 4], TOKENS) == "go stop"
 
 
+def test_a_word_begins_with_its_first_letter():
+    timed = [TimedToken(1, 0, 2, 0.4), TimedToken(0, 30, 31, 0.8)]
+    assert words_of(timed, ["go", "▁"], step_s=0.1, offset_s=0.0) == [Word("go", 3.0, 3.1, 0.6)]
+
+
 def test_a_lone_word_start_is_no_word():
     assert words_of([TimedToken(0, 0, 1, 1.0)], ["▁"], 0.08, 0.0) == []
 

@@ -2,7 +2,10 @@
 
 import argparse
 import importlib
+import io
+import os
 import sys
+from typing import NoReturn
 
 from halfbyte.errors import HalfbyteError
 
@@ -15,14 +18,44 @@ _VERBS = {
     "info": "what is inside a .hb model file",
 }
 _TAKE_OVERRIDES = {"train"}  # verbs with `key=value` words, anywhere among the options
-_EXTRAS = {"transcribe": "audio"}  # optional dependencies that a verb may miss, else `train`
+_EXTRAS = {"onnxruntime": "test"}  # the extra that brings an optional package, else `train`
 MISTAKE = 2  # exit status of a user's mistake
+INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says a mistake in one line, without the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(_mistake(self.prog, f"{message}; {self.prog} --help shows what it takes"))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; returns the exit status: 0, or 2 for a mistake, said in one line."""
-    words = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name may hold what the terminal cannot show
+        sys.stdout.reconfigure(errors="backslashreplace")
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
+    program = f"halfbyte {options.verb}"
+    try:
+        status: int = importlib.import_module(f"halfbyte.cli.{options.verb}").run(options)
+        sys.stdout.flush()
+        return status
+    except HalfbyteError as error:
+        return _mistake(program, str(error))
+    except ModuleNotFoundError as error:
+        return _mistake(program, _missing_package(error))
+    except BrokenPipeError:  # who reads our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _mistake(program, f"{error.filename or 'output'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        _mistake(program, "interrupted")
+        return INTERRUPTED
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    parser = _Parser(
         prog="halfbyte",
         description="Speech recognition in half a byte per weight.",
         epilog="halfbyte VERB --help shows examples of a verb.",
@@ -37,22 +70,18 @@ def main(arguments: list[str] | None = None) -> int:
     options, extra = parser.parse_known_args(words)
     options.overrides = [word for word in extra if "=" in word and not word.startswith("-")]
     if len(options.overrides) < len(extra) or (extra and options.verb not in _TAKE_OVERRIDES):
-        parser.error(f"unrecognized arguments: {' '.join(extra)}")
-    try:
-        return importlib.import_module(f"halfbyte.cli.{options.verb}").run(options)
-    except HalfbyteError as error:
-        print(f"halfbyte {options.verb}: {error}", file=sys.stderr)
-        return MISTAKE
-    except ModuleNotFoundError as error:
-        missing = _EXTRAS.get(options.verb, "train")
-        print(
-            f"halfbyte {options.verb}: needs the package {error.name}; "
-            f"install it with: pip install 'halfbyte[{missing}]'",
-            file=sys.stderr,
-        )
-        return MISTAKE
-    except BrokenPipeError:
-        return 0
-    except KeyboardInterrupt:
-        print(f"halfbyte {options.verb}: interrupted", file=sys.stderr)
-        return 130
+        verbs.choices[options.verb].error(f"unrecognized arguments: {' '.join(extra)}")
+    return options
+
+
+def _mistake(program: str, message: str) -> int:
+    print(f"{program}: {' '.join(message.splitlines())}", file=sys.stderr)
+    return MISTAKE
+
+
+def _missing_package(error: ModuleNotFoundError) -> str:
+    package = (error.name or "").partition(".")[0]
+    if package == "halfbyte":
+        raise error  # an installation without its own parts is no mistake of the user
+    extra = _EXTRAS.get(package, "train")
+    return f"needs the package {package}; install it with: pip install 'halfbyte[{extra}]'"

@@ -28,6 +28,8 @@ def run(options: argparse.Namespace) -> int:
             card = json.loads(options.card.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UsageError(f"cannot read card {options.card}: {error}") from error
+        if not isinstance(card, dict):
+            raise UsageError(f"card {options.card} is no JSON object; expected {{key: value, …}}")
     export(options.checkpoint, options.folder, card)
     print(options.folder)
     return 0

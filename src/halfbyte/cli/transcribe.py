@@ -2,10 +2,12 @@
 
 import argparse
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Callable
 
+from halfbyte.errors import UsageError
 from halfbyte.listen.audio_file import AudioFile
 from halfbyte.listen.events import Event
 from halfbyte.listen.recognizer import Recognizer
@@ -42,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    if len(options.audio) > 1 and (options.srt or options.vtt):
+        raise UsageError(f"{len(options.audio)} files came; subtitles are of one file, give one")
     recognizer = Recognizer(options.model)
     for path in options.audio:
         start_s = time.perf_counter()
@@ -87,13 +91,17 @@ class _Live:
         self._is_terminal = sys.stdout.isatty()
 
     def __call__(self, event: Event) -> None:
+        if self._is_terminal:
+            print("\r\x1b[K", end="")
         if event.is_final and event.text:
-            head = "\r\x1b[K" if self._is_terminal else ""
-            print(f"{head}[{event.start_s:.2f} – {event.end_s:.2f}] {event.text}", flush=True)
+            print(f"[{event.start_s:.2f} – {event.end_s:.2f}] {event.text}")
         elif not event.is_final and self._is_terminal:
-            print(f"\r\x1b[K… {event.text}", end="", flush=True)
+            # One line, or \r would not reach its beginning: the newest words of a long text.
+            room = max(1, shutil.get_terminal_size().columns - 3)
+            print(f"… {event.text[-room:]}", end="")
         elif not event.is_final:
-            print(f"… {event.text}", flush=True)
+            print(f"… {event.text}")
+        sys.stdout.flush()
 
 
 def _formatter(options: argparse.Namespace) -> Callable[[list[Event], str, float], str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+from google.protobuf.message import DecodeError
 
 from halfbyte.engine import operators
 from halfbyte.errors import UsageError
@@ -36,12 +37,13 @@ def compile_model(
             `output.encoder_out`, to be checked on the device.
 
     Raises:
-        UsageError: a graph that the engine cannot run, with the operator's name.
+        UsageError: a file that is no ONNX, or a graph that the engine cannot run, with the
+            operator's name.
     """
     weights = Weights()
     sections = {"meta": json.dumps(metadata, ensure_ascii=False, allow_nan=False).encode()}
     for name, source in graphs.items():
-        model = source if isinstance(source, onnx.ModelProto) else onnx.load(source)
+        model = source if isinstance(source, onnx.ModelProto) else _load(source)
         graph = read_onnx(model, name)
         lower(graph)
         _check_operators(graph)
@@ -50,6 +52,13 @@ def compile_model(
     if test_vector is not None:
         sections["test"] = tensor_section(test_vector)
     write_whole(Path(path), container(sections))
+
+
+def _load(path: Path) -> onnx.ModelProto:
+    try:
+        return onnx.load(path)
+    except (OSError, DecodeError) as error:
+        raise UsageError(f"cannot read ONNX file {path}: {error}") from error
 
 
 def _check_operators(graph: Graph) -> None:

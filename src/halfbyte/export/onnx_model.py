@@ -1,6 +1,7 @@
 """From a checkpoint to a folder of ONNX files that ONNX Runtime runs as they are."""
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,11 @@ DOMAIN = "halfbyte"
 MAX_SEGMENT_MS = 20000
 CHUNK_MS = 640
 _TEST_STEPS = 8
+_TEST_TENSORS = {  # name in the model file -> name in the test vector
+    "input.features": "features",
+    "output.encoder_out": "encoder_out",
+    "output.ctc_log_probs": "ctc_log_probs",
+}
 
 
 def export(checkpoint: Path, folder: Path, card: dict[str, Any] | None = None) -> None:
@@ -121,21 +127,21 @@ def compile_folder(folder: Path, path: Path) -> None:
     """Write the model file of an exported folder.
 
     Raises:
-        UsageError: the folder lacks a file, or a graph holds what the engine cannot run.
+        UsageError: the folder lacks a file, or holds a damaged one, or a graph that the engine
+            cannot run.
     """
     for name in (ENCODER, DECODER, METADATA, TEST_VECTOR):
         if not (folder / name).is_file():
             raise UsageError(
                 f"{folder} is no exported model: {name} is missing; run halfbyte export"
             )
-    vector = np.load(folder / TEST_VECTOR)
-    compile_model(
-        {"encoder": folder / ENCODER, "decoder": folder / DECODER},
-        json.loads((folder / METADATA).read_text(encoding="utf-8")),
-        path,
-        {
-            "input.features": vector["features"],
-            "output.encoder_out": vector["encoder_out"],
-            "output.ctc_log_probs": vector["ctc_log_probs"],
-        },
-    )
+    try:
+        metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+        with np.load(folder / TEST_VECTOR) as file:
+            vector = {name: file[key] for name, key in _TEST_TENSORS.items()}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise UsageError(
+            f"{folder} holds a damaged {METADATA} or {TEST_VECTOR} ({error}); run halfbyte export"
+        ) from error
+    graphs = {"encoder": folder / ENCODER, "decoder": folder / DECODER}
+    compile_model(graphs, metadata, path, vector)

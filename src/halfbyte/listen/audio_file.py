@@ -42,12 +42,14 @@ class AudioFile:
         try:
             samples = self._sound.read(num_samples, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise AudioError(f"cannot read audio {self.path}: {error}") from error
+            raise AudioError(f"cannot read audio {self.path}: {error.error_string}") from error
         return samples.mean(axis=1)
 
 
 def _is_other_format(path: Path) -> bool:
     """Whether the file begins like something that is not WAV but that soundfile reads."""
+    if not path.is_file():  # a pipe loses what is read from it; what is missing, WavReader says
+        return False
     try:
         with path.open("rb") as file:
             magic = file.read(4)
@@ -60,11 +62,14 @@ def _is_other_format(path: Path) -> bool:
 def _open_with_soundfile(path: Path) -> Any:
     try:
         import soundfile
-    except ModuleNotFoundError:
+    except (ModuleNotFoundError, OSError):  # OSError: without its libsndfile
         raise AudioError(
             f"{path} is not WAV; to read flac, ogg, opus and mp3: pip install 'halfbyte[audio]'"
         ) from None
     try:
-        return soundfile.SoundFile(path)
+        sound = soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
-        raise AudioError(f"cannot read audio {path}: {error}") from error
+        raise AudioError(f"cannot read audio {path}: {error.error_string}") from error
+    if sound.frames == 0:
+        raise AudioError(f"{path}: the file holds no samples")
+    return sound

@@ -18,7 +18,8 @@ class EndpointRule:
 
         Args:
             num_steps: encoder steps of the segment so far.
-            last_token_step: step of the last token of the best hypothesis; None without one.
+            last_token_step: step of the last token with text of the best hypothesis; None
+                without one.
         """
         if num_steps * step_ms >= max_segment_ms:
             return True

@@ -61,5 +61,5 @@ class Recognizer:
         """
         file = AudioFile(audio)
         stream = self.stream(chunk_ms, mode, endpoint, file.sample_rate_hz)
-        events = [event for block in file for event in stream.accept(block)]
-        return [event for event in events + stream.finish() if event.is_final]
+        finals = [event for block in file for event in stream.accept(block) if event.is_final]
+        return finals + [event for event in stream.finish() if event.is_final]

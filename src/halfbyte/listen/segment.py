@@ -1,9 +1,11 @@
 """The running segment of a stream: its first pass, what it must remember, its final result."""
 
 from array import array
+from itertools import pairwise
 from typing import Any
 
 from halfbyte import _core
+from halfbyte.errors import ModelFileError
 from halfbyte.listen.acoustic_model import AcousticModel
 from halfbyte.listen.events import Word
 from halfbyte.listen.settings import ModelSettings
@@ -34,7 +36,12 @@ class Segment:
 
     def accept(self, features: Any, memory: Any, log_probs: Any) -> None:
         """Take in a chunk: its feature window (T, F), encoder output (C, D) and (C, V)."""
-        num_steps = len(memoryview(log_probs))
+        num_steps, num_tokens = memoryview(log_probs).shape
+        if num_tokens != len(self._settings.tokens):
+            raise ModelFileError(
+                f"the model gives {num_tokens} log-probabilities a step, its metadata lists "
+                f"{len(self._settings.tokens)} tokens; export it again"
+            )
         if self._keeps_features:
             self._keep_features(features)
         self.num_steps += num_steps
@@ -43,17 +50,21 @@ class Segment:
         self._search.accept(log_probs)
         self._best = self._hypothesis()
 
-    def tokens(self) -> list[int]:
-        """Tokens of the best first-pass hypothesis."""
-        return self._best.tokens
-
     def text(self) -> str:
         """Text of the best first-pass hypothesis."""
         return text_of(self._best.tokens, self._settings.tokens)
 
     def last_token_step(self) -> int | None:
-        """Step of the last token of the best hypothesis; None before the first."""
-        return self._best.frames[-1] if self._best.frames else None
+        """Step of the last token with text of the best hypothesis; None before the first.
+
+        A lone start of a word does not count: models say it early, in silence.
+        """
+        best = self._best
+        pairs = zip(reversed(best.tokens), reversed(best.frames), strict=True)
+        return next((step for token, step in pairs if self._has_text(token)), None)
+
+    def _has_text(self, token: int) -> bool:
+        return text_of([token], self._settings.tokens) != ""
 
     def encode_whole(self, model: AcousticModel) -> None:
         """Encode the segment once more, every step seeing every other, and search again."""
@@ -68,15 +79,25 @@ class Segment:
     def finalize(self, model: AcousticModel, offset_s: float) -> tuple[str, list[Word]]:
         """Final text and words; `offset_s` is where the segment starts in the stream."""
         tokens = self._final_tokens(model)
-        log_probs = self._rows(self._log_probs, len(self._settings.tokens))
-        aligned = _core.decode.ctc_align(log_probs, tokens, self._settings.blank_id)
-        timed = [
-            TimedToken(token.token, token.start_frame, token.end_frame, token.confidence)
-            for token in aligned
-        ]
         step_s = self._settings.step_ms / 1000
-        words = words_of(timed, self._settings.tokens, step_s, offset_s)
+        words = words_of(self._timed(tokens), self._settings.tokens, step_s, offset_s)
         return text_of(tokens, self._settings.tokens), words
+
+    def _timed(self, tokens: list[int]) -> list[TimedToken]:
+        """Tokens on the steps of their best CTC path.
+
+        The attention decoder may say more than a CTC path can hold; such tokens are spread
+        evenly and have no confidence.
+        """
+        num_repeats = sum(a == b for a, b in pairwise(tokens))  # with a blank between them
+        if len(tokens) + num_repeats > self.num_steps:
+            place = [i * self.num_steps // len(tokens) for i in range(len(tokens) + 1)]
+            return [TimedToken(t, place[i], place[i + 1], 0.0) for i, t in enumerate(tokens)]
+        log_probs = self._rows(self._log_probs, len(self._settings.tokens))
+        return [
+            TimedToken(token.token, token.start_frame, token.end_frame, token.confidence)
+            for token in _core.decode.ctc_align(log_probs, tokens, self._settings.blank_id)
+        ]
 
     def save(self) -> list[bytes]:
         """The state of the segment as byte strings."""
@@ -85,13 +106,33 @@ class Segment:
         return [steps, self._search.save(), *(part.tobytes() for part in parts)]
 
     def restore(self, saved: list[bytes]) -> None:
-        """Take up what `save` gave."""
+        """Take up what `save` gave.
+
+        Raises:
+            ValueError: the parts do not fit each other.
+            InputError: the search's part is damaged.
+        """
         steps, search, features, memory, log_probs = saved
         self.num_steps = int.from_bytes(steps, "little")
         self._search.restore(search)
         self._best = self._hypothesis()
         self._features, self._memory = array("f", features), array("f", memory)
         self._log_probs = array("f", log_probs)
+        if not self._is_consistent():
+            raise ValueError(f"its parts are not those of {self.num_steps} encoder steps")
+
+    def _is_consistent(self) -> bool:
+        settings, num_steps = self._settings, self.num_steps
+        num_frames = num_steps * settings.subsampling + settings.overlap_frames
+        if num_steps == 0 or not self._keeps_features:
+            num_frames = 0
+        return (
+            self._search.num_frames == num_steps
+            and len(self._features) == num_frames * settings.num_mel_bins
+            and len(self._log_probs) == num_steps * len(settings.tokens)
+            and len(self._memory) % max(1, num_steps) == 0
+            and bool(self._memory) == bool(num_steps)
+        )
 
     def _final_tokens(self, model: AcousticModel) -> list[int]:
         settings = self._settings
@@ -103,7 +144,7 @@ class Segment:
             found = _core.decode.attention_search(
                 decoder, boundary, boundary, self.num_steps, settings.beam
             )
-            return found[0].tokens
+            return [token for token in found[0].tokens if token != settings.blank_id]
         candidates = [(h.tokens, h.score) for h in self._search.best(settings.beam)]
         rescored = _core.decode.attention_rescoring(
             decoder, candidates, boundary, boundary, settings.ctc_weight

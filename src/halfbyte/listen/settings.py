@@ -15,7 +15,10 @@ class ModelSettings:
 
     sample_rate_hz: int
     num_mel_bins: int
+    frame_length_ms: int
     frame_shift_ms: int
+    low_hz: float
+    high_hz: float
     subsampling: int  # feature frames per encoder step
     overlap_frames: int  # feature frames that neighbouring chunks share
     chunk_steps: int  # encoder steps per chunk, unless the caller chooses
@@ -56,15 +59,43 @@ def read_settings(metadata: dict[str, Any]) -> ModelSettings:
     """Settings from a model file's metadata.
 
     Raises:
-        ModelFileError: a setting is missing or of the wrong kind.
+        ModelFileError: a setting is missing, of the wrong kind or out of range.
     """
+    settings = _parse(metadata)
+    at_least_one = (
+        *("sample_rate_hz", "num_mel_bins", "frame_length_ms", "frame_shift_ms", "subsampling"),
+        *("chunk_steps", "max_segment_ms", "beam"),
+    )
+    for name in at_least_one:
+        if getattr(settings, name) < 1:
+            raise ModelFileError(
+                f"the model's metadata has {name} {getattr(settings, name)}; expected at least 1"
+            )
+    if settings.chunk_steps not in settings.chunk_choices_steps:
+        raise ModelFileError(
+            f"the model's metadata has chunk_steps {settings.chunk_steps}; expected one of "
+            f"chunk_choices_steps {list(settings.chunk_choices_steps)}"
+        )
+    for name in ("blank_id", "boundary_id"):
+        if not 0 <= getattr(settings, name) < len(settings.tokens):
+            raise ModelFileError(
+                f"the model's metadata has {name} {getattr(settings, name)}; expected one of its "
+                f"{len(settings.tokens)} tokens"
+            )
+    return settings
+
+
+def _parse(metadata: dict[str, Any]) -> ModelSettings:
     try:
         features, streaming = metadata["features"], metadata["streaming"]
         decoding = metadata["decoding"]
         return ModelSettings(
             int(features["sample_rate_hz"]),
             int(features["num_mel_bins"]),
+            int(features["frame_length_ms"]),
             int(features["frame_shift_ms"]),
+            float(features["low_hz"]),
+            float(features["high_hz"]),
             int(streaming["subsampling"]),
             int(streaming["overlap_frames"]),
             int(streaming["chunk_steps"]),

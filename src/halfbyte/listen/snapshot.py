@@ -2,16 +2,19 @@
 
 import json
 import struct
+import zlib
 
 from halfbyte.errors import UsageError
 
-_MAGIC = b"HBST0001"
+_MAGIC = b"HBST0002"
+_HEAD = struct.Struct("<8sII")  # magic, CRC-32 of what follows the head, bytes of its JSON
 
 
 def pack_snapshot(numbers: dict[str, int], parts: list[bytes]) -> bytes:
     """Numbers and byte strings as one byte string."""
     head = json.dumps([numbers, [len(part) for part in parts]]).encode()
-    return b"".join([_MAGIC, struct.pack("<I", len(head)), head, *parts])
+    content = b"".join([head, *parts])
+    return _HEAD.pack(_MAGIC, zlib.crc32(content), len(head)) + content
 
 
 def unpack_snapshot(saved: bytes) -> tuple[dict[str, int], list[bytes]]:
@@ -21,15 +24,17 @@ def unpack_snapshot(saved: bytes) -> tuple[dict[str, int], list[bytes]]:
         UsageError: these are not such bytes.
     """
     try:
-        if saved[:8] != _MAGIC:
+        magic, checksum, head_bytes = _HEAD.unpack_from(saved)
+        at = _HEAD.size + head_bytes
+        if magic != _MAGIC or zlib.crc32(saved[_HEAD.size :]) != checksum:
             raise ValueError
-        (head_bytes,) = struct.unpack_from("<I", saved, 8)
-        numbers, sizes = json.loads(saved[12 : 12 + head_bytes])
-        at = 12 + head_bytes
+        numbers, sizes = json.loads(saved[_HEAD.size : at])
         if at + sum(sizes) != len(saved):
             raise ValueError
-    except (ValueError, struct.error):
-        raise UsageError("not the saved state of a stream; expected what save() gave") from None
+    except (ValueError, TypeError, struct.error):
+        raise UsageError(
+            "not the saved state of a stream, or damaged; expected what save() gave"
+        ) from None
     parts = []
     for size in sizes:
         parts.append(saved[at : at + size])

@@ -8,7 +8,7 @@ from halfbyte.listen.acoustic_model import AcousticModel
 from halfbyte.listen.endpoint import EndpointRule
 from halfbyte.listen.events import Event, Word
 from halfbyte.listen.segment import Segment
-from halfbyte.listen.settings import FULL_CONTEXT_MS, MODES
+from halfbyte.listen.settings import FULL_CONTEXT_MS, MODES, ModelSettings
 from halfbyte.listen.snapshot import pack_snapshot, unpack_snapshot
 
 
@@ -42,6 +42,8 @@ class Stream:
         sample_rate_hz: int = 16000,
     ):
         settings = model.settings
+        if isinstance(sample_rate_hz, bool) or not isinstance(sample_rate_hz, int):
+            raise UsageError(f"sample_rate_hz is {sample_rate_hz!r}; expected a whole number")
         if mode not in MODES:
             raise UsageError(f"unknown decoding mode {mode!r}; expected one of {', '.join(MODES)}")
         self._model = model
@@ -53,7 +55,8 @@ class Stream:
         self._resampler = None
         if sample_rate_hz != settings.sample_rate_hz:
             self._resampler = _core.audio.Resampler(sample_rate_hz, settings.sample_rate_hz)
-        self._fbank = _core.audio.Fbank(settings.sample_rate_hz, settings.num_mel_bins)
+        self._sample_rate_hz = sample_rate_hz
+        self._fbank = _new_fbank(settings)
         self._state = model.initial_state()
         self._segment = self._new_segment()
         self._frames_done = 0  # feature frames of the segments that have ended
@@ -70,12 +73,18 @@ class Stream:
             segment ended.
 
         Raises:
-            UsageError: the stream is finished.
-            InputError: NaN or infinite samples.
+            UsageError: the stream is finished, or samples are not such an object.
+            AudioError: NaN or infinite samples; nothing of them is taken in.
         """
         if self._is_finished:
             raise UsageError("the stream is finished; start another with Recognizer.stream()")
-        self._fbank.accept(self._resampler.accept(samples) if self._resampler else samples)
+        try:
+            self._fbank.accept(self._resampler.accept(samples) if self._resampler else samples)
+        except TypeError:
+            raise UsageError(
+                f"samples came as {type(samples).__name__}; expected a contiguous buffer of float32 "
+                "of one axis, such as array.array('f') or a numpy array"
+            ) from None
         return self._run_chunks()
 
     def finish(self) -> list[Event]:
@@ -95,7 +104,10 @@ class Stream:
 
     def save(self) -> bytes:
         """The state of the stream, for `restore` on a stream of equal settings."""
-        numbers = {"frames_done": self._frames_done, "is_finished": self._is_finished}
+        numbers = self._identity() | {
+            "frames_done": self._frames_done,
+            "is_finished": int(self._is_finished),
+        }
         resampler = self._resampler.save() if self._resampler else b""
         parts = [self._fbank.save(), resampler, self._model.save_state(self._state)]
         return pack_snapshot(numbers, [*parts, *self._segment.save()])
@@ -104,18 +116,43 @@ class Stream:
         """Go on where `save` was called.
 
         Raises:
-            UsageError: not the state of a stream like this one.
+            UsageError: not the state of a stream, or of one with other settings.
+            InputError: the state of a stream on another model. This stream is then unchanged.
         """
         numbers, parts = unpack_snapshot(saved)
-        fbank, resampler, state, *segment = parts
-        self._fbank.restore(fbank)
-        if self._resampler:
-            self._resampler.restore(resampler)
-        self._state = self._model.restore_state(state)
-        self._segment = self._new_segment()
-        self._segment.restore(segment)
-        self._frames_done = numbers["frames_done"]
-        self._is_finished = bool(numbers["is_finished"])
+        for name, own in self._identity().items():
+            if numbers.get(name) != own:
+                raise UsageError(
+                    f"the saved stream has {name} {numbers.get(name)}, this one {own}; restore it "
+                    "into a stream of equal settings"
+                )
+        segment, fbank = self._new_segment(), self._fbank.copy()
+        resampler = self._resampler.copy() if self._resampler else None
+        try:
+            fbank_bytes, resampler_bytes, state_bytes, *segment_bytes = parts
+            frames_done = int(numbers["frames_done"])
+            is_finished = int(numbers["is_finished"]) == 1
+            segment.restore(segment_bytes)
+            if resampler_bytes and not resampler:
+                raise ValueError("it has a resampler's part")
+        except (KeyError, ValueError) as error:
+            raise UsageError(f"the saved state of a stream is damaged: {error}") from None
+        state = self._model.restore_state(state_bytes)
+        fbank.restore(fbank_bytes)
+        if resampler:
+            resampler.restore(resampler_bytes)
+        self._segment, self._fbank, self._resampler = segment, fbank, resampler
+        self._state, self._frames_done, self._is_finished = state, frames_done, is_finished
+
+    def _identity(self) -> dict[str, int]:
+        """What must be equal between two streams if one is to go on where the other was."""
+        return {
+            "mode": MODES.index(self._mode),
+            "is_full_context": int(self._is_full_context),
+            "chunk_steps": self._chunk_steps,
+            "sample_rate_hz": self._sample_rate_hz,
+            "num_tokens": len(self._settings.tokens),
+        }
 
     def _least_frames(self) -> int:
         """Frames that give one encoder step."""
@@ -133,13 +170,13 @@ class Stream:
 
     def _run_chunk(self, num_frames: int) -> list[Event]:
         features = self._fbank.peek(num_frames)
-        before = self._segment.tokens()
+        before = self._segment.text()
         memory, log_probs = self._model.encode(features, self._state)
         num_steps = len(memoryview(log_probs))
         self._segment.accept(features, memory, log_probs)
         self._fbank.pop(num_steps * self._settings.subsampling)
         events = []
-        if self._segment.tokens() != before:
+        if self._segment.text() != before:
             events.append(self._event(self._segment.text(), is_final=False))
         if not self._is_finished and self._is_endpoint():
             events.append(self._end_segment())
@@ -171,3 +208,14 @@ class Stream:
         start_s = self._start_s()
         end_s = start_s + self._segment.num_steps * self._settings.step_ms / 1000
         return Event(text, is_final, round(start_s, 3), round(end_s, 3), words or [])
+
+
+def _new_fbank(settings: ModelSettings) -> Any:
+    return _core.audio.Fbank(
+        settings.sample_rate_hz,
+        settings.num_mel_bins,
+        settings.frame_length_ms,
+        settings.frame_shift_ms,
+        settings.low_hz,
+        settings.high_hz,
+    )

@@ -27,8 +27,9 @@ def words_of(
 ) -> list[Word]:
     """Join tokens into words.
 
-    A word lasts from the first step of its first token to the last step of its last token;
-    its confidence is the mean of its tokens'.
+    A word lasts from the first step of its first token with text (a lone start of a word may
+    come long before) to the last step of its last token; its confidence is the mean of its
+    tokens'.
 
     Args:
         step_s: duration of an encoder step.
@@ -43,7 +44,8 @@ def words_of(
     for group in groups:
         text = text_of([t.id for t in group], tokens)
         if text:
-            start_s = offset_s + group[0].start_step * step_s
+            first = next(t for t in group if text_of([t.id], tokens))
+            start_s = offset_s + first.start_step * step_s
             end_s = offset_s + group[-1].end_step * step_s
             confidence = sum(t.confidence for t in group) / len(group)
             words.append(Word(text, round(start_s, 3), round(end_s, 3), round(confidence, 4)))

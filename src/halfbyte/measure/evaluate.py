@@ -79,7 +79,7 @@ def evaluate(
     for utterance in utterances:
         samples = read_audio(utterance.audio_path, rate_hz)
         start_s = time.perf_counter()
-        stream = recognizer.stream(chunk_ms, mode, ONE_SEGMENT)
+        stream = recognizer.stream(chunk_ms, mode, ONE_SEGMENT, rate_hz)
         events = stream.accept(samples) + stream.finish()
         seconds = time.perf_counter() - start_s
         heard = as_text([event for event in events if event.is_final])

@@ -90,8 +90,11 @@ class OnnxModel:
             self._encoder, self._decoder = (
                 onnxruntime.InferenceSession(folder / name, options) for name in (ENCODER, DECODER)
             )
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ModelFileError(f"cannot open ONNX folder {folder}: {error}") from error
+        except Exception as error:  # ONNX Runtime's errors have no class in common but this one
+            reason = " ".join(str(error).split())
+            raise ModelFileError(
+                f"{folder} is neither a checkpoint nor an ONNX folder: {reason}"
+            ) from error
         self.settings = read_settings(metadata)
         self._outputs = [output.name for output in self._encoder.get_outputs()]
 

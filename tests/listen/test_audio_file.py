@@ -1,0 +1,164 @@
+"""Audio files of every kind give the samples that are in them, or one clear line."""
+
+import os
+import subprocess
+import sys
+import threading
+import warnings
+
+import numpy as np
+import pytest
+import soundfile
+from tones import recording
+
+from halfbyte import AudioError
+from halfbyte.listen.audio_file import AudioFile
+
+SPEECH = (recording("low high mid", pause_s=0.2) * 32768).astype(np.int16)
+RATE_HZ = 16000
+
+
+def samples_of(path) -> np.ndarray:
+    return np.concatenate([np.asarray(block) for block in AudioFile(path)])
+
+
+@pytest.fixture
+def wav(tmp_path):
+    path = tmp_path / "speech.wav"
+    soundfile.write(path, SPEECH, RATE_HZ)
+    return path
+
+
+def test_flac_has_the_samples_of_wav(wav, tmp_path):
+    flac = tmp_path / "speech.flac"
+    soundfile.write(flac, SPEECH, RATE_HZ)
+    np.testing.assert_array_equal(samples_of(flac), samples_of(wav))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "coding"),
+    [("ogg", "VORBIS"), ("opus", "OPUS"), ("mp3", "MPEG_LAYER_III")],
+)
+def test_lossy_formats_are_read_and_understood(recognizer, tmp_path, suffix, coding):
+    path = tmp_path / f"speech.{suffix}"
+    container = "MP3" if suffix == "mp3" else "OGG"
+    soundfile.write(path, SPEECH, RATE_HZ, format=container, subtype=coding)
+    assert AudioFile(path).sample_rate_hz in (16000, 48000)
+    (final,) = recognizer.transcribe(path)
+    assert final.text == "low high mid"
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_channels_are_averaged(tmp_path, suffix):
+    path = tmp_path / f"stereo.{suffix}"
+    soundfile.write(path, np.stack([SPEECH, np.zeros_like(SPEECH)], axis=1), RATE_HZ)
+    np.testing.assert_allclose(samples_of(path), SPEECH / 65536, atol=2e-5)
+
+
+def test_the_name_does_not_matter_but_the_content(wav, tmp_path):
+    flac = tmp_path / "speech.flac"
+    soundfile.write(flac, SPEECH, RATE_HZ)
+    expected = samples_of(wav)
+    disguised = tmp_path / "disguised.wav"
+    flac.rename(disguised)
+    np.testing.assert_array_equal(samples_of(disguised), expected)
+    wav.rename(tmp_path / "wav.mp3")
+    np.testing.assert_array_equal(samples_of(tmp_path / "wav.mp3"), expected)
+
+
+def test_a_pipe_loses_nothing(wav, tmp_path):
+    """As in `halfbyte transcribe <(sox … -t wav -)`."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    content = wav.read_bytes()
+    writer = threading.Thread(target=pipe.write_bytes, args=(content,))
+    writer.start()
+    received = samples_of(pipe)
+    writer.join()
+    np.testing.assert_array_equal(received, samples_of(wav))
+
+
+def hostile_contents() -> dict[str, bytes]:
+    png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(50)
+    return {
+        "empty": b"",
+        "text": b"this is no audio\n" * 20,
+        "png": png,
+        "a few bytes": b"RI",
+        "flac magic": b"fLaC" + bytes(100),
+        "ogg magic": b"OggS" + os.urandom(100),
+        "mp3 magic": b"ID3" + bytes(200),
+        "mp3 frame": b"\xff\xfb" + bytes(10),
+    }
+
+
+@pytest.mark.parametrize("name", hostile_contents())
+def test_what_is_no_audio_is_refused_in_one_line(tmp_path, name):
+    path = tmp_path / "hostile"
+    path.write_bytes(hostile_contents()[name])
+    with pytest.raises(AudioError) as caught:
+        samples_of(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
+def test_files_without_samples_are_refused(tmp_path, suffix):
+    path = tmp_path / f"none.{suffix}"
+    soundfile.write(path, SPEECH[:0], RATE_HZ)
+    with pytest.raises(AudioError, match="holds no samples|is empty"):
+        AudioFile(path)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+@pytest.mark.parametrize("suffix", ["flac", "ogg", "mp3"])
+def test_files_cut_short_give_what_is_there_or_one_line(tmp_path, suffix, share):
+    path = tmp_path / f"speech.{suffix}"
+    soundfile.write(path, SPEECH, RATE_HZ)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            assert len(samples_of(path)) <= len(SPEECH) + RATE_HZ
+        except AudioError as error:
+            assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("name", ["missing.wav", "missing.flac", "a\nb.wav"])
+def test_missing_files(tmp_path, name):
+    with pytest.raises(AudioError, match="no such file") as caught:
+        AudioFile(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder(tmp_path):
+    with pytest.raises(AudioError, match="a folder"):
+        AudioFile(tmp_path)
+
+
+def test_a_name_that_is_no_text(tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav")
+    with pytest.raises(AudioError, match=r"\\xff\.wav: no such file"):
+        AudioFile(path)
+
+
+@pytest.mark.parametrize("missing", ["soundfile", "numpy"])
+def test_without_the_extra_wav_is_read_and_flac_says_what_to_install(wav, tmp_path, missing):
+    flac = tmp_path / "speech.flac"
+    soundfile.write(flac, SPEECH, RATE_HZ)
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from halfbyte import AudioError\n"
+        "from halfbyte.listen.audio_file import AudioFile\n"
+        f"assert sum(len(block) for block in AudioFile({str(wav)!r})) == {len(SPEECH)}\n"
+        "try:\n"
+        f"    AudioFile({str(flac)!r})\n"
+        "except AudioError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert "pip install 'halfbyte[audio]'" in done.stdout

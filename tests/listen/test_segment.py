@@ -1,0 +1,112 @@
+"""Segments by hand: log-probabilities are chosen, so that what must come out is known."""
+
+from array import array
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from listen.streams import finals
+
+from halfbyte import Event, InputError, ModelFileError, Stream, Word
+from halfbyte.listen.settings import ModelSettings
+
+TOKENS = ["<blank>", "▁", "▁go", "up", "<sos/eos>"]
+START, GO, UP = 1, 2, 3
+SETTINGS = ModelSettings(
+    16000, 80, 25, 10, 20.0, 0.0, 4, 3, 1, (1, 2), 4, 20000, TOKENS, 0, 4, beam=4, ctc_weight=0.5
+)
+STEP_SAMPLES = 640
+
+
+class ScriptedModel:
+    """Says the next token of a script at each step, whatever the features."""
+
+    def __init__(self, script: list[int], attention: tuple[int, ...] = ()):
+        self.settings = SETTINGS
+        self._script = script
+        self._attention = attention
+        self._num_said = 0
+
+    def initial_state(self) -> None:
+        return None
+
+    def encode(self, features: Any, state: Any) -> tuple[Any, Any]:
+        num_steps = (len(memoryview(features)) - 3) // 4
+        steps = range(self._num_said, self._num_said + num_steps)
+        said = [self._script[step] if step < len(self._script) else 0 for step in steps]
+        self._num_said += num_steps
+        log_probs = np.full((num_steps, len(self.settings.tokens)), -20.0, np.float32)
+        log_probs[np.arange(num_steps), said] = -0.01
+        return np.zeros((num_steps, 2), np.float32), log_probs
+
+    def decoder(self, memory: Any) -> Any:
+        wanted = [*self._attention, TOKENS.index("<sos/eos>")]
+
+        def decode(tokens: Any) -> Any:
+            num_rows, length = memoryview(tokens).shape
+            log_probs = np.full((num_rows, length, len(TOKENS)), -20.0, np.float32)
+            for place in range(length):
+                log_probs[:, place, wanted[min(place, len(wanted) - 1)]] = -0.01
+            return log_probs
+
+        return decode
+
+
+def hear(model: ScriptedModel, num_steps: int, mode: str = "greedy") -> list[Event]:
+    stream = Stream(model, 40, mode)
+    samples = array("f", [0.0] * (num_steps * STEP_SAMPLES + 3 * 160 + 240))
+    return stream.accept(samples) + stream.finish()
+
+
+@pytest.mark.parametrize("mode", ["greedy", "prefix_beam"])
+def test_the_start_of_a_word_is_no_word(mode):
+    """Neither news, nor words that silence could end, nor the beginning of the word."""
+    script = [START] + [0] * 40 + [UP, UP, 0, 0]
+    events = hear(ScriptedModel(script), len(script), mode)
+    assert [event.text for event in events] == ["up", "up"]
+    (final,) = finals(events)
+    (word,) = final.words
+    assert (word.text, word.start_s, word.end_s) == ("up", 1.64, 1.72)
+    assert word.confidence == pytest.approx(np.exp(-0.01), abs=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["greedy", "prefix_beam"])
+def test_silence_ends_a_segment_after_twenty_steps(mode):
+    script = [GO] + [0] * 30 + [UP]
+    events = finals(hear(ScriptedModel(script), 40, mode))
+    assert [(e.text, e.start_s, e.end_s) for e in events] == [("go", 0, 0.84), ("up", 0.84, 1.6)]
+    assert [w.start_s for e in events for w in e.words] == [0.0, 31 * 0.04]
+
+
+def test_the_attention_decoder_may_say_more_than_a_path_holds():
+    """Repeated words need a blank between them; without room, tokens are spread evenly."""
+    events = hear(ScriptedModel([0, 0, 0, 0], attention=(GO, GO, GO)), 4, "attention")
+    (final,) = finals(events)
+    assert final.text == "go go go"
+    assert [word.confidence for word in final.words] == [0.0] * 3
+    times = [time_s for word in final.words for time_s in (word.start_s, word.end_s)]
+    assert times == [0.0, 0.04, 0.04, 0.08, 0.08, 0.16]
+
+
+def test_the_attention_decoder_may_say_blanks():
+    (final,) = finals(hear(ScriptedModel([GO, 0, UP], attention=(GO, 0, UP)), 3, "attention"))
+    assert final.text == "goup"
+    assert final.words == [Word("goup", 0.0, 0.12, final.words[0].confidence)]
+
+
+def test_a_model_whose_tokens_are_not_those_of_its_metadata():
+    model = ScriptedModel([GO])
+    model.settings = replace(SETTINGS, tokens=[*TOKENS, "more"])
+    stream = Stream(model, 40)
+    model.settings = SETTINGS
+    with pytest.raises(ModelFileError, match="5 log-probabilities a step.* 6 tokens"):
+        stream.accept(array("f", [0.0] * 4000))
+
+
+def test_log_probabilities_that_are_none():
+    model = ScriptedModel([GO])
+    encode = model.encode
+    model.encode = lambda *inputs: (encode(*inputs)[0], encode(*inputs)[1] * np.float32("nan"))
+    with pytest.raises(InputError, match="NaN"):
+        Stream(model, 40).accept(array("f", [0.0] * 4000))

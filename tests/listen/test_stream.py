@@ -1,0 +1,294 @@
+"""Streaming equals offline, whatever the pieces; segments end where they should."""
+
+import resource
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soxr
+from listen.streams import SHORT_PAUSE, feed, finals, noting_stream, words
+from tones import recording, silence
+from train.corpus import RATE_HZ
+
+from halfbyte import AudioError, EndpointRule, Event, Stream, UsageError
+from halfbyte.listen.settings import MODES
+
+SENTENCE = "low high mid"
+CHUNKS_MS = [0, 40, 120, 320]  # full context, one step, three, the longest
+PRIME = 997
+WHOLE = 1 << 30
+LEAST_SAMPLES = 400 + 6 * 160  # seven frames, which give one encoder step
+
+
+@pytest.fixture(scope="module")
+def sentence() -> np.ndarray:
+    return recording(SENTENCE, pause_s=0.9)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("chunk_ms", CHUNKS_MS)
+def test_pieces_of_any_size_change_no_bit(recognizer, sentence, chunk_ms, mode):
+    arguments = (chunk_ms, mode, SHORT_PAUSE)
+    stream, noted = noting_stream(recognizer, *arguments)
+    expected = feed(stream, sentence, WHOLE)
+    assert len(finals(expected)) > 1  # several segments, or the test would show little
+    sizes = [160, PRIME] + [1] * (mode == "rescoring")
+    for num_samples in sizes:
+        stream, model = noting_stream(recognizer, *arguments)
+        assert feed(stream, sentence, num_samples) == expected
+        assert model.outputs == noted.outputs
+
+
+@pytest.mark.parametrize("mode", ["rescoring", "prefix_beam", "greedy"])
+@pytest.mark.parametrize("chunk_ms", [0, 320])
+@pytest.mark.parametrize("text", ["low", "mid high", "high high low mid low"])
+def test_words_with_pauses_are_heard(recognizer, text, chunk_ms, mode):
+    stream = recognizer.stream(chunk_ms, mode)
+    assert words(feed(stream, recording(text, pause_s=0.3), 1600)) == text
+
+
+def test_a_chunk_of_its_own_choice_is_the_files(recognizer, sentence):
+    own, explicit = recognizer.stream(), recognizer.stream(chunk_ms=320)
+    assert feed(own, sentence, WHOLE) == feed(explicit, sentence, WHOLE)
+
+
+def test_full_context_sees_what_follows(recognizer, sentence):
+    """Or full context would be nothing but the chunks."""
+    noted = []
+    for chunk_ms in (0, 320):
+        stream, model = noting_stream(recognizer, chunk_ms)
+        feed(stream, sentence, WHOLE)
+        noted.append(model.outputs)
+    chunked = noted[1]
+    assert noted[0][: len(chunked)] == chunked  # partial results come from the same chunks
+    again = np.frombuffer(noted[0][len(chunked)], np.float32)
+    first_pass = np.frombuffer(b"".join(chunked[::2]), np.float32)
+    assert again.size == first_pass.size
+    assert not np.array_equal(again, first_pass)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 44100])
+def test_other_sample_rates(recognizer, sentence, rate_hz):
+    resampled = soxr.resample(sentence, RATE_HZ, rate_hz).astype(np.float32)
+    noted = []
+    for num_samples in (WHOLE, 1, 160, PRIME):
+        stream, model = noting_stream(recognizer, 120, "rescoring", None, rate_hz)
+        events = feed(stream, resampled, num_samples)
+        assert words(events) == SENTENCE
+        noted.append((events, model.outputs))
+    assert all(other == noted[0] for other in noted)
+    assert finals(noted[0][0])[-1].end_s == pytest.approx(len(sentence) / RATE_HZ, abs=0.1)
+
+
+def test_partial_results_are_news(recognizer, sentence):
+    """No partial repeats the one before, and none comes without a final to settle it."""
+    events = feed(recognizer.stream(40, endpoint=SHORT_PAUSE), sentence, WHOLE)
+    before = ""
+    for event in events:
+        assert event.is_final or event.text != before
+        before = "" if event.is_final else event.text
+    assert events[-1].is_final
+    assert sum(not event.is_final for event in events) >= 3
+
+
+def test_a_pause_after_words_ends_a_segment(recognizer):
+    samples = recording("low high", pause_s=1.5)
+    events = recognizer.stream(120).accept(samples)
+    ended = finals(events)
+    assert [event.text for event in ended] == ["low", "high"]
+    for event in ended:
+        waited_s = event.end_s - event.words[-1].end_s
+        assert 0.7 <= waited_s <= 0.8 + 0.12 + 0.1
+    assert ended[0].end_s == ended[1].start_s
+
+
+def test_without_words_silence_ends_nothing(recognizer):
+    samples = silence(6.0, np.random.default_rng(2))
+    assert recognizer.stream(120).accept(samples) == []
+
+
+def test_no_silence_rule(recognizer):
+    samples = recording("low high", pause_s=1.5)
+    stream = recognizer.stream(120, endpoint=EndpointRule(trailing_silence_ms=None))
+    assert finals(stream.accept(samples)) == []
+    assert [event.text for event in finals(stream.finish())] == ["low high"]
+
+
+@pytest.mark.parametrize("chunk_ms", [0, 120])
+def test_a_segment_has_a_longest(recognizer, chunk_ms):
+    model = noting_stream(recognizer)[1]
+    model.settings = replace(model.settings, max_segment_ms=3000)
+    stream = Stream(model, chunk_ms, endpoint=EndpointRule(trailing_silence_ms=None))
+    samples = recording("low mid high low mid high low mid high low mid high low")
+    events = finals(feed(stream, samples, 1600))
+    longest_s = 3.0 + (chunk_ms or 320) / 1000
+    assert [3.0 <= e.end_s - e.start_s < longest_s for e in events] == [True, True, False]
+    assert [e.start_s for e in events[1:]] == [e.end_s for e in events[:-1]]
+    assert len(words(events).split()) in (13, 14, 15)  # a word may be cut in two
+
+
+def shifted(event: Event, by_s: float) -> Event:
+    def later(time_s: float) -> float:
+        return round(time_s + by_s, 3)
+
+    moved = [replace(w, start_s=later(w.start_s), end_s=later(w.end_s)) for w in event.words]
+    return replace(
+        event, start_s=later(event.start_s), end_s=later(event.end_s), words=moved
+    )
+
+
+@pytest.mark.parametrize("chunk_ms", [0, 200])
+def test_a_segment_is_a_stream_of_its_own_with_later_times(recognizer, chunk_ms):
+    samples = recording("low high mid low", pause_s=1.2)
+    events = finals(feed(recognizer.stream(chunk_ms), samples, WHOLE))
+    assert len([event for event in events if event.text]) == 4
+    for event in events[:-1]:
+        alone = recognizer.stream(chunk_ms)
+        first = finals(alone.accept(samples[round(event.start_s * RATE_HZ) :]))[0]
+        assert shifted(first, event.start_s) == event
+
+
+def resident_bytes() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def test_minutes_cost_the_memory_of_seconds(recognizer):
+    """Two words every three seconds, for six minutes."""
+    period = np.concatenate([recording("low high"), silence(2.0, np.random.default_rng(3))])
+    period_s = len(period) / RATE_HZ
+    stream = recognizer.stream(chunk_ms=320, mode="rescoring")
+    num_periods = int(360 / period_s)
+    heard, resident, saved = [], [], []
+    for i in range(num_periods):
+        heard += [word for event in stream.accept(period) for word in event.words]
+        if i in (num_periods // 6, num_periods - 1):
+            resident.append(resident_bytes())
+            saved.append(len(stream.save()))
+    assert resident[1] - resident[0] < 1_000_000
+    assert saved[1] < 2 * saved[0]
+    assert [w.text for w in heard[:-2]] == ["low", "high"] * (len(heard) // 2 - 1)
+    assert len(heard) >= 2 * num_periods - 2
+    for i, word in enumerate(heard):
+        expected_s = i // 2 * period_s + (0.05 if i % 2 == 0 else 0.55)
+        assert word.start_s == pytest.approx(expected_s, abs=0.25)
+        assert word.start_s < word.end_s < expected_s + 0.7
+
+
+def test_finish_ends_the_stream(recognizer, sentence):
+    stream = recognizer.stream(120)
+    feed(stream, sentence, WHOLE)
+    assert stream.finish() == []
+    with pytest.raises(UsageError, match="the stream is finished"):
+        stream.accept(sentence)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("chunk_ms", [0, 40, 320])
+@pytest.mark.parametrize("num_samples", [0, 1, 399, 400, LEAST_SAMPLES - 1])
+def test_less_than_a_step_says_nothing(recognizer, num_samples, chunk_ms, mode):
+    stream = recognizer.stream(chunk_ms, mode)
+    assert stream.accept(recording("low")[:num_samples]) == []
+    assert stream.finish() == []
+
+
+@pytest.mark.parametrize("chunk_ms", [0, 40, 320])
+def test_the_shortest_audio_that_counts(recognizer, chunk_ms):
+    stream, model = noting_stream(recognizer, chunk_ms)
+    assert feed(stream, recording("low")[:LEAST_SAMPLES], WHOLE) == [Event("", True, 0.0, 0.04)]
+    assert len(model.outputs[1]) == 4 * len(model.settings.tokens)
+
+
+@pytest.mark.parametrize("chunk_ms", [0, 320])
+def test_the_last_steps_count_too(recognizer, chunk_ms):
+    """All steps that the frames give are encoded, whatever is left after the last chunk."""
+    for num_frames in range(40, 60):
+        samples = recording("low high")[: 400 + 160 * (num_frames - 1)]
+        (event,) = finals(feed(recognizer.stream(chunk_ms), samples, WHOLE))
+        assert event.end_s == pytest.approx((num_frames - 3) // 4 * 0.04)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("rate_hz", [RATE_HZ, 8000])
+def test_samples_that_are_not_finite_are_refused_and_forgotten(recognizer, sentence, bad, rate_hz):
+    damaged = sentence[:500].copy()
+    damaged[300] = bad
+    stream = recognizer.stream(120, sample_rate_hz=rate_hz)
+    events = stream.accept(sentence[:9000])
+    with pytest.raises(AudioError, match="NaN or infinite"):
+        stream.accept(damaged)
+    events += stream.accept(sentence[9000:]) + stream.finish()
+    untroubled = recognizer.stream(120, sample_rate_hz=rate_hz)
+    assert events == feed(untroubled, sentence, WHOLE)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        [0.0, 0.1],
+        b"\0\0\0\0",
+        np.zeros(100),
+        np.zeros(100, np.int16),
+        np.zeros((2, 100), np.float32),
+        np.zeros(100, np.float32)[::2],
+        None,
+        "audio.wav",
+    ],
+    ids=["list", "bytes", "float64", "int16", "2-D", "strided", "None", "str"],
+)
+def test_what_is_no_samples_is_refused_in_one_line(recognizer, samples):
+    stream = recognizer.stream()
+    with pytest.raises(UsageError, match="expected a contiguous buffer of float32") as caught:
+        stream.accept(samples)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"chunk_ms": 50},
+        {"chunk_ms": 360},
+        {"chunk_ms": -40},
+        {"mode": "beam"},
+        {"sample_rate_hz": 0},
+        {"sample_rate_hz": 16000.0},
+        {"sample_rate_hz": True},
+    ],
+    ids=str,
+)
+def test_settings_that_the_model_does_not_offer(recognizer, arguments):
+    with pytest.raises((UsageError, AudioError)) as caught:
+        recognizer.stream(**arguments)
+    assert "\n" not in str(caught.value)
+    name, value = next(iter(arguments.items()))
+    assert str(value) in str(caught.value), name
+
+
+def test_sixteen_streams_at_once_are_as_good_as_alone(recognizer):
+    tasks = [
+        (CHUNKS_MS[i % 4], MODES[i // 4], recording(SENTENCE, 0.9, seed=i)) for i in range(16)
+    ]
+
+    def run(task):
+        chunk_ms, mode, samples = task
+        stream, model = noting_stream(recognizer, chunk_ms, mode, SHORT_PAUSE)
+        return feed(stream, samples, 800), model.outputs
+
+    alone = [run(task) for task in tasks]
+    with ThreadPoolExecutor(16) as pool:
+        together = list(pool.map(run, tasks * 2))
+    assert together == alone * 2
+
+
+def test_feature_settings_are_the_models(recognizer, sentence):
+    """A model of another frame shift gets its frames at that shift."""
+    stream, model = noting_stream(recognizer, 320)
+    feed(stream, sentence, WHOLE)
+    settings = replace(model.settings, frame_shift_ms=20, frame_length_ms=40)
+    slow_stream, slow_model = noting_stream(recognizer)
+    slow_model.settings = settings
+    slow_stream = Stream(slow_model, 640)
+    (event,) = finals(feed(slow_stream, sentence, WHOLE))
+    num_frames = (len(sentence) - 640) // 320 + 1
+    assert event.end_s == pytest.approx((num_frames - 3) // 4 * 0.08)

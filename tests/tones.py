@@ -1,0 +1,21 @@
+"""Recordings of made-up words, each a tone, with pauses between them."""
+
+import numpy as np
+from numpy.typing import NDArray
+from train.corpus import RATE_HZ, WORDS, tone
+
+NOISE = 0.01  # standard deviation of the noise that is everywhere
+
+
+def silence(seconds: float, random: np.random.Generator) -> NDArray[np.float32]:
+    """(S,) float32 of nothing but noise."""
+    return (NOISE * random.standard_normal(int(seconds * RATE_HZ))).astype(np.float32)
+
+
+def recording(words: str, pause_s: float = 0.0, seed: int = 1) -> NDArray[np.float32]:
+    """(S,) float32 at RATE_HZ: each word, then a pause."""
+    random = np.random.default_rng(seed)
+    parts = []
+    for word in words.split():
+        parts += [tone(WORDS[word], random).astype(np.float32), silence(pause_s, random)]
+    return np.concatenate(parts)
