@@ -3,10 +3,30 @@
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
-sys.path.insert(0, str(Path(__file__).parent))
+TESTS = Path(__file__).parent
+GOLDEN = TESTS / "golden"
+sys.path[:0] = [str(TESTS), str(TESTS / "engine")]  # tests/engine: the graph builders
 
 # The same examples every time, and no clock: a loaded machine fails no test.
 settings.register_profile("house", deadline=None, derandomize=True, database=None)
 settings.load_profile("house")
+
+
+@pytest.fixture(scope="session")
+def mixed(tmp_path_factory):
+    """The model of tests/golden/tones-mixed, exported: WeNet's attention, all number formats."""
+    from export.models import export_checkpoint
+
+    return export_checkpoint(GOLDEN / "tones-mixed", tmp_path_factory.mktemp("mixed"))
+
+
+@pytest.fixture(scope="session")
+def voice(tmp_path_factory):
+    """A random model of the size of recipes/en-voice, exported."""
+    from export.models import export_checkpoint, write_voice_checkpoint
+
+    folder = tmp_path_factory.mktemp("voice")
+    return export_checkpoint(write_voice_checkpoint(folder / "checkpoint"), folder)

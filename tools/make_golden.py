@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -26,10 +27,10 @@ from halfbyte.train.checkpoint import load_checkpoint, save_checkpoint
 from halfbyte.train.config import load_config
 from halfbyte.train.run import train
 
-NUM_UTTERANCES = 180
+NUM_UTTERANCES = 300
 LONGEST_PAUSE_S = 2.0
 RECIPE = [
-    *("loop.epochs=40", "optimizer.peak_rate=4e-3", "optimizer.warmup_steps=40"),
+    *("loop.epochs=30", "optimizer.peak_rate=4e-3", "optimizer.warmup_steps=40"),
     *("data.batch_s=20", "augment.noise_chance=0", "augment.room_chance=0"),
     *("augment.frequency_masks=0", "augment.time_masks=0"),
     "tokens={kind: bpe, size: 19}",  # low and mid are a token each, high is two
@@ -49,16 +50,20 @@ def write_spoken_corpus(folder: Path) -> Path:
     lines = []
     for i in range(NUM_UTTERANCES):
         words = random.choice(list(WORDS), size=i % 6)
-        parts = [silence(LONGEST_PAUSE_S * random.random(), random)]
+        parts = [_pause(random)]
         for word in words:
-            pause_s = random.choice([0, LONGEST_PAUSE_S]) * random.random()
-            parts += [tone(WORDS[word], random), silence(pause_s, random)]
-        samples = np.concatenate(parts)
+            parts += [tone(WORDS[word], random), _pause(random)]
+        samples = np.concatenate([*parts, silence(0.2, random)])
         soundfile.write(folder / f"{i}.wav", samples, RATE_HZ)
         line = {"audio_filepath": f"{i}.wav", "text": " ".join(words)}
         lines.append(json.dumps(line | {"duration": len(samples) / RATE_HZ}) + "\n")
     (folder / "train.jsonl").write_text("".join(lines))
     return folder
+
+
+def _pause(random: np.random.Generator) -> NDArray[np.float32]:
+    """Half of all pauses are none."""
+    return silence(random.choice([0, LONGEST_PAUSE_S]) * random.random(), random)
 
 
 def make_model_file(work: Path, path: Path) -> None:

@@ -36,14 +36,14 @@ def test_json_is_one_object_and_nothing_else(transcribe, talk):
     assert done.out.count("\n") == 1
     found = json.loads(done.out)
     assert found["audio"] == str(talk)
-    assert found["duration_s"] == 6.0
+    assert found["duration_s"] == 6.3
     assert found["text"] == "low high mid"
     expected = Recognizer(TONES).transcribe(talk)
     assert [segment["text"] for segment in found["segments"]] == [e.text for e in expected]
     heard = [word for segment in found["segments"] for word in segment["words"]]
     assert [word["text"] for word in heard] == ["low", "high", "mid"]
     for i, word in enumerate(heard):
-        assert 2 * i - 0.1 < word["start_s"] < word["end_s"] < 2 * i + 1.1
+        assert 2 * i + 0.2 < word["start_s"] < word["end_s"] < 2 * i + 1.2  # spoken: 0.3 to 0.8
         assert 0.3 < word["confidence"] <= 1
 
 
@@ -62,7 +62,7 @@ def test_subtitles(transcribe, form, decimal):
     assert " ".join(text for *_, text in cues) == "low high mid"
     times = [seconds(clock) for start, end, _ in cues for clock in (start, end)]
     assert times == sorted(times)
-    assert times[-1] <= 6.0
+    assert times[-1] <= 6.3
 
 
 def test_stream_shows_words_as_they_come_and_settles_each_segment(transcribe):
@@ -79,7 +79,7 @@ def test_stats_go_to_standard_error(transcribe):
     done = transcribe("--stats")
     assert done.out == "low high mid\n"
     assert re.fullmatch(
-        r"6\.00 s of audio in \d+\.\d\d s: real-time factor \d+\.\d+, peak memory \d+\.\d MB\n",
+        r"6\.30 s of audio in \d+\.\d\d s: real-time factor \d+\.\d+, peak memory \d+\.\d MB\n",
         done.err,
     )
 

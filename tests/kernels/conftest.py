@@ -4,28 +4,20 @@ An instruction set that this CPU lacks is skipped with a reason; one named in HA
 (comma-separated) that is missing is a failure.
 """
 
-import os
 from collections import Counter
 
 import pytest
+from isas import KNOWN_ISAS, require
 
-from halfbyte import _core
-
-KNOWN_ISAS = ("portable", "avx2", "avx512vnni")
 _tests_per_isa: Counter[str] = Counter()
 
 
 @pytest.fixture(params=KNOWN_ISAS)
 def isa(request: pytest.FixtureRequest) -> str:
     """The name of an instruction set that this CPU runs."""
-    name = request.param
-    if name not in _core.kernels.isas():
-        required = os.environ.get("HALFBYTE_REQUIRE_ISA", "").split(",")
-        if name in required:
-            pytest.fail(f"HALFBYTE_REQUIRE_ISA names {name}, which this CPU does not run")
-        pytest.skip(f"this CPU does not run {name}")
-    _tests_per_isa[name] += 1
-    return name
+    require(request.param)
+    _tests_per_isa[request.param] += 1
+    return request.param
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

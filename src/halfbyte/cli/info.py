@@ -6,6 +6,8 @@ from typing import Any
 
 from halfbyte.engine import ModelFile, Session
 from halfbyte.engine.model_file import Layer
+from halfbyte.engine.tensor import FORMATS, Tensor
+from halfbyte.errors import ModelFileError
 
 EPILOG = """\
 examples:
@@ -31,8 +33,8 @@ def run(options: argparse.Namespace) -> int:
         "parameters": sum(_num_weights(layer) for group in layers.values() for layer in group),
         "sections": file.sections,
         "layers_by_operator": _by_operator([layer for group in layers.values() for layer in group]),
-        "streaming": file.metadata.get("streaming", {}),
-        "card": file.metadata.get("card", {}),
+        "streaming": _object(file, "streaming"),
+        "card": _object(file, "card"),
         "test_vector": _check_test_vector(file),
     }
     if options.json:
@@ -42,6 +44,13 @@ def run(options: argparse.Namespace) -> int:
     if options.layers:
         _print_layers(layers)
     return 0
+
+
+def _object(file: ModelFile, key: str) -> dict[str, Any]:
+    value = file.metadata.get(key, {})
+    if not isinstance(value, dict):
+        raise ModelFileError(f"{file.path}: {key!r} in its metadata is no JSON object")
+    return value
 
 
 def _num_weights(layer: Layer) -> int:
@@ -70,12 +79,20 @@ def _check_test_vector(file: ModelFile) -> dict[str, float]:
         return {}
     outputs = Session(file, "encoder").run(inputs)
     differences = {}
-    for name, expected in vector.items():
-        if name.startswith("output."):
-            found = outputs[name.removeprefix("output.")].view().cast("B").cast("f")
-            pairs = zip(found, expected.view().cast("B").cast("f"), strict=True)
-            differences[name.removeprefix("output.")] = max(abs(a - b) for a, b in pairs)
+    for prefixed, expected in vector.items():
+        name = prefixed.removeprefix("output.")
+        if name == prefixed:
+            continue
+        found = outputs.get(name)
+        if found is None or (found.dtype, found.shape) != (expected.dtype, expected.shape):
+            raise ModelFileError(f"{file.path}: its test vector does not fit its graph: {name!r}")
+        pairs = zip(_numbers(found), _numbers(expected), strict=True)
+        differences[name] = max((abs(a - b) for a, b in pairs), default=0.0)
     return differences
+
+
+def _numbers(tensor: Tensor) -> Any:
+    return tensor.view().cast("B").cast(FORMATS[tensor.dtype])
 
 
 def _print_facts(facts: dict[str, Any]) -> None:

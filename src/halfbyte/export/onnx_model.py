@@ -16,6 +16,7 @@ from halfbyte.export.freeze import freeze
 from halfbyte.export.functions import functions
 from halfbyte.export.graphs import trace_decoder, trace_encoder
 from halfbyte.files import write_whole
+from halfbyte.listen.settings import read_settings
 from halfbyte.models.u2 import BLANK, U2
 from halfbyte.train.checkpoint import load_checkpoint
 from halfbyte.train.config import TrainConfig
@@ -129,6 +130,7 @@ def compile_folder(folder: Path, path: Path) -> None:
     Raises:
         UsageError: the folder lacks a file, or holds a damaged one, or a graph that the engine
             cannot run.
+        ModelFileError: the metadata lack what a stream needs.
     """
     for name in (ENCODER, DECODER, METADATA, TEST_VECTOR):
         if not (folder / name).is_file():
@@ -143,5 +145,6 @@ def compile_folder(folder: Path, path: Path) -> None:
         raise UsageError(
             f"{folder} holds a damaged {METADATA} or {TEST_VECTOR} ({error}); run halfbyte export"
         ) from error
+    read_settings(metadata)
     graphs = {"encoder": folder / ENCODER, "decoder": folder / DECODER}
     compile_model(graphs, metadata, path, vector)

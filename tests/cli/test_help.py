@@ -1,0 +1,26 @@
+"""Every verb explains itself, with examples that it would take."""
+
+import re
+import shlex
+
+import pytest
+
+from halfbyte.cli import _VERBS, _parse
+
+
+def test_the_program_lists_its_verbs(halfbyte):
+    done = halfbyte("--help")
+    assert (done.status, done.err) == (0, "")
+    for verb, meaning in _VERBS.items():
+        assert re.search(rf"^ +{verb}\s+{re.escape(meaning[:20])}", done.out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("verb", _VERBS)
+def test_every_verb_has_examples_that_parse(halfbyte, verb):
+    done = halfbyte(verb, "--help")
+    assert (done.status, done.err) == (0, "")
+    examples = re.findall(rf"^  (halfbyte {verb} .+)$", done.out, re.MULTILINE)
+    assert len(examples) >= 1
+    for example in examples:
+        command = re.split(r"   +| [|>] ", example)[0]
+        assert _parse(shlex.split(command)[1:]).verb == verb
