@@ -149,8 +149,10 @@ GOOD_LINE = f'{{"audio_filepath": "{SPEECH}", "text": "a", "duration": 1.9}}\n'
 
 @pytest.mark.parametrize(
     "line",
-    ["not JSON", "[]", "3", "{}", '{"audio_filepath": 3, "text": "", "duration": 1}']
-    + ['{"audio_filepath": "a.wav", "text": "a", "duration": "long"}'],
+    [
+        *("not JSON", "[]", "3", "{}", '{"audio_filepath": 3, "text": "", "duration": 1}'),
+        '{"audio_filepath": "a.wav", "text": "a", "duration": "long"}',
+    ],
 )
 def test_a_manifest_with_a_bad_line(halfbyte, manifest, line):
     path = manifest(GOOD_LINE + line + "\n")
@@ -207,6 +209,9 @@ def test_a_bad_card(halfbyte, tmp_path, card):
     assert_mistake(halfbyte(*words), "card")
 
 
+CONFIG = {"data": {"train": ["t.jsonl"]}, "tokens": {"kind": "characters", "size": 9}}
+
+
 @pytest.mark.parametrize(
     ("override", "named"),
     [
@@ -218,9 +223,9 @@ def test_a_bad_card(halfbyte, tmp_path, card):
 )
 def test_train_overrides(halfbyte, tmp_path, override, named):
     config = tmp_path / "config.yaml"
-    config.write_text(yaml.safe_dump({"data": {"root": str(tmp_path), "train": ["t.jsonl"]}}))
+    config.write_text(yaml.safe_dump(CONFIG))
     (tmp_path / "t.jsonl").write_text(GOOD_LINE)
-    done = halfbyte("train", config, "--run", tmp_path / "run", override)
+    done = halfbyte("train", config, "--run", tmp_path / "run", f"data.root={tmp_path}", override)
     assert_mistake(done, "halfbyte train: ", named)
 
 
@@ -255,13 +260,12 @@ sys.exit(main(sys.argv[2:]))
         ("soundfile", "train", ["eval", str(TONES), "x.jsonl"]),
     ],
 )
-def test_a_missing_package(package, extra, words, tmp_path):
+def test_a_missing_package(package, extra, words):
     done = subprocess.run(
         [sys.executable, "-c", MISSING_PACKAGE, package, *words],
         capture_output=True,
         text=True,
         check=False,
-        cwd=tmp_path,
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (

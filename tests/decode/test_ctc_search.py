@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from brute_force import all_paths, best_path, collapse, random_log_probs, runs, sequence_scores
@@ -21,6 +23,10 @@ def peaks(log_probs: np.ndarray, path: tuple[int, ...], blank_id: int = 0) -> li
         start + int(np.argmax(log_probs[start:end, token]))
         for token, start, end in runs(path, blank_id)
     ]
+
+
+def result_of(search: Any) -> list[Any]:
+    return search.best(3) if isinstance(search, Search) else [search.tokens]
 
 
 def picture(search: object) -> list[tuple[object, ...]]:
@@ -152,12 +158,35 @@ def test_copy_and_saved_state_continue_alike() -> None:
         assert stream.num_frames == 60
 
 
-def test_damaged_state_is_refused_or_harmless() -> None:
+@pytest.mark.parametrize("blank_id", [0, 3])
+def test_greedy_saved_at_every_frame(blank_id: int) -> None:
+    log_probs = random_log_probs(60, 4, seed=4)  # few tokens, so that runs are long
+    whole = decode.ctc_greedy(log_probs, blank_id)
+    assert len(whole.tokens) > 10
+    search = decode.CtcGreedy(blank_id)
+    for row in log_probs:
+        search.accept(row[None])
+        saved = search.save()
+        search = decode.CtcGreedy(blank_id)
+        search.restore(saved)
+        assert search.save() == saved
+    assert (search.tokens, search.frames) == (whole.tokens, whole.frames)
+    assert (search.score, search.num_frames) == (whole.score, 60)
+
+
+SEARCHES = [  # of the state that is damaged, and of other settings
+    (lambda: Search(beam=3), lambda: Search(beam=4)),
+    (lambda: decode.CtcGreedy(0), lambda: decode.CtcGreedy(1)),
+]
+
+
+@pytest.mark.parametrize(("make", "make_other"), SEARCHES, ids=["prefix_beam", "greedy"])
+def test_damaged_state_is_refused_or_harmless(make: Any, make_other: Any) -> None:
     log_probs = random_log_probs(6, 5, seed=5)
-    search = Search(beam=3)
+    search = make()
     search.accept(log_probs)
     state = search.save()
-    for bad in (b"", state[:-1], state + b"x", Search(beam=4).save()):
+    for bad in (b"", state[:-1], state + b"x", make_other().save()):
         with pytest.raises(InputError):
             search.restore(bad)
     refused = 0
@@ -170,7 +199,7 @@ def test_damaged_state_is_refused_or_harmless() -> None:
                 refused += 1
                 continue
             search.accept(log_probs)
-            search.best(3)
+            assert len(result_of(search)) > 0
     assert refused > len(state) // 4
 
 

@@ -33,14 +33,16 @@ class Exported:
         self.file = ModelFile(self.model_file)
         self.encoder = onnx.load(self.onnx_folder / ENCODER)
         self.decoder = onnx.load(self.onnx_folder / DECODER)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # else it advises against inputs with default values
         self._sessions = {
-            name: onnxruntime.InferenceSession(self.onnx_folder / name)
+            name: onnxruntime.InferenceSession(self.onnx_folder / name, options)
             for name in (ENCODER, DECODER)
         }
 
     def initial_states(self, batch: int = 1) -> Arrays:
         states = self.model.encoder.initial_state(batch)
-        return {name: value.numpy().copy() for name, value in states.items()}
+        return {name: value.detach().numpy().copy() for name, value in states.items()}
 
     def features(self, num_steps: int, extra_frames: int, seed: int) -> np.ndarray:
         """(1, T, F) float32 that look like speech: T frames give `num_steps` encoder steps."""
@@ -82,7 +84,7 @@ def following(outputs: Arrays) -> Arrays:
     """State inputs of the next step."""
     prefix = "next."
     return {
-        f"state.{name.removeprefix(prefix)}": value
+        f"state.{name.removeprefix(prefix)}": np.ascontiguousarray(value)
         for name, value in outputs.items()
         if name.startswith(prefix)
     }

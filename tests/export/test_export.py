@@ -1,6 +1,7 @@
 """A checkpoint through ONNX to the model file: what is inside, and that all three compute alike."""
 
 import errno
+import itertools
 import json
 import os
 import re
@@ -10,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from export.models import Exported, following
 from onnx import TensorProto, numpy_helper
+from torch import nn
 
 from halfbyte.cli.info import _check_test_vector
 from halfbyte.engine import ModelFile, Session
@@ -20,10 +23,11 @@ from halfbyte.export.onnx_model import compile_folder, export
 
 LAYER_OPS = {"LinearW4A8", "LinearW8A8", "LinearW4A4", "EmbeddingW4", "EmbeddingW8"}
 CHUNKS = [(8, 0), (4, 0), (1, 0), (8, 0), (3, 2), (20, 0), (1, 3)]  # steps, frames more
-# Training graph, ONNX Runtime and engine sum floats in different orders; where an activation then
-# falls to the other side of a rounding, a code flips and the difference grows layer by layer.
-LARGEST = {"encoder_out": 0.15, "ctc_log_probs": 0.15, "state": 0.15}
-TYPICAL = 2e-3  # 99 of 100 values are nearer than this
+# Training graph, ONNX Runtime and engine sum floats in different orders: that makes ROUNDING.
+# Where an activation then falls to the other side of a rounding, a code flips, and what depends
+# on it differs by up to FLIPPED; that happens to some results, not to most.
+ROUNDING = 2e-5
+FLIPPED = 0.2
 RATIO = 7.0  # how much smaller the file must be than the float32 weights
 
 
@@ -63,16 +67,18 @@ def test_codes_are_integers_and_small_parameters_halves(exported, part):
         largest = 7 if is_four_bit else 127
         values = numpy_helper.to_array(codes).astype(int)
         assert np.abs(values).max(axis=1).tolist() == [largest] * len(values)
-    names = {name for node in layers(graph) for name in node.input[1:]}
-    rest = [t for t in initializers.values() if t.name not in names and not _is_state(t.name)]
-    floats = [t for t in rest if t.data_type == TensorProto.FLOAT and np.prod(t.dims) > 1]
-    assert len(floats) <= (part == "encoder" and "mixed" in str(exported.checkpoint)), [
-        t.name for t in floats
-    ]
 
 
-def _is_state(name: str) -> bool:
-    return name.startswith("state.")
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_what_is_no_code_is_a_half_too(exported, part):
+    """Norms, biases, convolutions: the exporter widens them, but they hold halves."""
+    graph = getattr(exported, part).graph
+    constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer if t.data_type == 1}
+    values = {n: a for n, a in constants.items() if a.size > 1 and not n.startswith("state.")}
+    wide = [name for name, array in values.items() if (np.float16(array) != array).any()]
+    assert len(values) > 10
+    num_float_layers = sum(type(module) is nn.Linear for module in exported.model.modules())
+    assert len(wide) <= 1 + 2 * num_float_layers, wide  # 1: the frequencies of positions
 
 
 def test_every_layer_has_the_number_format_of_the_configuration(voice, mixed):
@@ -109,48 +115,60 @@ def test_states_have_default_values(exported):
         np.testing.assert_array_equal(without[name], value)
 
 
-def assert_alike(found: np.ndarray, expected: np.ndarray, largest: float) -> None:
-    difference = np.abs(found - expected)
+def largest_difference(found: np.ndarray, expected: np.ndarray) -> float:
     assert found.shape == expected.shape
-    assert np.quantile(difference, 0.99) <= TYPICAL
-    assert difference.max() <= largest
+    return float(np.abs(found - expected).max())
+
+
+def assert_alike(differences: list[float]) -> None:
+    """Most results differ by rounding alone, the others by flipped codes."""
+    assert max(differences) <= FLIPPED
+    assert np.median(differences) <= ROUNDING
 
 
 @pytest.mark.parametrize("oracle", ["in_torch", "in_onnx_runtime"])
 def test_chunks_of_any_length_give_what_the_training_graph_gives(exported, oracle):
-    """Each runtime keeps its own states, so that differences may add up."""
-    states = {"in_engine": exported.initial_states(), oracle: exported.initial_states()}
+    """Outputs and states, over several chunks."""
+    states, differences = exported.initial_states(), []
     for seed, (num_steps, extra_frames) in enumerate(CHUNKS):
         features = exported.features(num_steps, extra_frames, seed)
-        outputs = {}
-        for runtime in states:
-            outputs[runtime] = getattr(exported, runtime)(features, states[runtime])
-            states[runtime] = following(outputs[runtime])
-        assert outputs["in_engine"].keys() == outputs[oracle].keys()
-        for name, found in outputs["in_engine"].items():
-            if name.startswith("next."):
-                assert_alike(found, outputs[oracle][name], LARGEST["state"])
-            else:
-                assert found.shape[:2] == (1, num_steps)
-                assert_alike(found, outputs[oracle][name], LARGEST[name])
+        found = exported.in_engine(features, states)
+        expected = getattr(exported, oracle)(features, states)
+        assert found.keys() == expected.keys()
+        assert found["ctc_log_probs"].shape == (1, num_steps, exported.model.num_tokens)
+        differences += [largest_difference(found[name], expected[name]) for name in found]
+        states = following(expected)
+    assert_alike(differences)
+
+
+@pytest.mark.parametrize("oracle", ["in_torch", "in_onnx_runtime"])
+def test_differences_do_not_grow_from_chunk_to_chunk(exported, oracle):
+    """Each runtime keeps its own states."""
+    runtimes = (exported.in_engine, getattr(exported, oracle))
+    states, differences = [exported.initial_states()] * 2, []
+    for seed in range(12):
+        features = exported.features(6, 0, seed)
+        both = [run(features, s) for run, s in zip(runtimes, states, strict=True)]
+        differences.append(largest_difference(*(one["encoder_out"] for one in both)))
+        states = [following(one) for one in both]
+    assert max(differences) <= 2 * FLIPPED
 
 
 @pytest.mark.parametrize("oracle", ["torch", "onnx_runtime"])
-@pytest.mark.parametrize(("num_rows", "num_tokens"), [(1, 1), (1, 9), (10, 4)])
-@pytest.mark.parametrize("num_steps", [1, 37])
-def test_the_decoder_gives_what_the_training_graph_gives(
-    exported, oracle, num_rows, num_tokens, num_steps
-):
-    random = np.random.default_rng(num_rows + num_tokens + num_steps)
-    vocabulary = exported.model.num_tokens
-    tokens = random.integers(1, vocabulary, (num_rows, num_tokens))
-    tokens[:, 0] = vocabulary - 1
-    memory = random.normal(size=(1, num_steps, exported.model.decoder.width)).astype(np.float32)
-    found = exported.decoder_in_engine(tokens, memory)
-    expected = getattr(exported, f"decoder_in_{oracle}")(tokens, memory)
-    assert found.shape == (num_rows, num_tokens, vocabulary)
-    assert_alike(found, expected, LARGEST["ctc_log_probs"])
-    np.testing.assert_allclose(np.exp(found.astype(float)).sum(-1), 1, atol=1e-5)
+def test_the_decoder_gives_what_the_training_graph_gives(exported, oracle):
+    boundary, differences = exported.model.num_tokens - 1, []
+    for num_rows, num_tokens, num_steps in itertools.product((1, 3), (1, 4, 9), (1, 37)):
+        random = np.random.default_rng([num_rows, num_tokens, num_steps])
+        tokens = random.integers(1, boundary, (num_rows, num_tokens))
+        tokens[:, 0] = boundary
+        memory = random.normal(size=(1, num_steps, exported.model.decoder.width))
+        memory = memory.astype(np.float32)
+        found = exported.decoder_in_engine(tokens, memory)
+        expected = getattr(exported, f"decoder_in_{oracle}")(tokens, memory)
+        assert found.shape == (num_rows, num_tokens, boundary + 1)
+        differences += [largest_difference(*pair) for pair in zip(found, expected, strict=True)]
+        np.testing.assert_allclose(np.exp(found.astype(float)).sum(-1), 1, atol=1e-5)
+    assert_alike(differences)
 
 
 def test_what_follows_a_token_changes_nothing_before_it(exported):
@@ -179,8 +197,6 @@ def test_a_batch_changes_no_stream(exported):
 
 def test_chunk_by_chunk_is_the_masked_forward_pass_of_training(exported):
     """The engine over chunks, against the whole utterance under the chunk mask in torch."""
-    import torch
-
     chunk_steps, num_chunks = 4, 5
     subsampling = exported.model.encoder.subsampling
     features = exported.features(chunk_steps * num_chunks, 0, seed=9)
@@ -194,7 +210,7 @@ def test_chunk_by_chunk_is_the_masked_forward_pass_of_training(exported):
     with torch.no_grad():
         num_frames = torch.tensor([features.shape[1]])
         expected, _ = exported.model.encoder(torch.from_numpy(features), num_frames, chunk_steps)
-    assert_alike(np.concatenate(found, axis=1), expected.numpy(), LARGEST["encoder_out"])
+    assert largest_difference(np.concatenate(found, axis=1), expected.numpy()) <= FLIPPED
 
 
 def test_metadata_tell_what_a_stream_needs(exported):
@@ -212,7 +228,7 @@ def test_metadata_tell_what_a_stream_needs(exported):
 def test_the_test_vector_is_kept_and_right(exported):
     differences = _check_test_vector(exported.file)
     assert differences.keys() == {"encoder_out", "ctc_log_probs"}
-    assert max(differences.values()) < LARGEST["encoder_out"]
+    assert max(differences.values()) < FLIPPED
 
 
 def test_the_file_is_seven_times_smaller_than_float_weights(voice):

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-import warnings
 
 import numpy as np
 import pytest
@@ -106,7 +105,7 @@ def test_what_is_no_audio_is_refused_in_one_line(tmp_path, name):
 def test_files_without_samples_are_refused(tmp_path, suffix):
     path = tmp_path / f"none.{suffix}"
     soundfile.write(path, SPEECH[:0], RATE_HZ)
-    with pytest.raises(AudioError, match="holds no samples|is empty"):
+    with pytest.raises(AudioError, match=r"holds no samples|is empty"):
         AudioFile(path)
 
 
@@ -117,12 +116,13 @@ def test_files_cut_short_give_what_is_there_or_one_line(tmp_path, suffix, share)
     soundfile.write(path, SPEECH, RATE_HZ)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            assert len(samples_of(path)) <= len(SPEECH) + RATE_HZ
-        except AudioError as error:
-            assert "\n" not in str(error)
+    try:
+        num_samples, reason = len(samples_of(path)), ""
+    except AudioError as error:
+        num_samples, reason = 0, str(error)
+    assert "\n" not in reason
+    assert num_samples <= len(SPEECH) + 0.1 * RATE_HZ
+    assert num_samples > 0 or reason
 
 
 @pytest.mark.parametrize("name", ["missing.wav", "missing.flac", "a\nb.wav"])
@@ -157,8 +157,6 @@ def test_without_the_extra_wav_is_read_and_flac_says_what_to_install(wav, tmp_pa
         "except AudioError as error:\n"
         "    print(error)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert "pip install 'halfbyte[audio]'" in done.stdout

@@ -44,7 +44,7 @@ def expected() -> dict[str, object]:
 @pytest.mark.parametrize("isa", KNOWN_ISAS)
 def test_every_instruction_set_gives_the_same_bits(expected, isa):
     require(isa)
-    code = "import json; from listen.test_instruction_sets import picture; print(json.dumps(picture()))"
+    code = "from listen.test_instruction_sets import *; print(json.dumps(picture()))"
     path = os.pathsep.join([str(TESTS), *sys.path])
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -100,7 +100,7 @@ def test_a_model_whose_tokens_are_not_those_of_its_metadata():
     model.settings = replace(SETTINGS, tokens=[*TOKENS, "more"])
     stream = Stream(model, 40)
     model.settings = SETTINGS
-    with pytest.raises(ModelFileError, match="5 log-probabilities a step.* 6 tokens"):
+    with pytest.raises(ModelFileError, match=r"5 log-probabilities a step.* 6 tokens"):
         stream.accept(array("f", [0.0] * 4000))
 
 

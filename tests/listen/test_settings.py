@@ -41,7 +41,9 @@ REQUIRED += ["features", "streaming", "decoding", "tokens", "blank_id", "eos_id"
 
 
 @pytest.mark.parametrize("path", REQUIRED)
-@pytest.mark.parametrize("value", [KeyError, "many", None, []], ids=["missing", "str", "null", "[]"])
+@pytest.mark.parametrize(
+    "value", [KeyError, "many", None, []], ids=["missing", "str", "null", "[]"]
+)
 def test_a_setting_that_is_missing_or_of_another_type(path, value):
     with pytest.raises(ModelFileError, match="metadata") as caught:
         read_settings(changed(path, value))

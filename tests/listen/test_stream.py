@@ -100,7 +100,7 @@ def test_a_pause_after_words_ends_a_segment(recognizer):
     assert [event.text for event in ended] == ["low", "high"]
     for event in ended:
         waited_s = event.end_s - event.words[-1].end_s
-        assert 0.7 <= waited_s <= 0.8 + 0.12 + 0.1
+        assert 0.5 <= waited_s <= 0.8 + 0.12 + 0.3  # from the peak of the last token
     assert ended[0].end_s == ended[1].start_s
 
 
@@ -134,9 +134,7 @@ def shifted(event: Event, by_s: float) -> Event:
         return round(time_s + by_s, 3)
 
     moved = [replace(w, start_s=later(w.start_s), end_s=later(w.end_s)) for w in event.words]
-    return replace(
-        event, start_s=later(event.start_s), end_s=later(event.end_s), words=moved
-    )
+    return replace(event, start_s=later(event.start_s), end_s=later(event.end_s), words=moved)
 
 
 @pytest.mark.parametrize("chunk_ms", [0, 200])
@@ -239,7 +237,7 @@ def test_samples_that_are_not_finite_are_refused_and_forgotten(recognizer, sente
 )
 def test_what_is_no_samples_is_refused_in_one_line(recognizer, samples):
     stream = recognizer.stream()
-    with pytest.raises(UsageError, match="expected a contiguous buffer of float32") as caught:
+    with pytest.raises(UsageError, match="expected a contiguous buffer of float32 with one axis") as caught:
         stream.accept(samples)
     assert "\n" not in str(caught.value)
 
@@ -266,9 +264,7 @@ def test_settings_that_the_model_does_not_offer(recognizer, arguments):
 
 
 def test_sixteen_streams_at_once_are_as_good_as_alone(recognizer):
-    tasks = [
-        (CHUNKS_MS[i % 4], MODES[i // 4], recording(SENTENCE, 0.9, seed=i)) for i in range(16)
-    ]
+    tasks = [(CHUNKS_MS[i % 4], MODES[i // 4], recording(SENTENCE, 0.9, seed=i)) for i in range(16)]
 
     def run(task):
         chunk_ms, mode, samples = task

@@ -36,7 +36,8 @@ class Segment:
 
     def accept(self, features: Any, memory: Any, log_probs: Any) -> None:
         """Take in a chunk: its feature window (T, F), encoder output (C, D) and (C, V)."""
-        num_steps, num_tokens = memoryview(log_probs).shape
+        rows: Any = memoryview(log_probs)
+        num_steps, num_tokens = rows.shape
         if num_tokens != len(self._settings.tokens):
             raise ModelFileError(
                 f"the model gives {num_tokens} log-probabilities a step, its metadata lists "

@@ -82,8 +82,8 @@ class Stream:
             self._fbank.accept(self._resampler.accept(samples) if self._resampler else samples)
         except TypeError:
             raise UsageError(
-                f"samples came as {type(samples).__name__}; expected a contiguous buffer of float32 "
-                "of one axis, such as array.array('f') or a numpy array"
+                f"samples are of type {type(samples).__name__}; expected a contiguous buffer of "
+                "float32 with one axis, such as array.array('f') or a numpy array"
             ) from None
         return self._run_chunks()
 
