@@ -15,7 +15,6 @@ a device. Prints a dot per utterance, then writes OUT, a JSON object:
 import argparse
 import hashlib
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -69,10 +68,20 @@ def main() -> None:
         "transcripts": transcripts,
         "seconds": seconds,
         "audio_s": num_samples / SAMPLE_RATE_HZ,
-        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_rss_bytes": peak_rss_bytes(),
         "encoder_sha256": hashing.hash.hexdigest() if hashing else None,
     }
     options.out.write_text(json.dumps(result), encoding="utf-8")
+
+
+def peak_rss_bytes() -> int:
+    """Largest resident memory of this program.
+
+    Not from getrusage, which counts what the process held before it became this program.
+    """
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(peak.split()[1]) * 1024
 
 
 def open_model(path: Path) -> AcousticModel | Path:
