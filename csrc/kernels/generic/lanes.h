@@ -143,21 +143,31 @@ HB_INLINE void store_part(float* p, Lanes v, int64_t count) {
   std::memcpy(p, lanes, count * sizeof(float));
 }
 
-// Folds 16 lanes into one: lane l with l + 8, then l + 4, l + 2, l + 1.
-template <class Fold>
-HB_INLINE float halving(Lanes v, Fold fold) {
-  float lanes[kLanes];
-  store(lanes, v);
-  for (int half = kLanes / 2; half > 0; half /= 2)
-    for (int lane = 0; lane < half; ++lane) lanes[lane] = fold(lanes[lane], lanes[lane + half]);
-  return lanes[0];
+// Lane l takes lane l + kBy, for the lower lanes; what the upper ones take does not matter.
+template <int kBy>
+HB_INLINE Native lowered(Native v) {
+  NativeInt from;
+  for (int lane = 0; lane < kNativeLanes; ++lane) from[lane] = (lane + kBy) % kNativeLanes;
+  return __builtin_shuffle(v, from);
+}
+
+// Folds 16 lanes into one: lane l with l + 8, then l + 4, l + 2, l + 1. `fold` takes whole registers.
+template <class Fold, int kHalf = kNativeLanes / 2>
+HB_INLINE float halving(Native v, Fold fold) {
+  v = fold(v, lowered<kHalf>(v));
+  if constexpr (kHalf > 1) return halving<Fold, kHalf / 2>(v, fold);
+  return v[0];
+}
+template <class T, class Fold>
+HB_INLINE float halving(Pair<T> v, Fold fold) {
+  return halving(fold(v.lo, v.hi), fold);
 }
 
 HB_INLINE float halving_sum(Lanes v) {
-  return halving(v, [](float a, float b) { return a + b; });
+  return halving(v, [](auto a, auto b) { return a + b; });
 }
 HB_INLINE float halving_max(Lanes v) {
-  return halving(v, [](float a, float b) { return b > a ? b : a; });
+  return halving(v, [](auto a, auto b) { return select(b > a, b, a); });
 }
 
 }  // namespace
