@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 START_S = 3
-RECORDING = Path(__file__).resolve().parent.parent / "tests" / "data" / "librispeech_19-198-0000.wav"
+RECORDING = (
+    Path(__file__).resolve().parent.parent / "tests" / "data" / "librispeech_19-198-0000.wav"
+)
 
 
 def three_seconds(path: Path) -> Path:

@@ -7,8 +7,9 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from halfbyte.data.manifest import Utterance, read_manifest
 from origin import ROOT
+
+from halfbyte.data.manifest import Utterance, read_manifest
 
 SAMPLE_RATE_HZ = 16000
 
@@ -32,7 +33,7 @@ class Split:
         return f"{self.name.replace('/', '-')}-{zlib.crc32(paths.encode()):08x}"
 
 
-def test_splits(only: list[str] | None = None, limit: int | None = None) -> list[Split]:
+def worded_splits(only: list[str] | None = None, limit: int | None = None) -> list[Split]:
     """Every `test` split with text under HALFBYTE_DATA, else under ../shared/speech.
 
     Args:

@@ -20,10 +20,11 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
-from corpus import Samples, Split, decode_split, test_splits
-from halfbyte import _core
+from corpus import Samples, Split, decode_split, worded_splits
 from jobs import Job, run_jobs
 from origin import RESULTS, ROOT, append_line, origin, table
+
+from halfbyte import _core
 
 BUILD = ROOT / "build" / "bench"
 AUDIO = BUILD / "audio"
@@ -71,7 +72,7 @@ def model_level(options: argparse.Namespace) -> tuple[Line, str]:
     """Differences and flipped codes of ONNX Runtime and engine against the training graph."""
     from graph_taps import Comparison, compare
 
-    splits = test_splits(options.split, options.limit or options.utterances)
+    splits = worded_splits(options.split, options.limit or options.utterances)
     comparison: Comparison = compare(
         options.checkpoint, options.onnx, features_of(splits), options.chunk_ms
     )
@@ -108,7 +109,7 @@ def features_of(splits: list[Split]) -> list[Any]:
 
 def text_level(options: argparse.Namespace) -> tuple[Line, str]:
     """Transcripts of every runner against the engine's on its best instruction set."""
-    splits = test_splits(options.split, options.limit)
+    splits = worded_splits(options.split, options.limit)
     isas = _core.kernels.isas()
     runners = {f"engine {isa}": (options.hb, isa) for isa in reversed(isas)}
     runners |= {"ONNX Runtime": (options.onnx, ""), "training graph": (options.checkpoint, "")}

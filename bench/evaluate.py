@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from corpus import Split, test_splits
-from halfbyte.engine import ModelFile
-from halfbyte.measure.wer import Errors, count_errors
+from corpus import Split, worded_splits
 from intervals import wer_interval
 from jobs import Job, Result, run_jobs
 from origin import RESULTS, ROOT, append_line, origin, read_lines, table
+
+from halfbyte.engine import ModelFile
+from halfbyte.measure.wer import Errors, count_errors
 
 BUILD = ROOT / "build" / "bench"
 AUDIO = BUILD / "audio"
@@ -114,7 +115,7 @@ class Evaluation:
 
     def __init__(self, options: argparse.Namespace):
         self.models = [Model(pair) for pair in options.models]
-        self.splits = test_splits(options.split, options.limit)
+        self.splits = worded_splits(options.split, options.limit)
         self.chunks_ms, self.modes = options.chunk_ms or CHUNKS_MS, options.mode or MODES
         is_trial = options.limit or options.split
         self.results = BUILD / "trial.jsonl" if is_trial else RESULTS / "en-voice.jsonl"
@@ -131,9 +132,11 @@ class Evaluation:
             for mode in self.modes
             if any((model.sha256, n, chunk_ms, mode) not in self.have for n in self._names())
         }
-        kept = {job: job.out.exists() and self.is_kept for _, jobs in groups.values() for job in jobs}
+        kept = {
+            job: job.out.exists() and self.is_kept for _, jobs in groups.values() for job in jobs
+        }
         results = {job: read_lines(job.out)[0] for job, is_kept in kept.items() if is_kept}
-        for key, (model, jobs) in groups.items():
+        for model, jobs in groups.values():
             yield from self._lines(model, jobs, results, jobs)
         missing = [job for job, is_kept in kept.items() if not is_kept]
         for job, result in run_jobs(missing, AUDIO, self.num_workers) if missing else []:
@@ -157,17 +160,19 @@ class Evaluation:
         """Lines of splits that have just got a result, and of all splits once each has one."""
         for job in new:
             if job in results:
-                yield from self._line(model, [job], results)
+                yield from self._line(model, job.split.name, [job], results)
         if all(job in results for job in jobs):
-            yield from self._line(model, jobs, results)
+            yield from self._line(model, ALL, jobs, results)
 
-    def _line(self, model: Model, jobs: list[Job], results: dict[Job, Result]) -> Iterator[Line]:
+    def _line(
+        self, model: Model, split: str, jobs: list[Job], results: dict[Job, Result]
+    ) -> Iterator[Line]:
         recognised = Recognised()
         for job in jobs:
             recognised.add(job.split, results[job])
         line = {
             **model.facts,
-            "split": jobs[0].split.name if len(jobs) == 1 else ALL,
+            "split": split,
             "chunk_ms": jobs[0].chunk_ms,
             "mode": jobs[0].mode,
             **recognised.figures(),
@@ -208,7 +213,9 @@ def overview(lines: list[Line]) -> str:
         row = (line["split"], line["chunk_ms"], line["mode"])
         rows.setdefault(row, {})[line["number_format"]] = line
     head = ["split", "chunk", "mode"]
-    head += [f"{what} {name}" for name in formats for what in ("WER", "95 %", "right", "false", "rtf")]
+    head += [
+        f"{what} {name}" for name in formats for what in ("WER", "95 %", "right", "false", "rtf")
+    ]
     cells = []
     for (split, chunk_ms, mode), by_format in sorted(rows.items()):
         cells.append([split, str(chunk_ms), mode])

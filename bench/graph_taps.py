@@ -142,7 +142,9 @@ class Comparison:
                 self._by_two[runner] += int((apart > 1).sum())
 
     def _codes(self, layer: str, x: Floats) -> NDArray[np.int16]:
-        codes, _ = quantize_rows(np.ascontiguousarray(x).reshape(-1, x.shape[-1]), self._bits[layer])
+        codes, _ = quantize_rows(
+            np.ascontiguousarray(x).reshape(-1, x.shape[-1]), self._bits[layer]
+        )
         return codes.astype(np.int16)
 
     def figures(self) -> dict[str, Any]:
@@ -186,15 +188,16 @@ def compare(checkpoint: Path, folder: Path, features: list[Any], chunk_ms: int) 
     training.called.clear()  # making the first state has run a layer
     training.step(next(window for utterance in windows for window in utterance))
     tapped, taps = tap(onnx.load(folder / ENCODER), training)
-    runners = {
+    runners: dict[str, OnnxGraph | EngineGraph] = {
         "ONNX Runtime": OnnxGraph(tapped, taps),
         "engine": EngineGraph(tapped, taps, metadata),
     }
     layers = training.layers
     comparison = Comparison({name: layers[name].number.activation_bits for name in taps})
     for utterance in progress_bar(windows, "comparing"):
-        for graph in (training, *runners.values()):
-            graph.reset()
+        training.reset()
+        for runner in runners.values():
+            runner.reset()
         for window in utterance:
             found = {name: runner.step(window) for name, runner in runners.items()}
             comparison.add(training.step(window), found)
@@ -210,7 +213,9 @@ def _windows(x: Any, chunk_frames: int, rate: int, overlap_frames: int) -> Itera
             yield window[None]
 
 
-def tap(encoder: onnx.ModelProto, training: TrainingGraph) -> tuple[onnx.ModelProto, dict[str, str]]:
+def tap(
+    encoder: onnx.ModelProto, training: TrainingGraph
+) -> tuple[onnx.ModelProto, dict[str, str]]:
     """Make the input of every quantised layer an output of the graph.
 
     Returns:
@@ -223,7 +228,9 @@ def tap(encoder: onnx.ModelProto, training: TrainingGraph) -> tuple[onnx.ModelPr
     codes = {tensor.name: tensor for tensor in encoder.graph.initializer}
     nodes = [n for n in encoder.graph.node if n.domain == DOMAIN and n.op_type.startswith("Linear")]
     if len(nodes) != len(training.called):
-        raise ModelFileError(f"{len(nodes)} quantised layers, the checkpoint has {len(training.called)}")
+        raise ModelFileError(
+            f"{len(nodes)} quantised layers, the checkpoint has {len(training.called)}"
+        )
     taps = {}
     for node, name in zip(_in_order(nodes, training, codes), training.called, strict=True):
         taps[name] = node.input[0]

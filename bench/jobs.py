@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from corpus import Split, decode_split
-from halfbyte.progress import progress_bar
 from origin import ROOT
+
+from halfbyte.progress import progress_bar
 
 Result = dict[str, Any]
 
@@ -51,7 +52,8 @@ def run_jobs(jobs: list[Job], audio: Path, num_workers: int) -> Iterator[tuple[J
     Raises:
         SystemExit: a process failed; what it said stands on standard error.
     """
-    indices = {split.name: decode_split(split, audio) for split in {j.split.name: j.split for j in jobs}.values()}
+    splits = {job.split.name: job.split for job in jobs}
+    indices = {name: decode_split(split, audio) for name, split in splits.items()}
     news: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
     num_utterances = sum(len(job.split.utterances) for job in jobs)
     ticks = progress_bar(range(num_utterances), "recognising")
@@ -66,7 +68,9 @@ def run_jobs(jobs: list[Job], audio: Path, num_workers: int) -> Iterator[tuple[J
                 continue
             if not job_ended.out.exists():
                 pool.shutdown(cancel_futures=True)
-                raise SystemExit(f"recognising {job_ended.split.name} with {job_ended.model} failed")
+                raise SystemExit(
+                    f"recognising {job_ended.split.name} with {job_ended.model} failed"
+                )
             num_left -= 1
             yield job_ended, json.loads(job_ended.out.read_text(encoding="utf-8"))
     next(ticks, None)

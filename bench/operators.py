@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from halfbyte.engine import ModelFile, Session, State
 from origin import RESULTS, append_line, origin, table
+
+from halfbyte.engine import ModelFile, Session, State
 
 HYPOTHESES, TOKENS, STEPS = 10, 30, 75
 WARM_UP = 10
@@ -103,7 +104,7 @@ def hypotheses(file: ModelFile, _: int) -> Inputs:
     return {"tokens": rows, "memory": normal((1, STEPS, int(width)), 0, 1)}
 
 
-def normal(shape: tuple[int, ...], mean: float, deviation: float) -> memoryview:
+def normal(shape: tuple[int, ...], mean: float, deviation: float) -> Any:
     """Normally distributed float32 numbers."""
     chance = random.Random(1)
     count = 1

@@ -15,12 +15,12 @@ a device. Prints a dot per utterance, then writes OUT, a JSON object:
 import argparse
 import hashlib
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from corpus import SAMPLE_RATE_HZ, Samples
+
 from halfbyte.listen.acoustic_model import AcousticModel
 from halfbyte.listen.endpoint import EndpointRule
 from halfbyte.listen.recognizer import Recognizer
@@ -109,4 +109,4 @@ def parse() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

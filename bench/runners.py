@@ -104,7 +104,7 @@ def window_frames(metadata: dict[str, Any], chunk_ms: int) -> int:
 
 
 def multiply_adds(checkpoint: Path, chunk_ms: int) -> dict[str, int]:
-    """Multiply-adds of one encoder chunk: all, and those of linear layers, whose weights are stored.
+    """Multiply-adds of one encoder chunk: all, and those of linear layers.
 
     Counted in the float32 training graph by torch. The projection of positions, which the engine
     computes once per shape, is left out.

@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
 from cold_start import installed_bytes, start_figures
+from numpy.typing import NDArray
 from origin import RESULTS, ROOT, append_line, origin, table
 from runners import Runner, multiply_adds, open_runners, window_frames
 from spread import Spread, time_in_turns

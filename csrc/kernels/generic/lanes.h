@@ -6,6 +6,9 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 #define HB_INLINE inline __attribute__((always_inline))
 
@@ -130,7 +133,17 @@ HB_INLINE void store(V* p, Pair<T> v) {
 HB_INLINE Lanes load(const float* p) { return load(Tag<Lanes>{}, p); }
 HB_INLINE IntLanes load(const int32_t* p) { return load(Tag<IntLanes>{}, p); }
 
-// The first `count` lanes from memory, the others `rest`.
+// The first `count` lanes from memory, the others `rest`; and the first `count` lanes to memory. Nothing
+// beyond them is touched.
+#if defined(__AVX512F__)
+HB_INLINE __mmask16 first_lanes(int64_t count) { return static_cast<__mmask16>((1u << count) - 1); }
+HB_INLINE Lanes load_part(const float* p, int64_t count, float rest) {
+  return (Native)_mm512_mask_loadu_ps((__m512)splat(rest), first_lanes(count), p);
+}
+HB_INLINE void store_part(float* p, Lanes v, int64_t count) {
+  _mm512_mask_storeu_ps(p, first_lanes(count), (__m512)v);
+}
+#else
 HB_INLINE Lanes load_part(const float* p, int64_t count, float rest) {
   float lanes[kLanes];
   store(lanes, splat(rest));
@@ -142,6 +155,7 @@ HB_INLINE void store_part(float* p, Lanes v, int64_t count) {
   store(lanes, v);
   std::memcpy(p, lanes, count * sizeof(float));
 }
+#endif
 
 // Lane l takes lane l + kBy, for the lower lanes; what the upper ones take does not matter.
 template <int kBy>
