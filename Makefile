@@ -1,7 +1,70 @@
+# Everything a developer or a CI machine runs. `make help` lists the verbs.
 PYTHON ?= python3
+SPEECH ?= $(or $(HALFBYTE_DATA),../shared/speech)
 
-.PHONY: build
+DEMO := .venv-demo
+TEST := .venv
+SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE NOTICE \
+  $(shell find src csrc -type f ! -name '*.so' ! -name '*.pyc')
+RECORDING := src/halfbyte/assets/demo.wav
+HOUSE_TESTS := tests/test_doctests.py tests/test_house.py tests/test_docs.py tests/test_readme.py
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-corpora check bench readme build clean
+
+help:  ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(DEMO)/.installed  ## install without torch and numpy, transcribe a recording
+	$(DEMO)/bin/halfbyte transcribe --stream --stats $(RECORDING)
+
+test: lint $(TEST)/.installed  ## install everything, run linters and all tests but the corpora's
+	$(TEST)/bin/python -m pytest
+
+test-corpora: $(TEST)/.installed  ## tests on real corpora, in HALFBYTE_DATA or ../shared/speech
+	HALFBYTE_DATA="$(SPEECH)" $(TEST)/bin/python -m pytest -m corpora
+
+.PHONY: lint
+lint: $(TEST)/.installed
+	$(TEST)/bin/ruff check .
+	$(TEST)/bin/lint-imports --no-logo
+
+check: lint  ## linters, formatting, types, doctests, documents against code
+	$(TEST)/bin/ruff format --check .
+	$(TEST)/bin/mypy
+	$(TEST)/bin/python tools/size_report.py
+	$(TEST)/bin/python -m pytest $(HOUSE_TESTS)
+
+bench: $(TEST)/.installed  ## measure on this machine; results go to bench/results
+	$(TEST)/bin/python bench/run.py
+
+readme: $(TEST)/.installed  ## write the tables of documents from bench/results and the code
+	$(TEST)/bin/python tools/readme_table.py
+	$(TEST)/bin/python tools/config_defaults.py
+
 build:  ## build the C++ core in place, for development
 	cmake -S . -B build/dev -G Ninja -DPython_EXECUTABLE=$$(command -v $(PYTHON)) \
 	  -DCMAKE_LIBRARY_OUTPUT_DIRECTORY=$(CURDIR)/src/halfbyte
 	cmake --build build/dev
+
+clean:  ## remove virtual environments and build folders
+	rm -rf $(DEMO) $(TEST) build
+
+# A virtual environment is made anew when pyproject.toml has changed, and the package in it is
+# installed anew when a source file has.
+%/.made: pyproject.toml
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "set PYTHON to 3.11 or newer"'
+	$(PYTHON) -m venv --clear $*
+	touch $@
+
+$(DEMO)/.installed: $(DEMO)/.made $(SOURCES)
+	$(DEMO)/bin/pip install --quiet --disable-pip-version-check .
+	touch $@
+
+# torch first and by its exact version, so that no other package chooses another build of it.
+$(TEST)/.installed: $(TEST)/.made $(SOURCES)
+	$(TEST)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(TEST)/bin/pip install --quiet --disable-pip-version-check '.[train,test,check]'
+	touch $@
+
+.PRECIOUS: %/.made

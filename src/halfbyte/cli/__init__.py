@@ -44,10 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"halfbyte {options.verb}: {error}", file=sys.stderr)
         return MISTAKE
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get(options.verb, "train")
+        missing = _EXTRAS.get(options.verb, "train")
         print(
             f"halfbyte {options.verb}: needs the package {error.name}; "
-            f"install it with: pip install 'halfbyte[{extra}]'",
+            f"install it with: pip install 'halfbyte[{missing}]'",
             file=sys.stderr,
         )
         return MISTAKE

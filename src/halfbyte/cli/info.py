@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from typing import Any
 
 from halfbyte.engine import ModelFile, Session
 from halfbyte.engine.model_file import Layer
@@ -77,7 +78,7 @@ def _check_test_vector(file: ModelFile) -> dict[str, float]:
     return differences
 
 
-def _print_facts(facts: dict) -> None:
+def _print_facts(facts: dict[str, Any]) -> None:
     print(f"{facts['name']}: {facts['bytes']:,} bytes, {facts['parameters']:,} weights")
     for section, size in facts["sections"].items():
         print(f"  section {section:<16} {size:>10,} bytes")

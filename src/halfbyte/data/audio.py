@@ -26,8 +26,10 @@ def read_audio(path: str | os.PathLike[str], sample_rate_hz: int) -> NDArray[np.
     except (OSError, soundfile.LibsndfileError) as error:
         raise AudioError(f"cannot read audio {path}: {error}") from error
     mono = samples.mean(axis=1)
-    if mono.size == 0:
-        raise AudioError(f"audio {path} holds no samples")
     if not np.isfinite(mono).all():
         raise AudioError(f"audio {path} holds NaN or infinite samples")
-    return mono if rate_hz == sample_rate_hz else soxr.resample(mono, rate_hz, sample_rate_hz)
+    if rate_hz != sample_rate_hz and mono.size:
+        mono = soxr.resample(mono, rate_hz, sample_rate_hz)
+    if mono.size == 0:
+        raise AudioError(f"audio {path} holds no samples")
+    return mono

@@ -4,7 +4,10 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +23,8 @@ class AudioStore:
 
     Args:
         utterances: what to hold; order is kept.
-        folder: where the store lies; one store for each list of files and rate.
+        folder: where the store lies; one store for each list of files and rate. A file that
+            has changed since makes a new store.
         sample_rate_hz: rate to hold.
 
     Raises:
@@ -28,14 +32,19 @@ class AudioStore:
     """
 
     def __init__(self, utterances: list[Utterance], folder: Path, sample_rate_hz: int):
-        files = [[str(u.audio_path), _size_bytes(u.audio_path)] for u in utterances]
+        files = [_identity(u.audio_path) for u in utterances]
         key = hashlib.sha256(json.dumps([sample_rate_hz, files]).encode()).hexdigest()[:16]
         path, index_path = folder / f"{key}.pcm", folder / f"{key}.json"
-        if not index_path.exists():
+        if not (index_path.exists() and path.exists()):
             folder.mkdir(parents=True, exist_ok=True)
             _build(utterances, path, index_path, sample_rate_hz)
         self._ends = json.loads(index_path.read_text())
-        self._samples = np.memmap(path, dtype=np.int16, mode="r")
+        # An empty file cannot be mapped.
+        empty = np.empty(0, np.int16)
+        self._samples = np.memmap(path, dtype=np.int16, mode="r") if self._ends else empty
+
+    def __len__(self) -> int:
+        return len(self._ends)
 
     def __getitem__(self, index: int) -> NDArray[np.float32]:
         """Samples of utterance `index`, (S,) float32 in -1..1."""
@@ -43,21 +52,33 @@ class AudioStore:
         return self._samples[start : self._ends[index]].astype(np.float32) / 32768.0
 
 
-def _size_bytes(path: Path) -> int:
+def _identity(path: Path) -> list[str | int]:
     try:
-        return path.stat().st_size
+        status = path.stat()
     except OSError as error:
         raise AudioError(f"cannot read audio {path}: {error.strerror}") from error
+    return [str(path.resolve()), status.st_size, status.st_mtime_ns]
 
 
 def _build(utterances: list[Utterance], path: Path, index_path: Path, rate_hz: int) -> None:
     ends: list[int] = []
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+    with _written_whole(path) as file:
         for utterance in progress_bar(utterances, "decoding audio"):
             samples = read_audio(utterance.audio_path, rate_hz)
             file.write(np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16).data)
             ends.append((ends[-1] if ends else 0) + len(samples))
-    os.replace(file.name, path)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as index_file:
-        json.dump(ends, index_file)
-    os.replace(index_file.name, index_path)  # last: its presence says that the store is whole
+    with _written_whole(index_path) as index_file:  # last: its presence says that all is there
+        index_file.write(json.dumps(ends).encode())
+
+
+@contextmanager
+def _written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write, which appears under its name when all is written, or not at all."""
+    file = tempfile.NamedTemporaryFile(dir=path.parent, delete=False)  # noqa: SIM115
+    try:
+        with file:
+            yield file
+        os.replace(file.name, path)
+    except BaseException:
+        os.unlink(file.name)
+        raise

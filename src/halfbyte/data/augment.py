@@ -63,7 +63,7 @@ def mask_features(
     num_bins = features.shape[1]
     mean = features[:num_frames].mean()
     for _ in range(config.frequency_masks):
-        width = int(random.integers(config.frequency_mask_bins + 1))
+        width = int(random.integers(min(config.frequency_mask_bins, num_bins) + 1))
         start = int(random.integers(num_bins - width + 1))
         features[:, start : start + width] = mean
     longest = min(config.time_mask_frames, int(num_frames * config.time_mask_share))

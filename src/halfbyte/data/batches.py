@@ -32,4 +32,6 @@ def draw_batches(
             batches.append([])
             longest_s = durations_s[i]
         batches[-1].append(i)
+    if not durations_s:
+        return []
     return [batches[i] for i in random.permutation(len(batches))] if epoch else batches

@@ -32,8 +32,13 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The batch with its tensors on a device."""
-        tensors = (self.features, self.num_frames, self.tokens, self.num_tokens)
-        return Batch(*(t.to(device) for t in tensors), self.texts)
+        return Batch(
+            self.features.to(device),
+            self.num_frames.to(device),
+            self.tokens.to(device),
+            self.num_tokens.to(device),
+            self.texts,
+        )
 
 
 class Corpus:
@@ -113,6 +118,9 @@ class EpochLoader:
         epoch: which draws of augmentation the epoch hears.
         num_done: batches of this process that an interrupted run has behind it.
         rank, world_size: this process and the number of processes.
+        equal_steps: whether all processes get the same number of batches, as training needs;
+            the few that are left over are then not heard in this epoch. Else each batch is
+            read, by one process.
     """
 
     def __init__(
@@ -123,9 +131,13 @@ class EpochLoader:
         num_done: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        equal_steps: bool = True,
     ):
-        even = len(batches) - len(batches) % world_size or len(batches)
-        self._batches = batches[rank:even:world_size]
+        if equal_steps:
+            first = range(rank, max(1, len(batches) // world_size) * world_size, world_size)
+            self._batches = [batches[i % len(batches)] for i in first]
+        else:  # fewer batches than processes: each reads them all, and shares stay as they are
+            self._batches = batches[rank::world_size] if len(batches) >= world_size else batches
         self._corpus = corpus
         self._epoch = epoch
         self._num_done = num_done

@@ -51,6 +51,9 @@ class Fbank(nn.Module):
     Source: Kaldi's compute-fbank-feats without dither and energy.
     """
 
+    window: Tensor
+    filters: Tensor
+
     def __init__(self, config: FeatureConfig):
         super().__init__()
         self.config = config

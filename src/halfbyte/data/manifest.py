@@ -1,9 +1,11 @@
 """Manifests: one JSON object a line, one line an utterance."""
 
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from halfbyte.errors import ManifestError
 
@@ -30,7 +32,8 @@ def read_manifest(path: str | os.PathLike[str]) -> list[Utterance]:
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: JSON may hold other line separators (U+2028, U+0085) as they are.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(f"cannot read manifest {path}: {error}") from error
     utterances = [_utterance(path, i, line) for i, line in enumerate(lines, 1) if line.strip()]
@@ -40,20 +43,39 @@ def read_manifest(path: str | os.PathLike[str]) -> list[Utterance]:
 
 
 def _utterance(path: Path, line_number: int, line: str) -> Utterance:
+    where = f"{path} line {line_number}"
     try:
         fields = json.loads(line)
-        audio_path = path.parent / fields["audio_filepath"]
-        text, duration_s = fields["text"], float(fields["duration"])
-        if not isinstance(text, str) or not duration_s > 0:
-            raise ValueError("text must be a string and duration a positive number")
-    except KeyError as error:
-        raise ManifestError(f"{path} line {line_number}: key {error} is missing") from error
-    except (ValueError, TypeError) as error:
-        raise ManifestError(f"{path} line {line_number}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"{where} is not JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise ManifestError(f"{where} is a {type(fields).__name__}; expected a JSON object")
+    audio_path = path.parent / _string(fields, "audio_filepath", where)
     return Utterance(
         str(fields.get("id", audio_path.stem)),
         audio_path,
-        text,
-        duration_s,
+        _string(fields, "text", where),
+        _duration_s(fields, where),
         str(fields.get("speaker", "")),
     )
+
+
+def _value(fields: dict[str, Any], key: str, where: str) -> Any:
+    if key not in fields:
+        raise ManifestError(f"{where}: key {key!r} is missing")
+    return fields[key]
+
+
+def _string(fields: dict[str, Any], key: str, where: str) -> str:
+    value = _value(fields, key, where)
+    if not isinstance(value, str):
+        raise ManifestError(f"{where}: {key} is {value!r}; expected a string")
+    return value
+
+
+def _duration_s(fields: dict[str, Any], where: str) -> float:
+    value = _value(fields, "duration", where)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value < math.inf:
+        raise ManifestError(f"{where}: duration is {value!r}; expected seconds, above zero")
+    return float(value)

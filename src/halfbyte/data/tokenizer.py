@@ -24,11 +24,17 @@ class Tokenizer:
 
     Args:
         model: a serialised sentencepiece model.
+
+    Raises:
+        ConfigError: it is not one.
     """
 
     def __init__(self, model: bytes):
         self.model = model
-        self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
+        try:
+            self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
+        except RuntimeError as error:
+            raise ConfigError("the tokenizer is damaged: no sentencepiece model") from error
         ids = range(self._pieces.get_piece_size())
         self.tokens = [BLANK, *(self._pieces.id_to_piece(i) for i in ids), BOUNDARY]
 
@@ -45,19 +51,23 @@ def train_tokenizer(texts: list[str], config: TokenConfig) -> Tokenizer:
     """Fit a tokenizer on the training texts.
 
     Raises:
-        ConfigError: unknown kind, or more pieces asked for than the text gives.
+        ConfigError: unknown kind, no text, or a size that the text does not give.
     """
     kinds = {"bpe": "bpe", "unigram": "unigram", "characters": "char"}
     if config.kind not in kinds:
         raise ConfigError(f"tokens.kind is {config.kind!r}; expected one of {', '.join(kinds)}")
+    spoken = [t for t in texts if t.strip()]
+    if not spoken:
+        raise ConfigError("no text to fit tokens on; does data.train name manifests?")
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter([t for t in texts if t]),
+            sentence_iterator=iter(spoken),
             model_writer=model,
             model_type=kinds[config.kind],
             vocab_size=config.size,
             hard_vocab_limit=config.kind == "bpe",
+            use_all_vocab=config.kind == "characters",
             character_coverage=1.0,
             bos_id=-1,
             eos_id=-1,
@@ -66,6 +76,6 @@ def train_tokenizer(texts: list[str], config: TokenConfig) -> Tokenizer:
             num_threads=1,
         )
     except RuntimeError as error:
-        reason = str(error).splitlines()[-1]
+        reason = str(error).splitlines()[-1].rpartition("] ")[2]
         raise ConfigError(f"tokens.size {config.size} does not fit the text: {reason}") from error
     return Tokenizer(model.getvalue())

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from halfbyte.errors import InputError
 
@@ -45,13 +46,13 @@ class Tensor:
             raise InputError(f"{len(numbers)} numbers came; shape {shape} has {num_elements}")
         return cls(dtype, shape, data)
 
-    def view(self) -> memoryview:
+    def view(self) -> Any:
         """The elements as a buffer of this type and shape; flat if an axis has size 0."""
-        flat = memoryview(self.data)
+        flat: Any = memoryview(self.data)
         if 0 in self.shape:
             return flat.cast(FORMATS[self.dtype])
         return flat.cast(FORMATS[self.dtype], list(self.shape))
 
-    def tolist(self) -> list:  # type: ignore[type-arg]
+    def tolist(self) -> list[Any]:
         """Nested lists of Python numbers."""
         return self.view().tolist()

@@ -1,6 +1,7 @@
 """A copy of a model whose parameters are what its file stores."""
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -8,9 +9,15 @@ from torch import Tensor, nn
 from halfbyte.quant.absmax import quantize_weight
 from halfbyte.quant.layers import NativeEmbedding, NativeLinear, StoredParameters
 
+Model = TypeVar("Model", bound=nn.Module)
+
 
 class FrozenLinear(nn.Module):
     """A native linear layer as one node over constants: codes, scales, bias."""
+
+    codes: Tensor
+    scales: Tensor
+    bias: Tensor
 
     def __init__(self, layer: NativeLinear):
         super().__init__()
@@ -35,6 +42,9 @@ class FrozenLinear(nn.Module):
 class FrozenEmbedding(nn.Module):
     """A native embedding as one node over constants: codes, scales."""
 
+    codes: Tensor
+    scales: Tensor
+
     def __init__(self, layer: NativeEmbedding):
         super().__init__()
         codes, scales = quantize_weight(layer.weight.detach(), layer.number.weight_bits)
@@ -53,7 +63,7 @@ class FrozenEmbedding(nn.Module):
         )
 
 
-def freeze(model: nn.Module) -> nn.Module:
+def freeze(model: Model) -> Model:
     """Copy a model for export: integer codes in place of weights, fp16 where it is stored.
 
     The copy can only be traced into ONNX; the original is unchanged.

@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import warnings
+from typing import Any
 
 import onnx
 import torch
@@ -73,7 +74,13 @@ def trace_decoder(frozen: U2) -> onnx.ModelProto:
     return traced
 
 
-def _trace(module, arguments, dynamic_shapes, input_names, output_names) -> onnx.ModelProto:
+def _trace(
+    module: nn.Module,
+    arguments: tuple[Any, ...],
+    dynamic_shapes: tuple[Any, ...],
+    input_names: list[str],
+    output_names: list[str],
+) -> onnx.ModelProto:
     """torch's dynamo exporter without its chatter; what it traces is checked afterwards."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export")]
     levels = [logger.level for logger in loggers]
@@ -99,6 +106,7 @@ def _trace(module, arguments, dynamic_shapes, input_names, output_names) -> onnx
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+    assert program is not None  # only the exporter of old returns nothing
     return program.model_proto
 
 

@@ -27,7 +27,7 @@ class EngineModel:
         """State of a stream before its first chunk."""
         return State(self.file, "encoder")
 
-    def encode(self, features: Any, state: State) -> tuple[memoryview, memoryview]:
+    def encode(self, features: Any, state: State) -> tuple[Any, Any]:
         """One chunk: (T, F) in, (C, D) encoder output and (C, V) log-probabilities out."""
         outputs = self._session("encoder").run({"features": _batch_of_one(features)}, state)
         encoded, log_probs = outputs["encoder_out"], outputs["ctc_log_probs"]
@@ -55,12 +55,12 @@ class EngineModel:
         return session
 
 
-def _batch_of_one(matrix: Any) -> memoryview:
+def _batch_of_one(matrix: Any) -> Any:
     """(T, F) as (1, T, F)."""
-    view = memoryview(matrix)
+    view: Any = memoryview(matrix)
     return view.cast("B").cast("f", [1, *view.shape])
 
 
-def _only_row(view: memoryview) -> memoryview:
+def _only_row(view: Any) -> Any:
     """(1, C, D) as (C, D)."""
     return view.cast("B").cast("f", list(view.shape[1:]))

@@ -33,7 +33,7 @@ class Recognizer:
 
     def __init__(self, model: str | os.PathLike[str] | AcousticModel | None = None):
         if model is None or isinstance(model, str | os.PathLike):
-            self.model: AcousticModel = EngineModel(ModelFile(model or default_model()))
+            self.model: AcousticModel = EngineModel(ModelFile(Path(model or default_model())))
         else:
             self.model = model
 

@@ -34,7 +34,7 @@ class Segment:
 
     def accept(self, features: Any, memory: Any, log_probs: Any) -> None:
         """Take in a chunk: its feature window (T, F), encoder output (C, D) and (C, V)."""
-        num_steps = memoryview(log_probs).shape[0]
+        num_steps = len(memoryview(log_probs))
         if self._keeps_features:
             self._keep_features(features)
         self.num_steps += num_steps
@@ -129,7 +129,7 @@ class Segment:
         self._features.frombytes(rows[repeated * row_bytes :])
 
     @staticmethod
-    def _rows(values: array, width: int) -> memoryview:
+    def _rows(values: Any, width: int) -> Any:
         """(len / width, width) view of a flat array."""
         flat = memoryview(values).cast("B")
         return flat.cast("f", (len(values) // width, width))

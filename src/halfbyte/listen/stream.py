@@ -6,7 +6,7 @@ from halfbyte import _core
 from halfbyte.errors import UsageError
 from halfbyte.listen.acoustic_model import AcousticModel
 from halfbyte.listen.endpoint import EndpointRule
-from halfbyte.listen.events import Event
+from halfbyte.listen.events import Event, Word
 from halfbyte.listen.segment import Segment
 from halfbyte.listen.settings import FULL_CONTEXT_MS, MODES
 from halfbyte.listen.snapshot import pack_snapshot, unpack_snapshot
@@ -135,7 +135,7 @@ class Stream:
         features = self._fbank.peek(num_frames)
         before = self._segment.tokens()
         memory, log_probs = self._model.encode(features, self._state)
-        num_steps = memoryview(log_probs).shape[0]
+        num_steps = len(memoryview(log_probs))
         self._segment.accept(features, memory, log_probs)
         self._fbank.pop(num_steps * self._settings.subsampling)
         events = []
@@ -167,7 +167,7 @@ class Stream:
     def _start_s(self) -> float:
         return self._frames_done * self._settings.frame_shift_ms / 1000
 
-    def _event(self, text: str, is_final: bool, words: list | None = None) -> Event:
+    def _event(self, text: str, is_final: bool, words: list[Word] | None = None) -> Event:
         start_s = self._start_s()
         end_s = start_s + self._segment.num_steps * self._settings.step_ms / 1000
         return Event(text, is_final, round(start_s, 3), round(end_s, 3), words or [])

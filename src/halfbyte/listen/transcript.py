@@ -45,7 +45,7 @@ def as_vtt(finals: Sequence[Event]) -> str:
 
 
 def _cues(finals: Sequence[Event], decimal: str, head: Callable[[int], str]) -> str:
-    cues = []
+    cues: list[str] = []
     for final in finals:
         if final.text:
             start_s = final.words[0].start_s if final.words else final.start_s

@@ -21,7 +21,7 @@ State = dict[str, Floats]
 
 def _save(state: State) -> bytes:
     file = io.BytesIO()
-    np.savez(file, **state)
+    np.savez(file, allow_pickle=False, **state)
     return file.getvalue()
 
 

@@ -31,6 +31,8 @@ class FeedForward(nn.Module):
 class CausalDepthwise(nn.Conv1d, StoredParameters):
     """Depthwise convolution over time that sees only the past."""
 
+    bias: Tensor
+
     def __init__(self, width: int, kernel: int):
         super().__init__(width, width, kernel, groups=width)
 

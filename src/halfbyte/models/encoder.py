@@ -19,6 +19,9 @@ State = dict[str, Tensor]
 class FeatureNorm(nn.Module, StoredParameters):
     """Global mean and variance normalisation: y = (x - mean) · inverse_deviation."""
 
+    mean: Tensor
+    inverse_deviation: Tensor
+
     def __init__(self, num_bins: int):
         super().__init__()
         self.register_buffer("mean", torch.zeros(num_bins))
@@ -115,6 +118,7 @@ class Encoder(nn.Module):
         if not config.relative_shift:
             state["state.offset"] = new(batch, 1)
         for i, layer in enumerate(self.layers):
+            assert isinstance(layer, ConformerLayer)
             frame = layer.convolution.padding()
             state[f"state.{i}.key"] = new(heads)
             state[f"state.{i}.value"] = new(heads)

@@ -1,5 +1,7 @@
 """Convolutional subsampling: feature frames to encoder steps."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -23,12 +25,12 @@ class _Patches(torch.autograd.Function):
     """Patches with a backward pass in one buffer; autograd's own fills one buffer per view."""
 
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.x_shape = x.shape
         return torch.cat(_patch_views(x), dim=-1)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         dx = grad.new_zeros(ctx.x_shape)
         for view, part in zip(_patch_views(dx), grad.chunk(KERNEL * KERNEL, -1), strict=True):
             view += part
@@ -39,7 +41,7 @@ def patches(x: Tensor) -> Tensor:
     """x: (B, T, F, C) -> (B, (T - 1) // 2, (F - 1) // 2, 9·C), time, frequency, channel."""
     if torch.onnx.is_in_onnx_export():
         return torch.cat(_patch_views(x), dim=-1)
-    return _Patches.apply(x)
+    return _Patches.apply(x)  # type: ignore[no-untyped-call]
 
 
 class PatchConv2d(nn.Module):

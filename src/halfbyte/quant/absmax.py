@@ -4,6 +4,8 @@ Source: Ding et al. 2022, "4-bit Conformer with Native Quantization Aware Traini
 (arXiv:2203.15952). Their edge is 2^(b-1) - 0.5, ours 2^(b-1) - 1 (docs/integer-spec.md).
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -56,14 +58,14 @@ def quantize_rows(x: Tensor, num_bits: int) -> tuple[Tensor, Tensor]:
 
 class _StoreHalf(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, value: Tensor) -> Tensor:
+    def forward(ctx: Any, value: Tensor) -> Tensor:
         return value.half().float()
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         return grad
 
 
 def stored_half(value: Tensor) -> Tensor:
     """The value as the model file stores it, in fp16; the gradient passes straight through."""
-    return _StoreHalf.apply(value)
+    return _StoreHalf.apply(value)  # type: ignore[no-untyped-call]

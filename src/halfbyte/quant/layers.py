@@ -1,5 +1,7 @@
 """Torch layers whose forward pass is the integer operation of the device."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +18,7 @@ class _NativeLinear(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, number: Format) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, number: Format) -> Tensor:
         rows = x.detach().reshape(-1, x.shape[-1]).float()
         w_codes, w_scales = quantize_weight(weight.detach(), number.weight_bits)
         stored_bias = w_scales.new_zeros(w_scales.shape) if bias is None else bias.detach().half()
@@ -27,7 +29,7 @@ class _NativeLinear(torch.autograd.Function):
         return y.reshape(*x.shape[:-1], weight.shape[0])
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:
         x_codes, x_scales, w_codes, w_scales = ctx.saved_tensors
         dtype = ctx.product_dtype or torch.float32
         g = grad.reshape(-1, grad.shape[-1])
@@ -58,7 +60,9 @@ class NativeLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (..., K) float32 -> (..., N) float32."""
-        return _NativeLinear.apply(x, self.weight, self.bias, self.number)
+        return _NativeLinear.apply(  # type: ignore[no-untyped-call]
+            x, self.weight, self.bias, self.number
+        )
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, {self.number.name}"

@@ -43,7 +43,7 @@ def _replace(model: nn.Module, name: str, number: Format) -> None:
     setattr(parent, child_name, _native_twin(getattr(parent, child_name), number))
 
 
-def _native_twin(layer: nn.Module, number: Format) -> nn.Module:
+def _native_twin(layer: nn.Linear | nn.Embedding, number: Format) -> nn.Module:
     if isinstance(layer, nn.Embedding):
         twin: nn.Module = NativeEmbedding(layer.num_embeddings, layer.embedding_dim, number)
     else:

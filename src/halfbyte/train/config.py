@@ -1,5 +1,6 @@
 """Training configuration: dataclasses filled from YAML and `key=value` overrides."""
 
+import contextlib
 import dataclasses
 import difflib
 import types
@@ -89,6 +90,8 @@ def load_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:
         raise ConfigError(f"cannot read configuration {path}: {error}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} holds a {type(tree).__name__}; expected keys and values")
     for override in overrides or []:
         _apply_override(tree, override)
     return _build(TrainConfig, tree, "")
@@ -114,12 +117,15 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
         tree = tree.setdefault(parent, {})
         if not isinstance(tree, dict):
             raise ConfigError(f"override {override!r}: {parent!r} is a value, not a section")
-    tree[key] = yaml.safe_load(text)
+    try:
+        tree[key] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"override {override!r}: the value is not YAML") from error
 
 
 def _build(kind: Any, tree: Any, path: str) -> Any:
     if not isinstance(tree, dict):
-        raise ConfigError(f"{path or 'configuration'} is {tree!r}; expected a section")
+        raise ConfigError(f"{path.rstrip('.')} is {tree!r}; expected a section")
     hints = typing.get_type_hints(kind)
     for key in tree:
         if key not in hints:
@@ -139,11 +145,15 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
     if origin is list and isinstance(value, list):
         return [_convert(arguments[0], v, f"{path}[{i}]") for i, v in enumerate(value)]
     if origin is tuple and isinstance(value, list):
+        if Ellipsis not in arguments and len(value) != len(arguments):
+            raise ConfigError(f"{path} is {value!r}; expected {len(arguments)} values")
         return tuple(_convert(arguments[0], v, f"{path}[{i}]") for i, v in enumerate(value))
     if origin is dict and isinstance(value, dict):
         return {str(k): _convert(arguments[1], v, f"{path}.{k}") for k, v in value.items()}
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+    if hint is float and not isinstance(value, bool):
+        # A YAML reader takes 8e-4 for a string: it wants a point and a sign, 8.0e-4.
+        with contextlib.suppress(ValueError, TypeError):
+            return float(value)
     if isinstance(hint, type) and not isinstance(hint, types.GenericAlias) and type(value) is hint:
         return value
     raise ConfigError(f"{path} is {value!r}; expected {getattr(hint, '__name__', hint)}")

@@ -47,6 +47,8 @@ class Corpora(lightning.LightningDataModule):
             for u in read_utterances(config, config.data.train)
             if u.duration_s <= config.data.longest_s
         ]
+        if not heard:
+            raise ConfigError("nothing to train on: data.train names no recording short enough")
         noises = self._audio(read_utterances(config, config.data.noise))
         num_noises = len(noises[0])
         self._train = Corpus(
@@ -68,16 +70,16 @@ class Corpora(lightning.LightningDataModule):
         """Batches of the current epoch for this process, less what a resumed run has done."""
         epoch = self.trainer.current_epoch
         num_done = self.trainer.global_step - self.num_steps(epoch)
-        return self._loader(self._train, epoch, num_done)
+        return self._loader(self._train, epoch, num_done, equal_steps=True)
 
     def val_dataloader(self) -> EpochLoader:
         """Development batches, without augmentation."""
-        return self._loader(self._dev, 0, 0)
+        return self._loader(self._dev, 0, 0, equal_steps=False)
 
-    def _loader(self, corpus: Corpus, epoch: int, num_done: int) -> EpochLoader:
+    def _loader(self, corpus: Corpus, epoch: int, num_done: int, equal_steps: bool) -> EpochLoader:
         batches = self._batches(corpus, epoch)
         rank, world_size = self.trainer.global_rank, self.trainer.world_size
-        return EpochLoader(corpus, batches, epoch, num_done, rank, world_size)
+        return EpochLoader(corpus, batches, epoch, num_done, rank, world_size, equal_steps)
 
     def _batches(self, corpus: Corpus, epoch: int) -> list[list[int]]:
         durations_s = [u.duration_s for u in corpus.utterances]

@@ -1,0 +1,1 @@
+"""What runs on a device: streams, segments, transcripts. Neither torch nor numpy."""

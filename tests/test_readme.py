@@ -1,0 +1,102 @@
+"""The tables of README.md and docs/models.md are what bench/results gives."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from scripts import load_script
+
+from halfbyte.listen.audio_file import AudioFile
+
+ROOT = Path(__file__).parents[1]
+RECORDING = ROOT / "src" / "halfbyte" / "assets" / "demo.wav"
+
+
+tool = load_script("tools/readme_table.py")
+
+LINE = {
+    "model": "en-voice",
+    "number_format": "w4a8",
+    "bytes": 3_200_000,
+    "split": "wuw2/test",
+    "wer": 0.1234,
+    "sentence_accuracy": 0.9,
+    "chunk_ms": 640,
+    "mode": "rescoring",
+    "rtf": 0.0321,
+    "peak_rss_bytes": 45_600_000,
+    "machine": "a quiet machine",
+    "commit": "0123456789abcdef",
+    "seed": 1,
+}
+
+
+@pytest.mark.parametrize("page", tool.PAGES)
+def test_the_page_shows_the_results(page):
+    path = ROOT / page
+    assert tool.render(ROOT)[path] == path.read_text(encoding="utf-8"), "run: make readme"
+
+
+def test_the_keys_of_a_result_line_are_documented():
+    page = (ROOT / "bench" / "results" / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == LINE.keys()
+
+
+def test_the_benchmark_writes_every_key():
+    measured = ("bytes", "wer", "sentence_accuracy", "chunk_ms", "mode", "rtf", "peak_rss_bytes")
+    summary = {"model": "some/file.hb", **{key: LINE[key] for key in measured}}
+    manifest = Path("speech/wuw2/test.jsonl")
+    line = load_script("bench/run.py").result_line(summary, "w4a8", manifest, seed=1)
+    assert line.keys() == LINE.keys()
+    assert (line["model"], line["split"]) == ("en-voice", "wuw2/test")
+
+
+def test_result_lines_have_every_key():
+    for line in tool.read_results(ROOT / tool.RESULTS):
+        assert line.keys() >= LINE.keys()
+
+
+def test_the_example_runs(capsys):
+    code = (ROOT / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    exec(code, {"microphone": lambda: AudioFile(RECORDING)})
+    assert capsys.readouterr().out.strip().endswith("True")
+
+
+def write(folder: Path, *lines: dict) -> Path:
+    path = folder / "results.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def test_the_last_line_of_a_kind_counts(tmp_path):
+    lines = tool.read_results(write(tmp_path, LINE, {**LINE, "wer": 0.5}))
+    assert [line["wer"] for line in lines] == [0.5]
+
+
+def test_the_summary_has_a_row_per_chunk_and_a_column_per_split(tmp_path):
+    other = {**LINE, "split": "speech_commands/test", "wer": 0.05}
+    whole = {**LINE, "chunk_ms": 0, "wer": 0.1}
+    greedy = {**LINE, "mode": "greedy", "wer": 0.9}
+    table = tool.summary_table(tool.read_results(write(tmp_path, LINE, other, whole, greedy)))
+    head, _, first, second, _, origin = table.split("\n")
+    assert head.endswith(
+        "| chunk | WER wuw2/test | WER speech_commands/test | real-time factor | RAM |"
+    )
+    assert first == "| en-voice | w4a8 | 3.2 MB | 640 ms | 12.3 % | 5.0 % | 0.032 | 45.6 MB |"
+    assert second == "| en-voice | w4a8 | 3.2 MB | whole segment | 10.0 % | - | 0.032 | 45.6 MB |"
+    assert origin == "Measured on a quiet machine; commit 0123456."
+
+
+def test_the_full_table_has_a_row_per_line(tmp_path):
+    table = tool.full_table(tool.read_results(write(tmp_path, LINE, {**LINE, "mode": "greedy"})))
+    assert table.count("\n| en-voice") == 2
+
+
+def test_without_results_the_page_says_so():
+    assert tool.summary_table([]) == tool.full_table([]) == "Not measured yet."
+
+
+def test_a_page_without_a_place_for_the_table_is_a_mistake():
+    with pytest.raises(ValueError, match="results: summary"):
+        tool.fill("no table here", "summary", "x")

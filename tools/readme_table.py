@@ -1,0 +1,155 @@
+"""Writes the result tables of README.md and docs/models.md from bench/results.
+
+    python tools/readme_table.py            write them
+    python tools/readme_table.py --check    exit 1 if a table is not what the results give
+
+A table stands between `<!-- results: NAME -->` and `<!-- end of results -->`. A result line is
+one JSON object; bench/results/README.md says what its keys mean. Of lines with the same model,
+number format, split, chunk and mode the last one counts.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = Path("bench/results/en-voice.jsonl")
+PAGES = {"README.md": "summary", "docs/models.md": "every line"}
+NOT_MEASURED = "Not measured yet."
+SUMMARY_MODE = "rescoring"
+
+Line = dict[str, Any]
+
+
+def read_results(path: Path) -> list[Line]:
+    """Result lines, the last of each kind, in the order in which the kinds first came."""
+    if not path.exists():
+        return []
+    texts = path.read_text(encoding="utf-8").split("\n")
+    lines = [json.loads(text) for text in texts if text.strip()]
+    kinds = ("model", "number_format", "split", "chunk_ms", "mode")
+    return list({tuple(line[kind] for kind in kinds): line for line in lines}.values())
+
+
+def summary_table(lines: list[Line]) -> str:
+    """One row per number format and chunk, decoded by rescoring: a column per split."""
+    chosen = [line for line in lines if line["mode"] == SUMMARY_MODE]
+    if not chosen:
+        return NOT_MEASURED
+    splits = list(dict.fromkeys(line["split"] for line in chosen))
+    rows: dict[tuple[str, str, Any], dict[str, Line]] = {}
+    for line in chosen:
+        row = (line["model"], line["number_format"], line["chunk_ms"])
+        rows.setdefault(row, {})[line["split"]] = line
+    head = ["model", "weights", "file", "chunk", *(f"WER {split}" for split in splits)]
+    cells = [_summary_row(row, by_split, splits) for row, by_split in rows.items()]
+    return _table([*head, "real-time factor", "RAM"], cells) + "\n\n" + _origin(chosen)
+
+
+def full_table(lines: list[Line]) -> str:
+    """One row per result line."""
+    if not lines:
+        return NOT_MEASURED
+    head = ["model", "weights", "file", "chunk", "mode", "split", "WER", "sentences right"]
+    head += ["real-time factor", "RAM", "seed", "commit"]
+    cells = [
+        [
+            line["model"],
+            line["number_format"],
+            _megabytes(line["bytes"]),
+            _chunk(line["chunk_ms"]),
+            line["mode"],
+            line["split"],
+            _percent(line["wer"]),
+            _percent(line["sentence_accuracy"]),
+            f"{line['rtf']:.3f}",
+            _megabytes(line["peak_rss_bytes"]),
+            str(line["seed"]),
+            line["commit"][:7],
+        ]
+        for line in lines
+    ]
+    return _table(head, cells) + "\n\n" + _origin(lines)
+
+
+def fill(page: str, name: str, table: str) -> str:
+    """The page with the table of that name replaced.
+
+    Raises:
+        ValueError: the page has no place for it.
+    """
+    start, end = f"<!-- results: {name} -->", "<!-- end of results -->"
+    pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
+    if not pattern.search(page):
+        raise ValueError(f"no table {name!r}; expected a line {start} and later {end}")
+    return pattern.sub(lambda _: f"{start}\n\n{table}\n\n{end}", page, count=1)
+
+
+def render(root: Path) -> dict[Path, str]:
+    """Every page with its table, by path."""
+    lines = read_results(root / RESULTS)
+    tables = {"summary": summary_table(lines), "every line": full_table(lines)}
+    pages = {}
+    for page, name in PAGES.items():
+        text = (root / page).read_text(encoding="utf-8")
+        pages[root / page] = fill(text, name, tables[name])
+    return pages
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or only compare; returns the exit status."""
+    differing = [
+        (path, text)
+        for path, text in render(ROOT).items()
+        if path.read_text(encoding="utf-8") != text
+    ]
+    if arguments == ["--check"]:
+        for path, _ in differing:
+            print(f"{path.name}: its table is not what {RESULTS} gives; run make readme")
+        return int(bool(differing))
+    for path, text in differing:
+        path.write_text(text, encoding="utf-8")
+        print(f"wrote {path.name}")
+    return 0
+
+
+def _summary_row(
+    row: tuple[str, str, Any], by_split: dict[str, Line], splits: list[str]
+) -> list[str]:
+    model, number_format, chunk_ms = row
+    lines = list(by_split.values())
+    wers = [_percent(by_split[s]["wer"]) if s in by_split else "-" for s in splits]
+    largest_bytes = max(line["peak_rss_bytes"] for line in lines)
+    slowest = max(line["rtf"] for line in lines)
+    size = _megabytes(lines[-1]["bytes"])
+    chunk = _chunk(chunk_ms)
+    return [model, number_format, size, chunk, *wers, f"{slowest:.3f}", _megabytes(largest_bytes)]
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _origin(lines: list[Line]) -> str:
+    machines = dict.fromkeys(line["machine"] for line in lines)
+    commits = dict.fromkeys(line["commit"][:7] for line in lines)
+    return f"Measured on {'; '.join(machines)}; commit {', '.join(commits)}."
+
+
+def _chunk(chunk_ms: int) -> str:
+    return f"{chunk_ms} ms" if chunk_ms else "whole segment"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
