@@ -4,7 +4,7 @@
     python tools/readme_table.py --check    exit 1 if a table is not what the results give
 
 A table stands between `<!-- results: NAME -->` and `<!-- end of results -->`. A result line is
-one JSON object; bench/results/README.md says what its keys mean. Of lines with the same model,
+one JSON object; bench/README.md says what its keys mean. Of lines with the same model,
 number format, split, chunk and mode the last one counts.
 """
 
