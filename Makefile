@@ -35,8 +35,9 @@ check: lint  ## linters, formatting, types, doctests, documents against code
 	$(TEST)/bin/python tools/size_report.py
 	$(TEST)/bin/python -m pytest $(HOUSE_TESTS)
 
-bench: $(TEST)/.installed  ## measure on this machine; results go to bench/results
-	$(TEST)/bin/python bench/run.py
+bench: $(TEST)/.installed  ## measure the shipped model on this machine; results go to bench/results
+	HALFBYTE_DATA="$(SPEECH)" $(TEST)/bin/python bench/evaluate.py w4a8=src/halfbyte/assets/en-voice.hb
+	$(TEST)/bin/python bench/operators.py src/halfbyte/assets/en-voice.hb
 
 readme: $(TEST)/.installed  ## write the tables of documents from bench/results and the code
 	$(TEST)/bin/python tools/readme_table.py

@@ -21,7 +21,11 @@ LINE = {
     "bytes": 3_200_000,
     "split": "wuw2/test",
     "wer": 0.1234,
+    "wer_low": 0.1,
+    "wer_high": 0.15,
     "sentence_accuracy": 0.9,
+    "silent_utterances": 0,
+    "false_words": 0,
     "chunk_ms": 640,
     "mode": "rescoring",
     "rtf": 0.0321,
@@ -39,17 +43,15 @@ def test_the_page_shows_the_results(page):
 
 
 def test_the_keys_of_a_result_line_are_documented():
-    page = (ROOT / "bench" / "results" / "README.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == LINE.keys()
-
-
-def test_the_benchmark_writes_every_key():
-    measured = ("bytes", "wer", "sentence_accuracy", "chunk_ms", "mode", "rtf", "peak_rss_bytes")
-    summary = {"model": "some/file.hb", **{key: LINE[key] for key in measured}}
-    manifest = Path("speech/wuw2/test.jsonl")
-    line = load_script("bench/run.py").result_line(summary, "w4a8", manifest, seed=1)
-    assert line.keys() == LINE.keys()
-    assert (line["model"], line["split"]) == ("en-voice", "wuw2/test")
+    page = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
+    documented = {
+        key
+        for cell in re.findall(r"^\| (`.+?`) \|", page, re.MULTILINE)
+        for key in re.findall(r"`(\w+)`", cell)
+    }
+    common = {"machine", "commit"}  # of every line, in the page's first paragraph
+    assert documented | common >= LINE.keys()
+    assert all(f"`{key}`" in page for key in common)
 
 
 def test_result_lines_have_every_key():

@@ -4,7 +4,7 @@
     python tools/readme_table.py --check    exit 1 if a table is not what the results give
 
 A table stands between `<!-- results: NAME -->` and `<!-- end of results -->`. A result line is
-one JSON object; bench/results/README.md says what its keys mean. Of lines with the same model,
+one JSON object; bench/README.md says what its keys mean. Of lines with the same model,
 number format, split, chunk and mode the last one counts.
 """
 
@@ -52,7 +52,8 @@ def full_table(lines: list[Line]) -> str:
     """One row per result line."""
     if not lines:
         return NOT_MEASURED
-    head = ["model", "weights", "file", "chunk", "mode", "split", "WER", "sentences right"]
+    head = ["model", "weights", "file", "chunk", "mode", "split", "WER"]
+    head += ["95 % interval", "sentences right", "false words"]
     head += ["real-time factor", "RAM", "seed", "commit"]
     cells = [
         [
@@ -63,7 +64,9 @@ def full_table(lines: list[Line]) -> str:
             line["mode"],
             line["split"],
             _percent(line["wer"]),
+            f"{_percent(line['wer_low'])} – {_percent(line['wer_high'])}",
             _percent(line["sentence_accuracy"]),
+            _false_words(line),
             f"{line['rtf']:.3f}",
             _megabytes(line["peak_rss_bytes"]),
             str(line["seed"]),
@@ -141,6 +144,12 @@ def _origin(lines: list[Line]) -> str:
 
 def _chunk(chunk_ms: int) -> str:
     return f"{chunk_ms} ms" if chunk_ms else "whole segment"
+
+
+def _false_words(line: Line) -> str:
+    """Words heard where nothing is said."""
+    silent = line["silent_utterances"]
+    return f"{line['false_words']} in {silent} clips" if silent else "-"
 
 
 def _percent(share: float) -> str:

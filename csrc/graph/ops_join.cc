@@ -25,18 +25,25 @@ RunFunction plan_concat(NodePlanner& node) {
     return nullptr;
   }
   node.set_output(0, shape);
-  const std::size_t inner_bytes = shape.product(axis + 1, rank) * dtype_bytes(node.dtype(0));
-  std::vector<std::size_t> row_bytes;
-  for (int i = 0; i < node.num_inputs(); ++i) row_bytes.push_back(node.shape(i)[axis] * inner_bytes);
-  return [row_bytes, rows = shape.product(0, axis)](const Operands& operands) {
-    auto* out = operands.out<unsigned char>(0);
-    for (std::int64_t row = 0; row < rows; ++row)
-      for (std::size_t i = 0; i < row_bytes.size(); ++i) {
-        if (row_bytes[i] == 0) continue;
-        const auto* part = operands.in<unsigned char>(static_cast<int>(i));
-        std::memcpy(out, part + row * row_bytes[i], row_bytes[i]);
-        out += row_bytes[i];
-      }
+  const std::int64_t rows = shape.product(0, axis), inner = shape.product(axis + 1, rank);
+  std::vector<StridedCopy> parts;
+  std::vector<std::int64_t> begins;  // in elements
+  std::int64_t begin = 0;
+  for (int i = 0; i < node.num_inputs(); ++i) {
+    const std::int64_t row = node.shape(i)[axis] * inner;
+    StridedCopy part;
+    part.shape = {rows, row};
+    part.from = {row, 1};
+    part.to = {shape[axis] * inner, 1};
+    part.item_bytes = dtype_bytes(node.dtype(0));
+    parts.push_back(part.merged());
+    begins.push_back(begin);
+    begin += row;
+  }
+  return [parts, begins](const Operands& operands) {
+    for (std::size_t i = 0; i < parts.size(); ++i)
+      parts[i].run(operands.in<void>(static_cast<int>(i)),
+                   operands.out<unsigned char>(0) + begins[i] * parts[i].item_bytes);
   };
 }
 
@@ -94,13 +101,14 @@ RunFunction plan_pad(NodePlanner& node) {
   copy.item_bytes = dtype_bytes(node.dtype(0));
   std::int64_t begin = 0;
   for (int axis = 0; axis < from.rank(); ++axis) begin += begins[axis] * copy.to[axis];
-  return [copy, begin, count = shape.num_elements(), has_value = node.has(2)](const Operands& operands) {
-    auto* out = operands.out<unsigned char>(0);
-    const unsigned char zero[8] = {};
-    const void* value = has_value ? operands.in<void>(2) : zero;
-    for (std::int64_t i = 0; i < count; ++i)
-      std::memcpy(out + i * copy.item_bytes, value, copy.item_bytes);
-    copy.run(operands.in<void>(0), out + begin * copy.item_bytes);
+  StridedCopy fill;  // reads the value over and over
+  fill.shape = shape;
+  fill.to = contiguous_strides(shape);
+  fill.item_bytes = copy.item_bytes;
+  return [fill = fill.merged(), copy = copy.merged(), begin, has_value = node.has(2)](const Operands& operands) {
+    const std::uint64_t zero = 0;
+    fill.run(has_value ? operands.in<void>(2) : &zero, operands.out<void>(0));
+    copy.run(operands.in<void>(0), operands.out<unsigned char>(0) + begin * copy.item_bytes);
   };
 }
 

@@ -8,7 +8,7 @@ namespace halfbyte::ops {
 namespace {
 
 RunFunction copying(const StridedCopy& copy) {
-  return [copy](const Operands& operands) {
+  return [copy = copy.merged()](const Operands& operands) {
     copy.run(operands.in<void>(0), operands.out<void>(0));
   };
 }
@@ -124,7 +124,7 @@ RunFunction plan_split(NodePlanner& node) {
     const bool is_part_copied = take_part(node, i, copy);
     if (!is_part_copied) copy.shape = {0};  // nothing to copy
     is_copied = is_copied || is_part_copied;
-    copies.push_back(copy);
+    copies.push_back(copy.merged());
   }
   if (begin != from[axis]) node.fail("the parts do not cover the axis");
   if (!is_copied) return nullptr;

@@ -1,6 +1,7 @@
 #include "graph/plan.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -77,7 +78,7 @@ void Plan::plan_node(int index) {
     values_[node.outputs[i]] = planner.outputs()[i].value;
   place_outputs(index, node, planner);
   if (!run) return;
-  Step step{run, node.inputs, node.outputs, -1};
+  Step step{index, run, node.inputs, node.outputs, -1};
   if (planner.scratch_bytes() > 0) step.scratch = new_buffer(planner.scratch_bytes(), index, index);
   step_inputs_.resize(std::max(step_inputs_.size(), node.inputs.size()));
   step_outputs_.resize(std::max(step_outputs_.size(), node.outputs.size()));
@@ -169,7 +170,8 @@ void Plan::move_outputs_into_arena() {
     const PlannedValue source = values_[output];
     values_.push_back({source.dtype, source.shape, nullptr, nullptr});
     locations_.push_back({Place::kArena, new_buffer(num_bytes, end, end), 0});
-    Step step{[num_bytes](const Operands& operands) {
+    Step step{end,
+              [num_bytes](const Operands& operands) {
                 std::memcpy(operands.out<void>(0), operands.in<void>(0), num_bytes);
               },
               {output}, {copy}, -1};
@@ -203,16 +205,28 @@ void* Plan::address(int value, const std::vector<Tensor>& inputs, unsigned char*
   return nullptr;
 }
 
-void Plan::run(const std::vector<Tensor>& inputs, unsigned char* arena) {
+void Plan::run_step(const Step& step, unsigned char* arena) {
+  for (std::size_t i = 0; i < step.inputs.size(); ++i)
+    step_inputs_[i] = step.inputs[i] == Node::kAbsent ? nullptr : addresses_[step.inputs[i]];
+  for (std::size_t i = 0; i < step.outputs.size(); ++i)
+    step_outputs_[i] = addresses_[step.outputs[i]];
+  void* scratch = step.scratch < 0 ? nullptr : arena + buffers_[step.scratch].offset_bytes;
+  step.run({step_inputs_.data(), step_outputs_.data(), scratch});
+}
+
+void Plan::run(const std::vector<Tensor>& inputs, unsigned char* arena, std::int64_t* node_ns) {
   for (std::size_t i = 0; i < values_.size(); ++i)
     addresses_[i] = address(static_cast<int>(i), inputs, arena);
+  if (node_ns == nullptr) {
+    for (const Step& step : steps_) run_step(step, arena);
+    return;
+  }
+  auto before = std::chrono::steady_clock::now();
   for (const Step& step : steps_) {
-    for (std::size_t i = 0; i < step.inputs.size(); ++i)
-      step_inputs_[i] = step.inputs[i] == Node::kAbsent ? nullptr : addresses_[step.inputs[i]];
-    for (std::size_t i = 0; i < step.outputs.size(); ++i)
-      step_outputs_[i] = addresses_[step.outputs[i]];
-    void* scratch = step.scratch < 0 ? nullptr : arena + buffers_[step.scratch].offset_bytes;
-    step.run({step_inputs_.data(), step_outputs_.data(), scratch});
+    run_step(step, arena);
+    const auto now = std::chrono::steady_clock::now();
+    node_ns[step.node] += std::chrono::nanoseconds(now - before).count();
+    before = now;
   }
 }
 

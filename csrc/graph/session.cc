@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "error.h"
+#include "graph/op_registry.h"
 #include "graph/plan.h"
 #include "kernels/float_environment.h"
 #include "kernels/kernels.h"
@@ -95,7 +96,7 @@ void Session::execute(const State& state) {
                                          "' was not set; call set_input first");
   }
   const FloatEnvironment environment;
-  plan_for_inputs().run(run_inputs_, arena_->aligned());
+  plan_for_inputs().run(run_inputs_, arena_->aligned(), node_ns_.empty() ? nullptr : node_ns_.data());
   has_run_ = true;
 }
 
@@ -134,6 +135,22 @@ Tensor Session::output(const std::string& name) const {
     names += (names.empty() ? "" : ", ") + output.name;
   throw Error(ErrorKind::kUsage, "graph '" + graph_->name() + "' has no output '" + name +
                                      "'; it gives " + names);
+}
+
+void Session::start_profile() { node_ns_.assign(graph_->nodes().size() + 1, 0); }
+
+std::vector<NodeTime> Session::profile() const {
+  std::vector<NodeTime> times;
+  for (std::size_t i = 0; i < node_ns_.size(); ++i) {
+    if (node_ns_[i] == 0) continue;
+    if (i == graph_->nodes().size()) {
+      times.push_back({"output", "", node_ns_[i]});
+      continue;
+    }
+    const Node& node = graph_->nodes()[i];
+    times.push_back({node.op->name, graph_->values()[node.outputs[0]].name, node_ns_[i]});
+  }
+  return times;
 }
 
 std::size_t Session::num_plans() const { return plans_.size(); }

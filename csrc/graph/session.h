@@ -28,6 +28,13 @@ namespace halfbyte {
 class Plan;
 struct Kernels;
 
+// What a node of a graph took, over all runs since start_profile().
+struct NodeTime {
+  std::string op;    // "output" for the copying of outputs
+  std::string name;  // of its first output
+  std::int64_t nanoseconds;
+};
+
 class Session {
  public:
   // `isa` names the instruction set to run on ("" for the process's choice: kernels()). Throws kUsage
@@ -54,6 +61,11 @@ class Session {
   Tensor output(const std::string& name) const;
   Tensor output(std::size_t index) const;  // in the order of Graph::outputs()
 
+  // From now on every node is timed, which itself takes about 50 ns a node; until then nothing is.
+  void start_profile();
+  // The nodes that took any time, in the order in which they run.
+  std::vector<NodeTime> profile() const;
+
   const Graph& graph() const { return *graph_; }
   std::size_t num_plans() const;
   std::size_t arena_bytes() const;
@@ -72,6 +84,7 @@ class Session {
   std::vector<std::unique_ptr<Plan>> plans_;  // most recently used first
   State initial_state_;
   std::unique_ptr<Arena> arena_;
+  std::vector<std::int64_t> node_ns_;  // per node, then of copying outputs; empty: not profiled
   bool has_run_ = false;
 };
 

@@ -58,6 +58,26 @@ void StridedCopy::run(const void* source, void* target) const {
   }
 }
 
+StridedCopy StridedCopy::merged() const {
+  StridedCopy copy;
+  copy.offset = offset;
+  copy.item_bytes = item_bytes;
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    if (shape[axis] == 1) continue;
+    const int last = copy.shape.rank() - 1;
+    if (last >= 0 && copy.from[last] == from[axis] * shape[axis] &&
+        copy.to[last] == to[axis] * shape[axis]) {
+      copy.shape[last] *= shape[axis];
+    } else {
+      copy.shape.push_back(shape[axis]);
+    }
+    const int at = copy.shape.rank() - 1;
+    copy.from[at] = from[axis];
+    copy.to[at] = to[axis];
+  }
+  return copy;
+}
+
 std::array<std::int64_t, Shape::kMaxRank> contiguous_strides(const Shape& shape) {
   std::array<std::int64_t, Shape::kMaxRank> strides{};
   std::int64_t stride = 1;

@@ -17,6 +17,9 @@ struct StridedCopy {
   std::size_t item_bytes = 0;
 
   void run(const void* source, void* target) const;
+  // The same copy over as few axes as possible: those of size 1 go, neighbours that both sides step
+  // through evenly become one.
+  StridedCopy merged() const;
 };
 
 // Row-major strides of a contiguous tensor, in elements.

@@ -190,6 +190,13 @@ void bind_session(nb::module_& m) {
       .def("output", [](const Session& session, const std::string& name) {
         return copy_of(session.output(name));
       })
+      .def("start_profile", &Session::start_profile)
+      .def("profile", [](const Session& session) {
+        nb::list list;
+        for (const NodeTime& time : session.profile())
+          list.append(nb::make_tuple(time.op, time.name, time.nanoseconds));
+        return list;
+      })
       .def_prop_ro("num_plans", &Session::num_plans)
       .def_prop_ro("arena_bytes", &Session::arena_bytes);
 }

@@ -1,16 +1,20 @@
-"""The filterbank of training against Kaldi's.
+"""The filterbank of training against Kaldi's and against the engine's.
 
 Tolerance: both compute in float32, so that the Fourier transform of a frame is right to a
 rounding of its largest amplitude. A log energy may differ by 2e-4, and by 2^-23 times the ratio of
 the largest amplitude of the frame to that of the filter.
 """
 
+from pathlib import Path
+
 import kaldi_native_fbank as knf
 import numpy as np
 import pytest
+import soundfile
 import torch
 from data.sounds import RATE_HZ, noise, tone
 
+from halfbyte import _core
 from halfbyte.data.fbank import LOWEST_ENERGY, Fbank, FeatureConfig
 
 
@@ -46,6 +50,24 @@ def test_features_are_kaldis(name):
     samples = SOUNDS[name]
     features = Fbank(FeatureConfig())(torch.from_numpy(samples)[None])[0].numpy()
     expected = kaldi_fbank(samples)
+    assert features.shape == expected.shape
+    np.testing.assert_array_less(np.abs(features - expected), tolerance(expected))
+
+
+def engine_fbank(samples: np.ndarray, piece_samples: int) -> np.ndarray:
+    fbank = _core.audio.Fbank()
+    for start in range(0, len(samples), piece_samples):
+        fbank.accept(samples[start : start + piece_samples])
+    fbank.finish()
+    return np.array(fbank.peek(fbank.num_frames_ready))
+
+
+@pytest.mark.parametrize("piece_samples", [1, 160, 997, 10**6])
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.glob("*.wav")), ids=lambda p: p.stem)
+def test_features_are_the_engines_for_any_chunking(path, piece_samples):
+    samples, _ = soundfile.read(path, dtype="float32")
+    features = Fbank(FeatureConfig())(torch.from_numpy(samples)[None])[0].numpy()
+    expected = engine_fbank(samples, piece_samples)
     assert features.shape == expected.shape
     np.testing.assert_array_less(np.abs(features - expected), tolerance(expected))
 

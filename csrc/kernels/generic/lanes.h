@@ -6,6 +6,9 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 #define HB_INLINE inline __attribute__((always_inline))
 
@@ -130,7 +133,17 @@ HB_INLINE void store(V* p, Pair<T> v) {
 HB_INLINE Lanes load(const float* p) { return load(Tag<Lanes>{}, p); }
 HB_INLINE IntLanes load(const int32_t* p) { return load(Tag<IntLanes>{}, p); }
 
-// The first `count` lanes from memory, the others `rest`.
+// The first `count` lanes from memory, the others `rest`; and the first `count` lanes to memory. Nothing
+// beyond them is touched.
+#if defined(__AVX512F__)
+HB_INLINE __mmask16 first_lanes(int64_t count) { return static_cast<__mmask16>((1u << count) - 1); }
+HB_INLINE Lanes load_part(const float* p, int64_t count, float rest) {
+  return (Native)_mm512_mask_loadu_ps((__m512)splat(rest), first_lanes(count), p);
+}
+HB_INLINE void store_part(float* p, Lanes v, int64_t count) {
+  _mm512_mask_storeu_ps(p, first_lanes(count), (__m512)v);
+}
+#else
 HB_INLINE Lanes load_part(const float* p, int64_t count, float rest) {
   float lanes[kLanes];
   store(lanes, splat(rest));
@@ -142,22 +155,33 @@ HB_INLINE void store_part(float* p, Lanes v, int64_t count) {
   store(lanes, v);
   std::memcpy(p, lanes, count * sizeof(float));
 }
+#endif
 
-// Folds 16 lanes into one: lane l with l + 8, then l + 4, l + 2, l + 1.
-template <class Fold>
-HB_INLINE float halving(Lanes v, Fold fold) {
-  float lanes[kLanes];
-  store(lanes, v);
-  for (int half = kLanes / 2; half > 0; half /= 2)
-    for (int lane = 0; lane < half; ++lane) lanes[lane] = fold(lanes[lane], lanes[lane + half]);
-  return lanes[0];
+// Lane l takes lane l + kBy, for the lower lanes; what the upper ones take does not matter.
+template <int kBy>
+HB_INLINE Native lowered(Native v) {
+  NativeInt from;
+  for (int lane = 0; lane < kNativeLanes; ++lane) from[lane] = (lane + kBy) % kNativeLanes;
+  return __builtin_shuffle(v, from);
+}
+
+// Folds 16 lanes into one: lane l with l + 8, then l + 4, l + 2, l + 1. `fold` takes whole registers.
+template <class Fold, int kHalf = kNativeLanes / 2>
+HB_INLINE float halving(Native v, Fold fold) {
+  v = fold(v, lowered<kHalf>(v));
+  if constexpr (kHalf > 1) return halving<Fold, kHalf / 2>(v, fold);
+  return v[0];
+}
+template <class T, class Fold>
+HB_INLINE float halving(Pair<T> v, Fold fold) {
+  return halving(fold(v.lo, v.hi), fold);
 }
 
 HB_INLINE float halving_sum(Lanes v) {
-  return halving(v, [](float a, float b) { return a + b; });
+  return halving(v, [](auto a, auto b) { return a + b; });
 }
 HB_INLINE float halving_max(Lanes v) {
-  return halving(v, [](float a, float b) { return b > a ? b : a; });
+  return halving(v, [](auto a, auto b) { return select(b > a, b, a); });
 }
 
 }  // namespace

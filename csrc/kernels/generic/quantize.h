@@ -27,10 +27,15 @@ HB_INLINE int32_t row_amax_bits(const float* x, int64_t k) {
 }
 
 // The low byte of each lane.
-HB_INLINE void store_codes(int8_t* out, IntLanes v) {
-  int32_t lanes[kLanes];
-  store(lanes, v);
-  for (int lane = 0; lane < kLanes; ++lane) out[lane] = static_cast<int8_t>(lanes[lane]);
+HB_INLINE void store_codes(int8_t* out, NativeInt v) {
+  typedef int8_t Bytes __attribute__((vector_size(kNativeLanes)));
+  const Bytes bytes = __builtin_convertvector(v, Bytes);
+  std::memcpy(out, &bytes, sizeof bytes);
+}
+template <class T>
+HB_INLINE void store_codes(int8_t* out, Pair<T> v) {
+  store_codes(out, v.lo);
+  store_codes(out + sizeof(T) / sizeof(int32_t), v.hi);
 }
 
 // Rounds x / scale to the nearest even integer. No clip is needed: |x| <= amax and scale is amax / qmax

@@ -1,0 +1,112 @@
+"""Recognises decoded utterances in a process of its own; evaluate.py and equality.py start it.
+
+    python bench/recognise.py MODEL INDEX OUT --chunk-ms 640 --mode greedy
+
+Where MODEL is a .hb file, neither numpy nor torch is imported, so that the peak memory is that of
+a device. Prints a dot per utterance, then writes OUT, a JSON object:
+
+    transcripts     utterance id -> text
+    seconds         processor time of recognition, from samples to final text
+    audio_s         seconds of audio
+    peak_rss_bytes  largest resident memory of the process
+    encoder_sha256  over the bits of all encoder outputs, in order (with --hash)
+"""
+
+import argparse
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from corpus import SAMPLE_RATE_HZ, Samples
+
+from halfbyte.listen.acoustic_model import AcousticModel
+from halfbyte.listen.endpoint import EndpointRule
+from halfbyte.listen.recognizer import Recognizer
+from halfbyte.listen.transcript import as_text
+
+ONE_SEGMENT = EndpointRule(trailing_silence_ms=None)  # an utterance of a manifest is a segment
+
+
+class HashingModel:
+    """An acoustic model that keeps a hash of every encoder output."""
+
+    def __init__(self, model: AcousticModel):
+        self._model = model
+        self.hash = hashlib.sha256()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def encode(self, features: Any, state: Any) -> tuple[Any, Any]:
+        """One chunk, its encoder output added to the hash."""
+        encoded, log_probs = self._model.encode(features, state)
+        self.hash.update(memoryview(encoded).cast("B"))
+        return encoded, log_probs
+
+
+def main() -> None:
+    """Recognise every utterance and write down the result."""
+    options = parse()
+    recognizer = Recognizer(open_model(options.model))
+    hashing = HashingModel(recognizer.model) if options.hash else None
+    if hashing:
+        recognizer.model = hashing
+    samples = Samples(options.index)
+    transcripts, seconds, num_samples = {}, 0.0, 0
+    for utterance_id in samples.index:
+        audio = samples[utterance_id]
+        num_samples += len(audio)
+        start_s = time.process_time()
+        stream = recognizer.stream(options.chunk_ms, options.mode, ONE_SEGMENT)
+        events = stream.accept(audio) + stream.finish()
+        seconds += time.process_time() - start_s
+        transcripts[utterance_id] = as_text([event for event in events if event.is_final])
+        print(".", end="", flush=True)
+    result = {
+        "transcripts": transcripts,
+        "seconds": seconds,
+        "audio_s": num_samples / SAMPLE_RATE_HZ,
+        "peak_rss_bytes": peak_rss_bytes(),
+        "encoder_sha256": hashing.hash.hexdigest() if hashing else None,
+    }
+    options.out.write_text(json.dumps(result), encoding="utf-8")
+
+
+def peak_rss_bytes() -> int:
+    """Largest resident memory of this program.
+
+    Not from getrusage, which counts what the process held before it became this program.
+    """
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(peak.split()[1]) * 1024
+
+
+def open_model(path: Path) -> AcousticModel | Path:
+    """A .hb file as it is; a checkpoint or ONNX folder, by way of numpy and torch, as a model."""
+    if not path.is_dir():
+        return path
+    import torch
+
+    from halfbyte.measure.evaluate import open_acoustic_model
+
+    torch.set_num_threads(1)
+    return open_acoustic_model(path)
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("model", type=Path, metavar="MODEL", help=".hb file, checkpoint or ONNX")
+    parser.add_argument("index", type=Path, metavar="INDEX", help="decoded audio")
+    parser.add_argument("out", type=Path, metavar="OUT", help="where the result goes")
+    parser.add_argument("--chunk-ms", type=int, default=640, metavar="N", help="0: whole segment")
+    parser.add_argument("--mode", default="rescoring")
+    parser.add_argument("--hash", action="store_true", help="hash the encoder's outputs")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

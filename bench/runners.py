@@ -1,0 +1,126 @@
+"""The engine and its peers on the same model, behind one face."""
+
+import itertools
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from halfbyte.export.onnx_model import DECODER, ENCODER, METADATA
+from halfbyte.listen.acoustic_model import AcousticModel
+from halfbyte.listen.endpoint import EndpointRule
+from halfbyte.listen.recognizer import Recognizer
+from halfbyte.measure.other_models import CheckpointModel, OnnxModel
+from halfbyte.train.checkpoint import load_checkpoint
+
+Floats = NDArray[np.float32]
+ONE_SEGMENT = EndpointRule(trailing_silence_ms=None)
+
+
+@dataclass
+class Runner:
+    """A model run by something.
+
+    Attributes:
+        name: program and number format.
+        model: how it is run.
+        reference: name of the runner whose output it should give.
+        metadata: of the model.
+        is_timed: whether it is measured, or only referred to.
+    """
+
+    name: str
+    model: AcousticModel
+    reference: str
+    metadata: dict[str, Any]
+    is_timed: bool = True
+
+    def chunk_call(self, windows: list[Floats]) -> Callable[[], object]:
+        """A call that runs one chunk of a stream whose left context is filled."""
+        state = self.model.initial_state()
+        for window in windows:
+            self.model.encode(window, state)
+        turns = itertools.cycle(windows)
+        return lambda: self.model.encode(next(turns), state)
+
+    def file_call(self, samples: Floats, chunk_ms: int) -> Callable[[], object]:
+        """A call that recognises the samples as one segment."""
+        recognizer = Recognizer(self.model)
+
+        def recognise() -> object:
+            stream = recognizer.stream(chunk_ms, "rescoring", ONE_SEGMENT)
+            return stream.accept(samples) + stream.finish()
+
+        return recognise
+
+
+def open_runners(w4a8: Path, float32: Path, build: Path) -> list[Runner]:
+    """The engine on both files, ONNX Runtime on the exported graphs, torch on the checkpoints.
+
+    ONNX Runtime's int8 is its dynamic quantisation of the exported float32 graphs, made here.
+    """
+    torch.set_num_threads(1)
+    int8 = quantize_dynamically(float32 / "onnx", build / "onnxruntime-int8")
+    metadata = json.loads((float32 / "onnx" / METADATA).read_text(encoding="utf-8"))
+
+    def runner(name: str, model: AcousticModel, reference: str, is_timed: bool = True) -> Runner:
+        return Runner(name, model, reference, metadata, is_timed)
+
+    return [
+        runner("halfbyte w4a8", Recognizer(w4a8 / "model.hb").model, "torch w4a8"),
+        runner("halfbyte float32", Recognizer(float32 / "model.hb").model, "torch float32"),
+        runner("onnxruntime float32", OnnxModel(float32 / "onnx"), "torch float32"),
+        runner("onnxruntime int8", OnnxModel(int8), "torch float32"),
+        runner("onnxruntime w4a8", OnnxModel(w4a8 / "onnx"), "torch w4a8"),
+        runner("torch float32", CheckpointModel(float32 / "result"), "torch float32"),
+        runner("torch w4a8", CheckpointModel(w4a8 / "result"), "torch w4a8", is_timed=False),
+    ]
+
+
+def quantize_dynamically(source: Path, target: Path) -> Path:
+    """Write ONNX Runtime's dynamic int8 version of an exported folder."""
+    from onnxruntime.quantization import quantize_dynamic
+
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source / METADATA, target / METADATA)
+    logging.disable(logging.WARNING)
+    for name in (ENCODER, DECODER):
+        quantize_dynamic(source / name, target / name)
+    logging.disable(logging.NOTSET)
+    return target
+
+
+def window_frames(metadata: dict[str, Any], chunk_ms: int) -> int:
+    """Feature frames that one chunk reads."""
+    overlap: int = metadata["streaming"]["overlap_frames"]
+    return chunk_ms // metadata["features"]["frame_shift_ms"] + overlap
+
+
+def multiply_adds(checkpoint: Path, chunk_ms: int) -> dict[str, int]:
+    """Multiply-adds of one encoder chunk: all, and those of linear layers.
+
+    Counted in the float32 training graph by torch. The projection of positions, which the engine
+    computes once per shape, is left out.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    config, _, model = load_checkpoint(checkpoint)
+    frames = chunk_ms // config.features.frame_shift_ms + model.encoder.subsampling.overlap_frames
+    state = model.encoder.initial_state(1)
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        model.step(torch.zeros(1, frames, config.features.num_mel_bins), state)
+    counts = counter.get_flop_counts()
+    position = sum(
+        sum(ops.values()) for name, ops in counts.items() if name.endswith("attention.position")
+    )
+    linear = sum(n for op, n in counts["Global"].items() if str(op) in ("aten.addmm", "aten.mm"))
+    total = counter.get_total_flops()
+    return {"all": (total - position) // 2, "linear_layers": (linear - position) // 2}

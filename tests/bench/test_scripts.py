@@ -1,0 +1,53 @@
+"""The benchmark scripts run, on a model of tones; their numbers mean nothing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = ROOT / "tests" / "golden" / "tones.hb"
+
+
+@pytest.fixture(name="corpora")
+def _corpora(tmp_path):
+    """A folder of corpora with one test split: three recordings, one of them without words."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    with (folder / "test.jsonl").open("w") as manifest:
+        for i, path in enumerate(sorted((ROOT / "tests" / "data").glob("*.wav"))):
+            line = {"id": str(i), "audio_filepath": str(path), "duration": 2.0, "speaker": str(i)}
+            manifest.write(json.dumps(line | {"text": "two words" if i else ""}) + "\n")
+    return tmp_path
+
+
+def run(script, *arguments, corpora=None):
+    environment = {**os.environ, "HALFBYTE_DATA": str(corpora)}
+    command = [sys.executable, str(ROOT / "bench" / script), *arguments]
+    return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+
+
+def test_evaluation_gives_a_line_per_split_and_one_for_all(corpora):
+    results = ROOT / "build" / "bench" / "trial.jsonl"
+    before = len(results.read_text().splitlines()) if results.exists() else 0
+    options = ["--again", "--limit", "3", "--mode", "greedy", "--chunk-ms", "0", "--workers", "2"]
+    run("evaluate.py", f"w4a8={MODEL}", *options, corpora=corpora)
+    lines = [json.loads(text) for text in results.read_text().splitlines()[before:]]
+    assert [line["split"] for line in lines] == ["corpus/test", "all"]
+    for line in lines:
+        assert (line["utterances"], line["words"], line["silent_utterances"]) == (2, 4, 1)
+        assert line["wer_low"] <= line["wer"] <= line["wer_high"]
+        assert 0 < line["rtf"] < 1
+        assert line["peak_rss_bytes"] < 100e6  # neither numpy nor torch is there
+
+
+@pytest.mark.parametrize("graph", ["encoder", "decoder"])
+def test_times_of_operators_add_up(graph):
+    printed = run("operators.py", str(MODEL), "--graph", graph, "--trial", "--repeat", "3").stdout
+    line = json.loads(printed.splitlines()[-1])
+    operators = line["operators"].values()
+    assert sum(o["share"] for o in operators) == pytest.approx(1, abs=0.01)
+    assert any(name.startswith("Linear") for name in line["operators"])
