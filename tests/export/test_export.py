@@ -76,7 +76,7 @@ def test_what_is_no_code_is_a_half_too(exported, part):
     constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer if t.data_type == 1}
     values = {n: a for n, a in constants.items() if a.size > 1 and not n.startswith("state.")}
     wide = [name for name, array in values.items() if (np.float16(array) != array).any()]
-    assert len(values) > 10
+    assert len(values) >= 8
     num_float_layers = sum(type(module) is nn.Linear for module in exported.model.modules())
     assert len(wide) <= 1 + 2 * num_float_layers, wide  # 1: the frequencies of positions
 
@@ -248,7 +248,7 @@ def test_compiling_again_gives_the_same_bytes(exported, tmp_path):
 def test_a_folder_that_is_no_checkpoint(mixed, tmp_path, missing):
     for path in mixed.checkpoint.iterdir():
         if path.name != missing:
-            (tmp_path / path.name).symlink_to(path)
+            (tmp_path / path.name).symlink_to(path.resolve())
     with pytest.raises(ConfigError, match=f"no checkpoint: {missing} is missing"):
         export(tmp_path, tmp_path / "onnx")
     assert not (tmp_path / "onnx").exists()
@@ -260,7 +260,7 @@ FILES = ["encoder.onnx", "decoder.onnx", "model.json", "test_vector.npz"]
 def folder_without(exported: Exported, folder: Path, name: str) -> Path:
     for path in exported.onnx_folder.iterdir():
         if path.name != name:
-            (folder / path.name).symlink_to(path)
+            (folder / path.name).symlink_to(path.resolve())
     return folder
 
 

@@ -56,9 +56,12 @@ def compile_model(
 
 def _load(path: Path) -> onnx.ModelProto:
     try:
-        return onnx.load(path)
+        model = onnx.load(path)
     except (OSError, DecodeError) as error:
         raise UsageError(f"cannot read ONNX file {path}: {error}") from error
+    if not model.graph.output:  # no bytes at all are a valid message, too
+        raise UsageError(f"ONNX file {path} holds no graph with outputs; export it again")
+    return model
 
 
 def _check_operators(graph: Graph) -> None:

@@ -139,8 +139,9 @@ def compile_folder(folder: Path, path: Path) -> None:
             )
     try:
         metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
-        with np.load(folder / TEST_VECTOR) as file:
-            vector = {name: file[key] for name, key in _TEST_TENSORS.items()}
+        with (folder / TEST_VECTOR).open("rb") as file:
+            arrays = np.load(file)
+            vector = {name: arrays[key] for name, key in _TEST_TENSORS.items()}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise UsageError(
             f"{folder} holds a damaged {METADATA} or {TEST_VECTOR} ({error}); run halfbyte export"

@@ -142,7 +142,7 @@ class Encoder(nn.Module):
         valid = torch.cat([state["state.valid"], torch.ones_like(x[:, :, 0])], dim=1)
         following = {"state.valid": valid[:, chunk:]}
         if "state.offset" in state:
-            following["state.offset"] = state["state.offset"] + float(chunk)
+            following["state.offset"] = state["state.offset"] + chunk
         for i, layer in enumerate(self.layers):
             names = [f"state.{i}.{part}" for part in ("key", "value", "conv")]
             past = LayerState(*(state[name] for name in names))
