@@ -70,7 +70,8 @@ def test_three_forms_of_a_model_hear_the_same(halfbyte, mixed, manifest, tmp_pat
     texts = [heard for _, heard in results]
     assert texts[0] == texts[1] == texts[2]
     assert len({summary["wer"] for summary, _ in results}) == 1
-    assert set(texts[0].values()) != {""}
+    if mode != "attention":  # which counts short words badly on its own
+        assert texts[0] == {f"u{i}": text for i, text in enumerate(SENTENCES)}
     sizes = [summary["bytes"] for summary, _ in results]
     assert sizes == [_folder_bytes(form) for form in forms]
 

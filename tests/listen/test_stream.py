@@ -198,6 +198,13 @@ def test_the_shortest_audio_that_counts(recognizer, chunk_ms):
     assert len(model.outputs[1]) == 4 * len(model.settings.tokens)
 
 
+def test_the_last_samples_count_at_another_rate_too(recognizer):
+    """What the resampler holds back until the end makes the difference between a step and none."""
+    samples = recording("low")[: LEAST_SAMPLES // 2]
+    assert len(feed(recognizer.stream(sample_rate_hz=8000), samples, WHOLE)) == 1
+    assert feed(recognizer.stream(sample_rate_hz=8000), samples[:-1], WHOLE) == []
+
+
 @pytest.mark.parametrize("chunk_ms", [0, 320])
 def test_the_last_steps_count_too(recognizer, chunk_ms):
     """All steps that the frames give are encoded, whatever is left after the last chunk."""

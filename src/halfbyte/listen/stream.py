@@ -117,7 +117,7 @@ class Stream:
 
         Raises:
             UsageError: not the state of a stream, or of one with other settings.
-            InputError: the state of a stream on another model. This stream is then unchanged.
+            InputError: the state of a model of other shapes. This stream is then unchanged.
         """
         numbers, parts = unpack_snapshot(saved)
         for name, own in self._identity().items():
@@ -178,7 +178,7 @@ class Stream:
         events = []
         if self._segment.text() != before:
             events.append(self._event(self._segment.text(), is_final=False))
-        if not self._is_finished and self._is_endpoint():
+        if self._is_endpoint():
             events.append(self._end_segment())
         return events
 
