@@ -8,7 +8,7 @@ runs="${1:-runs/en-voice}"
 for format in w4a8 float32; do
   halfbyte train recipes/en-voice/config.yaml --run "$runs/$format-leg1" quantization.default=$format
   halfbyte train recipes/en-voice/config.yaml --run "$runs/$format" --from "$runs/$format-leg1/result" \
-    quantization.default=$format loop.epochs=4 optimizer.peak_rate=6e-4 optimizer.warmup_steps=200
+    quantization.default=$format loop.epochs=4 optimizer.peak_rate=6e-4 optimizer.warmup_steps=200 seed=2
   halfbyte export "$runs/$format/result" -o "$runs/$format/onnx" --card recipes/en-voice/card.json
   halfbyte compile "$runs/$format/onnx" -o "$runs/$format/en-voice.hb"
   halfbyte info "$runs/$format/en-voice.hb"

@@ -4,12 +4,14 @@ import numpy as np
 
 
 def draw_batches(
-    durations_s: list[float], batch_s: float, seed: int, epoch: int, jitter: float = 0.1
+    durations_s: list[float],
+    batch_s: float,
+    seed: int,
+    epoch: int,
+    short_first: bool = False,
+    jitter: float = 0.1,
 ) -> list[list[int]]:
     """Bucket utterances by length into batches of bounded padded length, in random order.
-
-    The first epoch goes from short to long instead, which is easier on the CTC loss
-    (Amodei et al. 2016, Deep Speech 2, arXiv:1512.02595).
 
     Utterances are sorted by duration after a random stretch of up to `jitter`, so that
     neighbours change from epoch to epoch, and cut where the longest times the number would
@@ -18,6 +20,8 @@ def draw_batches(
     Args:
         durations_s: of every utterance.
         batch_s: padded seconds of audio in a batch, at most; a longer utterance stands alone.
+        short_first: from short to long instead of in random order, which is easier on the CTC
+            loss of a fresh model (Amodei et al. 2016, Deep Speech 2, arXiv:1512.02595).
 
     Returns:
         Utterance numbers, batch by batch; each utterance once.
@@ -34,4 +38,4 @@ def draw_batches(
         batches[-1].append(i)
     if not durations_s:
         return []
-    return [batches[i] for i in random.permutation(len(batches))] if epoch else batches
+    return batches if short_first else [batches[i] for i in random.permutation(len(batches))]

@@ -37,11 +37,16 @@ def read_utterances(config: TrainConfig, manifests: list[str]) -> list[Utterance
 
 
 class Corpora(lightning.LightningDataModule):
-    """Training and development data of a run, a new order every epoch."""
+    """Training and development data of a run, a new order every epoch.
 
-    def __init__(self, config: TrainConfig, tokenizer: Tokenizer):
+    Args:
+        is_fresh: whether the model starts from nothing: it then hears short utterances first.
+    """
+
+    def __init__(self, config: TrainConfig, tokenizer: Tokenizer, is_fresh: bool):
         super().__init__()
         self.config = config
+        self._is_fresh = is_fresh
         heard = [
             u
             for u in read_utterances(config, config.data.train)
@@ -83,7 +88,8 @@ class Corpora(lightning.LightningDataModule):
 
     def _batches(self, corpus: Corpus, epoch: int) -> list[list[int]]:
         durations_s = [u.duration_s for u in corpus.utterances]
-        return draw_batches(durations_s, self.config.data.batch_s, self.config.seed, epoch)
+        data, seed = self.config.data, self.config.seed
+        return draw_batches(durations_s, data.batch_s, seed, epoch, self._is_fresh and epoch == 0)
 
     def num_steps(self, epochs: int) -> int:
         """Steps of the first so many epochs."""

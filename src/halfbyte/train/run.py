@@ -45,7 +45,7 @@ def train(config: TrainConfig, folder: Path, start_from: Path | None = None) -> 
     lightning.seed_everything(config.seed)
     tokenizer = _tokenizer(config, folder, start_from)
     write_whole(folder / CONFIG, dump_config(config).encode())
-    corpora = Corpora(config, tokenizer)
+    corpora = Corpora(config, tokenizer, is_fresh=start_from is None)
     model = build_model(config, len(tokenizer.tokens))
     mean, inverse_deviation = corpora.feature_statistics()
     model.encoder.feature_norm.mean.copy_(mean)
