@@ -95,8 +95,42 @@ def test_the_full_table_has_a_row_per_line(tmp_path):
     assert table.count("\n| en-voice") == 2
 
 
+def test_the_speed_table_has_a_row_per_runner_of_the_newest_line():
+    runner = {"median_ms": 0.5, "mad_ms": 0.01, "of_strongest_peer": 0.25}
+    chunk = {"strongest_peer": "peer int8", "ours": runner}
+    line = {
+        "chunk": {"cold": {**chunk, "ours": {**runner, "median_ms": 0.75}}, "warm": chunk},
+        "file": {"ours": {"median": 0.0015}},
+        "start": {"first_word_s": 0.072},
+        "isa": "avx2",
+        "machine": "a quiet machine",
+        "commit": "0123456789abcdef",
+    }
+    head, _, row, _, origin = tool.speed_table([{}, line]).split("\n")
+    assert "warm, of peer int8" in head
+    assert row == "| ours | 0.75 | 0.50 | 0.01 | 0.25 | 0.0015 |"
+    assert origin.startswith("One thread, avx2; 0.07 s from a cold start to the first word.")
+
+
+def test_the_equality_table_shows_the_newest_line_of_the_level_model():
+    beside = {"codes_flipped": 0.0027, "encoder_out_difference": 0.0247}
+    line = {
+        "level": "model",
+        "engine": {**beside, "codes_flipped": 0.003},
+        "ONNX Runtime": beside,
+        "utterances": 60,
+        "chunk_ms": 640,
+        "codes": 1000,
+        "machine": "a quiet machine",
+        "commit": "0123456789abcdef",
+    }
+    table = tool.equality_table([line, {"level": "text"}])
+    assert "| ONNX Runtime | 0.27 % | 0.025 |\n| engine | 0.30 % | 0.025 |" in table
+
+
 def test_without_results_the_page_says_so():
-    assert tool.summary_table([]) == tool.full_table([]) == "Not measured yet."
+    tables = (tool.summary_table, tool.full_table, tool.speed_table, tool.equality_table)
+    assert {table([]) for table in tables} == {"Not measured yet."}
 
 
 def test_a_page_without_a_place_for_the_table_is_a_mistake():

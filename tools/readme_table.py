@@ -16,21 +16,27 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path("bench/results/en-voice.jsonl")
-PAGES = {"README.md": "summary", "docs/models.md": "every line"}
+SPEED = Path("bench/results/speed.jsonl")
+EQUALITY = Path("bench/results/equality.jsonl")
+PAGES = {"README.md": ["summary"], "docs/models.md": ["every line", "speed", "equality"]}
 NOT_MEASURED = "Not measured yet."
 SUMMARY_MODE = "rescoring"
 
 Line = dict[str, Any]
 
 
-def read_results(path: Path) -> list[Line]:
-    """Result lines, the last of each kind, in the order in which the kinds first came."""
+def read_lines(path: Path) -> list[Line]:
+    """All lines of a result file; none if it is not there."""
     if not path.exists():
         return []
     texts = path.read_text(encoding="utf-8").split("\n")
-    lines = [json.loads(text) for text in texts if text.strip()]
+    return [json.loads(text) for text in texts if text.strip()]
+
+
+def read_results(path: Path) -> list[Line]:
+    """Result lines, the last of each kind, in the order in which the kinds first came."""
     kinds = ("model", "number_format", "split", "chunk_ms", "mode")
-    return list({tuple(line[kind] for kind in kinds): line for line in lines}.values())
+    return list({tuple(line[kind] for kind in kinds): line for line in read_lines(path)}.values())
 
 
 def summary_table(lines: list[Line]) -> str:
@@ -77,6 +83,49 @@ def full_table(lines: list[Line]) -> str:
     return _table(head, cells) + "\n\n" + _origin(lines)
 
 
+def speed_table(lines: list[Line]) -> str:
+    """One row per runner of the newest speed line: a chunk, and its time beside the best peer."""
+    if not lines:
+        return NOT_MEASURED
+    line = lines[-1]
+    cold, warm = line["chunk"]["cold"], line["chunk"]["warm"]
+    runners = [name for name, figures in warm.items() if isinstance(figures, dict)]
+    peer = warm["strongest_peer"]
+    head = ["runner", "cold, ms", "warm, ms", "MAD", f"warm, of {peer}", "real-time factor, a file"]
+    cells = [
+        [
+            name,
+            f"{cold[name]['median_ms']:.2f}",
+            f"{warm[name]['median_ms']:.2f}",
+            f"{warm[name]['mad_ms']:.2f}",
+            f"{warm[name]['of_strongest_peer']:.2f}",
+            f"{line['file'][name]['median']:.4f}",
+        ]
+        for name in runners
+    ]
+    start = f"{line['start']['first_word_s']:.2f} s from a cold start to the first word"
+    return f"{_table(head, cells)}\n\nOne thread, {line['isa']}; {start}. {_origin([line])}"
+
+
+def equality_table(lines: list[Line]) -> str:
+    """The newest line of the level `model`: engine and ONNX Runtime beside the training graph."""
+    models = [line for line in lines if line["level"] == "model"]
+    if not models:
+        return NOT_MEASURED
+    line = models[-1]
+    head = ["beside the training graph", "codes that flip", "largest difference of encoder output"]
+    cells = [
+        [
+            name,
+            f"{100 * line[name]['codes_flipped']:.2f} %",
+            f"{line[name]['encoder_out_difference']:.3f}",
+        ]
+        for name in ("ONNX Runtime", "engine")
+    ]
+    note = f"{line['utterances']} test utterances in chunks of {line['chunk_ms']} ms"
+    return f"{_table(head, cells)}\n\n{note}, {line['codes']:,} codes. {_origin([line])}"
+
+
 def fill(page: str, name: str, table: str) -> str:
     """The page with the table of that name replaced.
 
@@ -93,11 +142,18 @@ def fill(page: str, name: str, table: str) -> str:
 def render(root: Path) -> dict[Path, str]:
     """Every page with its table, by path."""
     lines = read_results(root / RESULTS)
-    tables = {"summary": summary_table(lines), "every line": full_table(lines)}
+    tables = {
+        "summary": summary_table(lines),
+        "every line": full_table(lines),
+        "speed": speed_table(read_lines(root / SPEED)),
+        "equality": equality_table(read_lines(root / EQUALITY)),
+    }
     pages = {}
-    for page, name in PAGES.items():
+    for page, names in PAGES.items():
         text = (root / page).read_text(encoding="utf-8")
-        pages[root / page] = fill(text, name, tables[name])
+        for name in names:
+            text = fill(text, name, tables[name])
+        pages[root / page] = text
     return pages
 
 
