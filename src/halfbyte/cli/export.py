@@ -7,7 +7,7 @@ from pathlib import Path
 EPILOG = """\
 examples:
   halfbyte export runs/en-voice/result -o onnx/
-  halfbyte export models/en-voice -o onnx/ --card models/en-voice/card.json
+  halfbyte export models/en-voice -o onnx/ --card recipes/en-voice/card.json
 """
 
 
