@@ -11,6 +11,7 @@ from halfbyte.errors import HalfbyteError
 
 _VERBS = {
     "transcribe": "audio to text, words as they come or at the end",
+    "listen": "the microphone, words as they are spoken",
     "eval": "word error rate, speed and size of a model on a manifest",
     "train": "train a model, in float or natively in 4 bits",
     "export": "checkpoint to ONNX",
@@ -18,7 +19,8 @@ _VERBS = {
     "info": "what is inside a .hb model file",
 }
 _TAKE_OVERRIDES = {"train"}  # verbs with `key=value` words, anywhere among the options
-_EXTRAS = {"onnxruntime": "test"}  # the extra that brings an optional package, else `train`
+# The extra that brings an optional package, else `train`.
+_EXTRAS = {"onnxruntime": "test", "sounddevice": "listen"}
 MISTAKE = 2  # exit status of a user's mistake
 INTERRUPTED = 130
 

@@ -2,11 +2,11 @@
 
 import argparse
 import resource
-import shutil
 import sys
 import time
 from collections.abc import Callable
 
+from halfbyte.cli.live import Live
 from halfbyte.errors import UsageError
 from halfbyte.listen.audio_file import AudioFile
 from halfbyte.listen.events import Event
@@ -67,7 +67,7 @@ def _recognize(
     if chunk_ms is None and not options.stream:
         chunk_ms = FULL_CONTEXT_MS
     stream = recognizer.stream(chunk_ms, options.mode, sample_rate_hz=file.sample_rate_hz)
-    show = _Live() if options.stream else None
+    show = Live() if options.stream else None
     finals: list[Event] = []
     num_samples = 0
 
@@ -82,26 +82,6 @@ def _recognize(
         take(stream.accept(block))
     take(stream.finish())
     return finals, num_samples / file.sample_rate_hz
-
-
-class _Live:
-    """Partials rewritten in place on a terminal, else a line each; finals stay."""
-
-    def __init__(self) -> None:
-        self._is_terminal = sys.stdout.isatty()
-
-    def __call__(self, event: Event) -> None:
-        if self._is_terminal:
-            print("\r\x1b[K", end="")
-        if event.is_final and event.text:
-            print(f"[{event.start_s:.2f} – {event.end_s:.2f}] {event.text}")
-        elif not event.is_final and self._is_terminal:
-            # One line, or \r would not reach its beginning: the newest words of a long text.
-            room = max(1, shutil.get_terminal_size().columns - 3)
-            print(f"… {event.text[-room:]}", end="")
-        elif not event.is_final:
-            print(f"… {event.text}")
-        sys.stdout.flush()
 
 
 def _formatter(options: argparse.Namespace) -> Callable[[list[Event], str, float], str]:

@@ -1,0 +1,110 @@
+"""`halfbyte listen`: the microphone in the terminal, words as they are spoken."""
+
+import argparse
+import json
+import signal
+import sys
+from array import array
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from halfbyte.cli.live import Live, level_db
+from halfbyte.errors import AudioError
+from halfbyte.listen.events import Event
+from halfbyte.listen.microphone import BLOCK_MS, Microphone, microphones
+from halfbyte.listen.recognizer import Recognizer
+from halfbyte.listen.settings import MODES
+from halfbyte.listen.stream import Stream
+
+EPILOG = """\
+examples:
+  halfbyte listen                       until Ctrl-C
+  halfbyte listen --chunk-ms 320        words sooner, a little less exact
+  halfbyte listen --list-devices
+  halfbyte listen --device usb          a part of the name is enough
+  halfbyte listen > notes.txt           settled lines into a file
+  halfbyte listen --json | jq .text     one JSON object a line, partial results too
+
+Nothing that you say leaves the machine or is kept.
+"""
+MUTE_MS = 3000  # of nothing but zeros, which no open microphone gives
+MUTE = "the microphone gives nothing but silence; is it muted, or is it another device's turn?"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EPILOG
+    parser.add_argument("--model", metavar="M.hb", help="model file (default: the one included)")
+    parser.add_argument(
+        "--device", metavar="D", help="microphone: its number or a part of its name"
+    )
+    parser.add_argument("--list-devices", action="store_true", help="list microphones and end")
+    parser.add_argument("--chunk-ms", type=int, metavar="N", help="chunk length")
+    parser.add_argument("--mode", choices=MODES, default="rescoring", help="decoding (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="one JSON object for each event")
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.list_devices:
+        return _list_devices()
+    recognizer = Recognizer(options.model)
+    rate_hz = recognizer.model.settings.sample_rate_hz
+    recognizer.stream(options.chunk_ms, options.mode)  # a mistake there is said first
+    with Microphone(_device(options.device), rate_hz) as microphone:
+        stream = recognizer.stream(
+            options.chunk_ms, options.mode, sample_rate_hz=microphone.sample_rate_hz
+        )
+        _end_at_interrupt(microphone)
+        if not options.json:
+            print(f"listening to {microphone.name}; Ctrl-C ends", file=sys.stderr, flush=True)
+        listen(stream, microphone, options.json)
+    if microphone.num_blocks_lost:
+        seconds = microphone.num_blocks_lost * BLOCK_MS / 1000
+        print(f"{seconds:.1f} s of sound were lost: the machine is too slow", file=sys.stderr)
+    return 0
+
+
+def listen(stream: Stream, blocks: "Iterable[array[float]]", is_json: bool) -> None:
+    """Recognise blocks of sound of BLOCK_MS each and show what comes, until they end."""
+    live = Live(is_microphone=True)
+    show = _print_json if is_json else live
+    num_silent = 0
+    for block in blocks:
+        num_silent = 0 if any(block) else num_silent + 1
+        if num_silent * BLOCK_MS == MUTE_MS:
+            live.clear()
+            print(MUTE, file=sys.stderr, flush=True)
+        if not is_json:
+            live.level(level_db(block))
+        for event in stream.accept(block):
+            show(event)
+    for event in stream.finish():
+        show(event)
+    if not is_json:
+        live.clear()
+
+
+def _end_at_interrupt(microphone: Microphone) -> None:
+    """The first Ctrl-C ends the sound, so that its last words are still settled."""
+
+    def end(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        microphone.stop()
+
+    signal.signal(signal.SIGINT, end)
+
+
+def _device(words: str | None) -> int | str | None:
+    return int(words) if words and words.isdecimal() else words
+
+
+def _print_json(event: Event) -> None:
+    print(json.dumps(asdict(event), ensure_ascii=False), flush=True)
+
+
+def _list_devices() -> int:
+    found = microphones()
+    if not found:
+        raise AudioError("no microphone was found")
+    for number, name, rate_hz in found:
+        print(f"{number}  {name}  {rate_hz} Hz")
+    return 0
