@@ -37,7 +37,8 @@ Session::Session(std::shared_ptr<const Model> model, const std::string& graph_na
       kernels_(&find_kernels(isa)),
       set_inputs_(graph_->inputs().size()),
       initial_state_(model, graph_name),
-      arena_(std::make_unique<Arena>()) {}
+      arena_(std::make_unique<Arena>()),
+      gathered_(std::make_unique<Arena>()) {}
 
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
@@ -84,41 +85,109 @@ Plan& Session::plan_for_inputs() {
   return *plans_.front();
 }
 
-void Session::execute(const State& state) {
-  has_run_ = false;
-  run_inputs_ = set_inputs_;  // the same size each time: copies without allocating
-  for (std::size_t i = 0; i < run_inputs_.size(); ++i) {
-    const GraphInput& input = graph_->inputs()[i];
-    if (input.state >= 0 && (&state != &initial_state_ || run_inputs_[i].dtype == DType::kNone))
-      run_inputs_[i] = state.tensor(input.state);
+void Session::execute() {
+  for (std::size_t i = 0; i < run_inputs_.size(); ++i)
     if (run_inputs_[i].dtype == DType::kNone)
-      throw Error(ErrorKind::kUsage, "input '" + input.name + "' of graph '" + graph_->name() +
-                                         "' was not set; call set_input first");
-  }
+      throw Error(ErrorKind::kUsage, "input '" + graph_->inputs()[i].name + "' of graph '" +
+                                         graph_->name() + "' was not set; call set_input first");
   const FloatEnvironment environment;
   plan_for_inputs().run(run_inputs_, arena_->aligned(), node_ns_.empty() ? nullptr : node_ns_.data());
   has_run_ = true;
 }
 
-void Session::run() { execute(initial_state_); }
+void Session::run() {
+  has_run_ = false;
+  run_inputs_ = set_inputs_;  // the same size each time: copies without allocating
+  for (const GraphState& state : graph_->states())
+    if (run_inputs_[state.input].dtype == DType::kNone)
+      run_inputs_[state.input] = initial_state_.tensor(graph_->inputs()[state.input].state);
+  execute();
+}
 
 void Session::run(State& state) {
-  if (&state.graph() != graph_)
-    throw Error(ErrorKind::kUsage, "the state belongs to graph '" + state.graph().name() +
-                                       "' of another model or name; make one for this graph");
-  execute(state);
-  const auto& states = graph_->states();
-  for (std::size_t i = 0; i < states.size(); ++i) {
-    const Tensor next = output(static_cast<std::size_t>(states[i].output));
-    if (next.shape != state.tensor(i).shape || next.dtype != state.tensor(i).dtype)
+  State* only = &state;
+  run(&only, 1);
+}
+
+void Session::check_streams(State* const* states, std::size_t num_streams) const {
+  if (num_streams == 0) throw Error(ErrorKind::kUsage, "a batch of no streams came; give at least one");
+  for (std::size_t b = 0; b < num_streams; ++b) {
+    if (&states[b]->graph() != graph_)
+      throw Error(ErrorKind::kUsage, "the state belongs to graph '" + states[b]->graph().name() +
+                                         "' of another model or name; make one for this graph");
+    if (std::find(states, states + b, states[b]) != states + b)
+      throw Error(ErrorKind::kUsage, "a state came twice in one batch; a stream takes one step at a time");
+    if (states[b]->left_context_steps() != states[0]->left_context_steps())
+      throw Error(ErrorKind::kInput, "states of " + std::to_string(states[0]->left_context_steps()) +
+                                         " and " + std::to_string(states[b]->left_context_steps()) +
+                                         " steps of left context came in one batch; run them apart");
+  }
+  if (num_streams > 1) check_batch(num_streams);
+}
+
+void Session::check_batch(std::size_t num_streams) const {
+  for (std::size_t i = 0; i < set_inputs_.size(); ++i) {
+    const GraphInput& input = graph_->inputs()[i];
+    const Shape& shape = set_inputs_[i].shape;
+    if (input.state >= 0) {
+      const bool has_rows = input.shape.rank() > 0 && input.shape[0] == GraphInput::kOpen &&
+                            graph_->states()[input.state].initial_shape[0] == 1;
+      if (has_rows) continue;
+      throw Error(ErrorKind::kUsage, "graph '" + graph_->name() + "' has no batch axis in '" +
+                                         input.name + "'; run its streams one by one");
+    }
+    if (set_inputs_[i].dtype == DType::kNone) continue;
+    if (shape.rank() == 0 || shape[0] != static_cast<std::int64_t>(num_streams))
+      throw Error(ErrorKind::kInput, "input '" + graph_->inputs()[i].name + "' is " +
+                                         shape.to_string() + ", expected one row for each of " +
+                                         std::to_string(num_streams) + " states");
+  }
+}
+
+// Binds the state inputs: one state where it lies, several copied side by side.
+void Session::take_states(State* const* states, std::size_t num_streams) {
+  const std::size_t num_tensors = graph_->states().size();
+  if (num_streams > 1) gathered_->fit(num_streams * states[0]->num_bytes());
+  unsigned char* at = gathered_->aligned();
+  for (std::size_t i = 0; i < num_tensors; ++i) {
+    Tensor& input = run_inputs_[graph_->states()[i].input];
+    input = states[0]->tensor(i);
+    if (num_streams == 1) continue;
+    const std::size_t num_bytes = input.num_bytes();
+    input.data = at;
+    input.shape[0] = static_cast<std::int64_t>(num_streams);
+    for (std::size_t b = 0; b < num_streams; ++b, at += num_bytes)
+      if (num_bytes > 0) std::memcpy(at, states[b]->tensor(i).data, num_bytes);
+  }
+}
+
+// That each next state has the shape of the state that it becomes.
+void Session::check_next(const State& state, std::size_t num_streams) const {
+  for (std::size_t i = 0; i < state.num_tensors(); ++i) {
+    const Tensor next = output(static_cast<std::size_t>(graph_->states()[i].output));
+    Shape expected = state.tensor(i).shape;
+    if (num_streams > 1) expected[0] = static_cast<std::int64_t>(num_streams);
+    if (next.shape != expected || next.dtype != state.tensor(i).dtype)
       throw Error(ErrorKind::kModelFile,
                   "graph '" + graph_->name() + "' gives state '" + state.name(i) + "' the shape " +
-                      next.shape.to_string() + ", it was " + state.tensor(i).shape.to_string() +
+                      next.shape.to_string() + ", it was " + expected.to_string() +
                       "; export the model again");
   }
-  for (std::size_t i = 0; i < states.size(); ++i) {
-    const Tensor next = output(static_cast<std::size_t>(states[i].output));
-    if (next.num_bytes() > 0) std::memcpy(state.mutable_data(i), next.data, next.num_bytes());
+}
+
+void Session::run(State* const* states, std::size_t num_streams) {
+  has_run_ = false;
+  check_streams(states, num_streams);
+  run_inputs_ = set_inputs_;
+  take_states(states, num_streams);
+  execute();
+  check_next(*states[0], num_streams);
+  for (std::size_t i = 0; i < graph_->states().size(); ++i) {
+    const Tensor next = output(static_cast<std::size_t>(graph_->states()[i].output));
+    const std::size_t num_bytes = next.num_bytes() / num_streams;
+    for (std::size_t b = 0; b < num_streams; ++b)
+      if (num_bytes > 0)
+        std::memcpy(states[b]->mutable_data(i), next.as<unsigned char>() + b * num_bytes, num_bytes);
   }
 }
 

@@ -55,6 +55,11 @@ class Session {
   void run();
   // The same with the state inputs taken from `state`, into which the next state is written.
   void run(State& state);
+  // One step of several streams as one batch: row b of every input and output belongs to states[b],
+  // and has the bits that this stream would have had alone. The states must be of one length of left
+  // context and all different. Throws kUsage or kInput if they do not fit together or the inputs; no
+  // state changes then.
+  void run(State* const* states, std::size_t num_streams);
 
   // An output of the last run; its data lies in the session and is valid until the next run.
   // Throws kUsage for an unknown name or before the first run.
@@ -72,7 +77,11 @@ class Session {
 
  private:
   struct Arena;
-  void execute(const State& state);
+  void execute();
+  void take_states(State* const* states, std::size_t num_streams);
+  void check_streams(State* const* states, std::size_t num_streams) const;
+  void check_batch(std::size_t num_streams) const;
+  void check_next(const State& state, std::size_t num_streams) const;
   Plan& plan_for_inputs();
   void check_input(std::size_t index, const Tensor& tensor) const;
 
@@ -84,6 +93,7 @@ class Session {
   std::vector<std::unique_ptr<Plan>> plans_;  // most recently used first
   State initial_state_;
   std::unique_ptr<Arena> arena_;
+  std::unique_ptr<Arena> gathered_;  // the states of a batch, side by side
   std::vector<std::int64_t> node_ns_;  // per node, then of copying outputs; empty: not profiled
   bool has_run_ = false;
 };

@@ -187,6 +187,10 @@ void bind_session(nb::module_& m) {
         if (state == nullptr) session.run();
         else session.run(*state);
       }, nb::arg("state").none())
+      .def("run_batch", [](Session& session, const std::vector<State*>& states) {
+        nb::gil_scoped_release no_gil;
+        session.run(states.data(), states.size());
+      })
       .def("output", [](const Session& session, const std::string& name) {
         return copy_of(session.output(name));
       })

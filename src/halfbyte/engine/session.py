@@ -1,11 +1,12 @@
 """Running a graph of a model file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from halfbyte import _core
 from halfbyte.engine.model_file import ModelFile
 from halfbyte.engine.tensor import Tensor
+from halfbyte.errors import InputError
 
 
 class State:
@@ -105,6 +106,42 @@ class Session:
         names = [n for n in self._outputs if state is None or not n.startswith("next.")]
         return {name: Tensor(*self.core.output(name)) for name in names}
 
+    def step_many(
+        self, states: Sequence[State], chunks: Sequence[Any], name: str = "features"
+    ) -> list[dict[str, Tensor]]:
+        """One step of several streams as one batch, so that all share each read of the weights.
+
+        Every stream gets the bits that it would have had alone.
+
+        Args:
+            states: of different streams, with the same left context; each is overwritten with
+                the next.
+            chunks: one a state, (T, F) or (1, T, F) float32 as `run` takes them, all of one shape.
+            name: the input that takes them.
+
+        Returns:
+            For each stream, its outputs of batch 1 by name, without the states.
+
+        Raises:
+            InputError: no chunks, or of different shapes or types, states of different left
+                context, or NaN or infinity before a quantised layer. No state has changed then.
+            UsageError: a state came twice, or belongs to another graph.
+        """
+        views = [_bytes_and_shape(chunk) for chunk in chunks]
+        shapes = {shape for _, shape in views}
+        if len(states) != len(chunks) or len(shapes) != 1:
+            raise InputError(
+                f"{len(states)} states and {len(chunks)} chunks of shapes {sorted(shapes)} came; "
+                "a batch takes one chunk a state, all of one shape"
+            )
+        batch = b"".join(view for view, _ in views)
+        shape = (len(views), *next(iter(shapes), ()))
+        self.core.set_input(name, Tensor("float32", shape, batch).view())
+        self.core.run_batch([state.core for state in states])
+        names = [n for n in self._outputs if not n.startswith("next.")]
+        outputs = {n: _rows(Tensor(*self.core.output(n))) for n in names}
+        return [{n: rows[i] for n, rows in outputs.items()} for i in range(len(states))]
+
     def start_profile(self) -> None:
         """From now on time every node, at about 50 ns a node; until then nothing is timed."""
         self.core.start_profile()
@@ -126,3 +163,22 @@ class Session:
     def arena_bytes(self) -> int:
         """Memory for intermediate values; grows only when a larger shape comes."""
         return self.core.arena_bytes
+
+
+def _bytes_and_shape(chunk: Any) -> tuple[memoryview, tuple[int, ...]]:
+    """The bytes of a chunk and its shape without a batch axis of 1."""
+    view: Any = chunk.view() if isinstance(chunk, Tensor) else memoryview(chunk)
+    if view.format != "f" or not view.c_contiguous:
+        raise InputError(f"a chunk of format {view.format!r} came, expected contiguous float32")
+    shape = view.shape[1:] if view.ndim == 3 and view.shape[0] == 1 else view.shape
+    return view.cast("B"), shape
+
+
+def _rows(tensor: Tensor) -> list[Tensor]:
+    """The rows of a batch, each as a batch of 1."""
+    num_rows, *rest = tensor.shape
+    row_bytes = len(tensor.data) // num_rows
+    return [
+        Tensor(tensor.dtype, (1, *rest), tensor.data[i * row_bytes : (i + 1) * row_bytes])
+        for i in range(num_rows)
+    ]
