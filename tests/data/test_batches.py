@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from halfbyte.data.audio_store import AudioStore
 from halfbyte.data.augment import AugmentConfig
 from halfbyte.data.batches import draw_batches
-from halfbyte.data.dataset import Corpus, EpochLoader
+from halfbyte.data.dataset import Corpus, EpochBatches, batch_loader
 from halfbyte.data.fbank import FeatureConfig
 from halfbyte.data.tokenizer import TokenConfig, train_tokenizer
 
@@ -100,9 +100,11 @@ def test_epochs_differ_and_repeat(corpus):
     )
 
 
-def heard(corpus: Corpus, num_batches: int, **options: object) -> list[str]:
-    batches = [[i % 7] for i in range(num_batches)]
-    return [b.texts[0] for b in EpochLoader(plain(corpus), batches, 0, **options)]
+def heard(
+    corpus: Corpus, num_batches: int, num_done: int = 0, workers: int = 0, **options: object
+) -> list[str]:
+    batches = EpochBatches(plain(corpus), [[i % 7] for i in range(num_batches)], 0, **options)
+    return [batch.texts[0] for batch in batch_loader(batches, num_done, workers)]
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3])
@@ -132,3 +134,10 @@ def test_a_resumed_epoch_goes_on_where_it_stopped(corpus):
     whole = heard(corpus, 7, rank=1, world_size=2)
     assert heard(corpus, 7, rank=1, world_size=2, num_done=2) == whole[2:]
     assert heard(corpus, 7, rank=1, world_size=2, num_done=3) == []
+
+
+def test_workers_make_the_batches_that_the_run_itself_would(corpus):
+    batches = EpochBatches(corpus, [[0, 3], [5], [1, 2]], epoch=2)
+    for alone, ahead in zip(batch_loader(batches), batch_loader(batches, workers=2), strict=True):
+        assert ahead.texts == alone.texts
+        assert torch.equal(ahead.features, alone.features)

@@ -4,7 +4,9 @@ import hashlib
 import json
 import os
 import tempfile
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -16,6 +18,8 @@ from halfbyte.data.audio import read_audio
 from halfbyte.data.manifest import Utterance
 from halfbyte.errors import AudioError
 from halfbyte.progress import progress_bar
+
+_DECODED_AHEAD = 64  # recordings that may wait in memory to be written
 
 
 class AudioStore:
@@ -63,12 +67,23 @@ def _identity(path: Path) -> list[str | int]:
 def _build(utterances: list[Utterance], path: Path, index_path: Path, rate_hz: int) -> None:
     ends: list[int] = []
     with _written_whole(path) as file:
-        for utterance in progress_bar(utterances, "decoding audio"):
-            samples = read_audio(utterance.audio_path, rate_hz)
+        for samples in _decoded(utterances, rate_hz):
             file.write(np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16).data)
             ends.append((ends[-1] if ends else 0) + len(samples))
     with _written_whole(index_path) as index_file:  # last: its presence says that all is there
         index_file.write(json.dumps(ends).encode())
+
+
+def _decoded(utterances: list[Utterance], rate_hz: int) -> Iterator[NDArray[np.float32]]:
+    """Samples of utterance after utterance, a few of them decoded ahead on all processors."""
+    ahead: deque[Future[NDArray[np.float32]]] = deque()
+    with ThreadPoolExecutor() as pool:
+        for utterance in progress_bar(utterances, "decoding audio"):
+            ahead.append(pool.submit(read_audio, utterance.audio_path, rate_hz))
+            if len(ahead) > _DECODED_AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 @contextmanager

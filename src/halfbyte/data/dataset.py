@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from halfbyte.data.audio_store import AudioStore
 from halfbyte.data.augment import (
@@ -109,14 +110,13 @@ class Corpus:
         )
 
 
-class EpochLoader:
+class EpochBatches(Dataset[Batch]):
     """The batches of one epoch for one of several processes.
 
     Args:
         corpus: what to read.
         batches: utterance numbers of every batch of the epoch, in order.
         epoch: which draws of augmentation the epoch hears.
-        num_done: batches of this process that an interrupted run has behind it.
         rank, world_size: this process and the number of processes.
         equal_steps: whether all processes get the same number of batches, as training needs;
             the few that are left over are then not heard in this epoch. Else each batch is
@@ -128,7 +128,6 @@ class EpochLoader:
         corpus: Corpus,
         batches: list[list[int]],
         epoch: int,
-        num_done: int = 0,
         rank: int = 0,
         world_size: int = 1,
         equal_steps: bool = True,
@@ -140,11 +139,35 @@ class EpochLoader:
             self._batches = batches[rank::world_size] if len(batches) >= world_size else batches
         self._corpus = corpus
         self._epoch = epoch
-        self._num_done = num_done
 
     def __len__(self) -> int:
         return len(self._batches)
 
-    def __iter__(self) -> Iterator[Batch]:
-        for indices in self._batches[self._num_done :]:
-            yield self._corpus.batch(indices, self._epoch)
+    def __getitem__(self, number: int) -> Batch:
+        return self._corpus.batch(self._batches[number], self._epoch)
+
+
+class _NotYetDone(Sampler[int]):
+    """Batch numbers in order, from the first that an interrupted run has not done.
+
+    Its length is that of the whole epoch: Lightning counts the steps done in it.
+    """
+
+    def __init__(self, num_batches: int, num_done: int):
+        self._num_batches, self._num_done = num_batches, num_done
+
+    def __len__(self) -> int:
+        return self._num_batches
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self._num_done, self._num_batches))
+
+
+def batch_loader(batches: EpochBatches, num_done: int = 0, workers: int = 0) -> DataLoader[Batch]:
+    """Reads batches in order, in this process or ahead of it in `workers` processes.
+
+    Args:
+        num_done: batches of this process that an interrupted run has behind it.
+    """
+    sampler = _NotYetDone(len(batches), num_done)
+    return DataLoader(batches, batch_size=None, sampler=sampler, num_workers=workers)

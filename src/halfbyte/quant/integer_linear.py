@@ -54,7 +54,10 @@ def _padded_int_mm(x_codes: Tensor, w_codes: Tensor) -> Tensor:
     """(M, K) int8 · (N, K) int8 -> (M, N) int32, padded to the shapes that CUDA takes."""
     m, k = x_codes.shape
     n = w_codes.shape[0]
-    pad_k = -k % _CUDA_MULTIPLE
-    x = torch.nn.functional.pad(x_codes, (0, pad_k, 0, max(0, _CUDA_LEAST_ROWS - m)))
-    w = torch.nn.functional.pad(w_codes, (0, pad_k, 0, -n % _CUDA_MULTIPLE))
+    more_k, more_rows = -k % _CUDA_MULTIPLE, max(0, _CUDA_LEAST_ROWS - m)
+    x, w = x_codes, w_codes
+    if more_k or more_rows:  # most layers need no padding, and even an empty one copies
+        x = torch.nn.functional.pad(x, (0, more_k, 0, more_rows))
+    if more_k or n % _CUDA_MULTIPLE:
+        w = torch.nn.functional.pad(w, (0, more_k, 0, -n % _CUDA_MULTIPLE))
     return torch._int_mm(x, w.t())[:m, :n]

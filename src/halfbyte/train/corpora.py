@@ -5,10 +5,11 @@ from pathlib import Path
 
 import lightning
 import torch
+from torch.utils.data import DataLoader
 
 from halfbyte.data.audio_store import AudioStore
 from halfbyte.data.batches import draw_batches
-from halfbyte.data.dataset import Batch, Corpus, EpochLoader
+from halfbyte.data.dataset import Batch, Corpus, EpochBatches, batch_loader
 from halfbyte.data.fbank import Fbank
 from halfbyte.data.manifest import Utterance, read_manifest
 from halfbyte.data.tokenizer import Tokenizer
@@ -71,20 +72,23 @@ class Corpora(lightning.LightningDataModule):
         folder = Path(self.config.data.cache).expanduser()
         return utterances, AudioStore(utterances, folder, self.config.features.sample_rate_hz)
 
-    def train_dataloader(self) -> EpochLoader:
+    def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of the current epoch for this process, less what a resumed run has done."""
         epoch = self.trainer.current_epoch
         num_done = self.trainer.global_step - self.num_steps(epoch)
         return self._loader(self._train, epoch, num_done, equal_steps=True)
 
-    def val_dataloader(self) -> EpochLoader:
+    def val_dataloader(self) -> DataLoader[Batch]:
         """Development batches, without augmentation."""
         return self._loader(self._dev, 0, 0, equal_steps=False)
 
-    def _loader(self, corpus: Corpus, epoch: int, num_done: int, equal_steps: bool) -> EpochLoader:
+    def _loader(
+        self, corpus: Corpus, epoch: int, num_done: int, equal_steps: bool
+    ) -> DataLoader[Batch]:
         batches = self._batches(corpus, epoch)
         rank, world_size = self.trainer.global_rank, self.trainer.world_size
-        return EpochLoader(corpus, batches, epoch, num_done, rank, world_size, equal_steps)
+        share = EpochBatches(corpus, batches, epoch, rank, world_size, equal_steps)
+        return batch_loader(share, num_done, self.config.data.workers)
 
     def _batches(self, corpus: Corpus, epoch: int) -> list[list[int]]:
         durations_s = [u.duration_s for u in corpus.utterances]

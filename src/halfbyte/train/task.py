@@ -42,7 +42,9 @@ class U2Task(lightning.LightningModule):
         step = self.trainer.fit_loop.epoch_loop.total_batch_idx
         seed = self.config.seed * 1_000_003 + step
         torch.manual_seed(seed * self.trainer.world_size + self.global_rank)
-        longest = int(self.model.encoder.subsampling.num_steps(batch.num_frames.max()))
+        # From the padded length: asking num_frames would wait for a GPU.
+        num_frames = torch.tensor(batch.features.shape[1])
+        longest = int(self.model.encoder.subsampling.num_steps(num_frames))
         chunk = draw_chunk_steps(
             longest, self.config.model.dynamic_chunk, torch.Generator().manual_seed(seed)
         )
