@@ -9,6 +9,7 @@ number format, split, chunk and mode the last one counts.
 """
 
 import json
+import math
 import re
 import sys
 from pathlib import Path
@@ -34,9 +35,17 @@ def read_lines(path: Path) -> list[Line]:
 
 
 def read_results(path: Path) -> list[Line]:
-    """Result lines, the last of each kind, in the order in which the kinds first came."""
+    """Result lines, the last of each kind, those that are compared beside each other."""
     kinds = ("model", "number_format", "split", "chunk_ms", "mode")
-    return list({tuple(line[kind] for kind in kinds): line for line in read_lines(path)}.values())
+    newest = {tuple(line[kind] for kind in kinds): line for line in read_lines(path)}
+    return sorted(newest.values(), key=_place)
+
+
+def _place(line: Line) -> tuple[Any, ...]:
+    """Split by split, rescoring before greedy, whole segments before short chunks."""
+    chunk_ms = line["chunk_ms"] or math.inf
+    is_pooled, is_greedy = line["split"] == "all", line["mode"] != SUMMARY_MODE
+    return (is_pooled, line["split"], is_greedy, -chunk_ms, line["model"], line["number_format"])
 
 
 def summary_table(lines: list[Line]) -> str:
