@@ -157,6 +157,11 @@ std::vector<float> Resampler::finish() {
   return emit((num_in_samples_ * filter_->up + filter_->down - 1) / filter_->down);
 }
 
+int64_t Resampler::num_in_samples_for(int64_t index) const {
+  if (is_equal_rate()) return index + 1;
+  return index * filter_->down / filter_->up + filter_->half_width + 1;
+}
+
 // Outputs up to number `num_settled`; then drops the input that no later output reaches.
 std::vector<float> Resampler::emit(int64_t num_settled) {
   FloatEnvironment environment;

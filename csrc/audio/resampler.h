@@ -28,6 +28,8 @@ class Resampler {
 
   int rate_in_hz() const { return rate_in_hz_; }
   int rate_out_hz() const { return rate_out_hz_; }
+  // Input samples after which output sample `index` is settled.
+  int64_t num_in_samples_for(int64_t index) const;
 
   // The state of the stream as bytes (native byte order), and back, into a resampler of the same
   // rates; throws Error(kInput) if the bytes do not fit.

@@ -78,6 +78,8 @@ void bind_resampler(nb::module_& m) {
             return samples_view(std::move(out));
           },
           "samples"_a.noconvert(), "Take in (S,) float32; returns the samples that are settled.")
+      .def("num_in_samples_for", &Resampler::num_in_samples_for, "index"_a,
+           "Input samples after which output sample `index` is settled.")
       .def("finish", [](Resampler& self) { return samples_view(self.finish()); },
            "No more samples follow; returns the rest.")
       .def("reset", &Resampler::reset, "Back to the start of a new stream.");

@@ -12,6 +12,7 @@ from halfbyte.errors import HalfbyteError
 _VERBS = {
     "transcribe": "audio to text, words as they come or at the end",
     "listen": "the microphone, words as they are spoken",
+    "serve": "a streaming server",
     "eval": "word error rate, speed and size of a model on a manifest",
     "train": "train a model, in float or natively in 4 bits",
     "export": "checkpoint to ONNX",
@@ -20,7 +21,7 @@ _VERBS = {
 }
 _TAKE_OVERRIDES = {"train"}  # verbs with `key=value` words, anywhere among the options
 # The extra that brings an optional package, else `train`.
-_EXTRAS = {"onnxruntime": "test", "sounddevice": "listen"}
+_EXTRAS = {"aiohttp": "serve", "onnxruntime": "test", "sounddevice": "listen"}
 MISTAKE = 2  # exit status of a user's mistake
 INTERRUPTED = 130
 

@@ -102,6 +102,22 @@ class Stream:
             events.append(self._end_segment())
         return events
 
+    def samples_due(self) -> int:
+        """Samples, counted from the first of the stream, with which its next chunk is complete."""
+        fbank = self._fbank
+        length, shift = fbank.frame_length_samples, fbank.frame_shift_samples
+        num_computed = max(0, (fbank.num_samples_accepted - length) // shift + 1)
+        last_frame = num_computed - fbank.num_frames_ready + self._window_frames() - 1
+        num_samples: int = last_frame * shift + length
+        if self._resampler:
+            num_samples = self._resampler.num_in_samples_for(num_samples - 1)
+        return num_samples
+
+    @property
+    def max_segment_s(self) -> float:
+        """Length at which a segment ends in any case."""
+        return self._settings.max_segment_ms / 1000
+
     def save(self) -> bytes:
         """The state of the stream, for `restore` on a stream of equal settings."""
         numbers = self._identity() | {
@@ -161,8 +177,12 @@ class Stream:
     def _new_segment(self) -> Segment:
         return Segment(self._settings, self._mode, keeps_features=self._is_full_context)
 
+    def _window_frames(self) -> int:
+        """Frames of a whole chunk."""
+        return self._settings.subsampling * self._chunk_steps + self._settings.overlap_frames
+
     def _run_chunks(self) -> list[Event]:
-        window = self._settings.subsampling * self._chunk_steps + self._settings.overlap_frames
+        window = self._window_frames()
         events: list[Event] = []
         while self._fbank.num_frames_ready >= window:
             events += self._run_chunk(window)

@@ -1,0 +1,106 @@
+"""The native protocol over a WebSocket: docs/protocol.md."""
+
+import asyncio
+import json
+from typing import Any
+
+from aiohttp import WSMessage, WSMsgType, web
+
+from halfbyte.errors import HalfbyteError
+from halfbyte.serve.app_keys import SERVER
+from halfbyte.serve.messages import (
+    FINISH,
+    START,
+    error_message,
+    event_message,
+    parse_control,
+    ready_message,
+    settings_of,
+)
+from halfbyte.serve.refusals import CLOSE_DONE, RefusedError
+from halfbyte.serve.session import Session
+from halfbyte.serve.sockets import close_socket, open_socket, receive
+
+
+def add_routes(app: web.Application) -> None:
+    """Plug the protocol in."""
+    app.router.add_get("/v1/stream", handle)
+
+
+async def handle(request: web.Request) -> web.WebSocketResponse:
+    """One connection: one stream."""
+    socket = await open_socket(request)
+    try:
+        await _Connection(socket, request).run()
+    except RefusedError as refusal:
+        await close_socket(socket, refusal.close_code, error_message(refusal))
+    else:
+        await close_socket(socket, CLOSE_DONE)
+    return socket
+
+
+class _Connection:
+    """Reads the client and tells it the session's events, at the same time."""
+
+    def __init__(self, socket: web.WebSocketResponse, request: web.Request):
+        self._socket = socket
+        self._request = request
+        self._server = request.app[SERVER]
+
+    async def run(self) -> None:
+        """Until the stream is done or the client is gone.
+
+        Raises:
+            RefusedError: what the client is to be told before it is disconnected.
+        """
+        message = await receive(self._socket, self._server)
+        if message is None:
+            return
+        session = await self._start(message)
+        tell = asyncio.create_task(self._tell(session))
+        read = asyncio.create_task(self._read(session))
+        try:
+            await asyncio.wait((tell, read), return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            session.close()
+            for task in (tell, read):
+                task.cancel()
+            results = await asyncio.gather(tell, read, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, ConnectionError):
+                raise result
+
+    async def _start(self, message: WSMessage) -> Session:
+        if message.type is not WSMsgType.TEXT:
+            raise RefusedError("bad_message", 'audio came before a "start" message')
+        control = parse_control(message.data)
+        if control["type"] != START:
+            raise RefusedError("bad_message", '"finish" came before "start"')
+        settings = settings_of(control)
+        try:
+            session = self._server.open(settings, self._request)
+        except RefusedError:
+            raise
+        except HalfbyteError as error:
+            raise RefusedError("bad_message", str(error)) from None
+        await self._send(ready_message(settings, self._server.model, self._server.model_name))
+        return session
+
+    async def _read(self, session: Session) -> None:
+        while (message := await receive(self._socket, self._server)) is not None:
+            if message.type is WSMsgType.BINARY:
+                await session.feed(message.data)
+            elif parse_control(message.data)["type"] == FINISH:
+                session.finish()
+            else:
+                raise RefusedError("bad_message", "the stream has started; open another connection")
+        session.close()
+
+    async def _tell(self, session: Session) -> None:
+        async for event in session.events():
+            await self._send(event_message(event))
+        session.close()
+        await close_socket(self._socket, CLOSE_DONE)
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        await self._socket.send_str(json.dumps(message, ensure_ascii=False))

@@ -1,0 +1,210 @@
+"""A client's stream in the server: audio in, events out, whatever the protocol."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from halfbyte import _core
+from halfbyte.listen.events import Event
+from halfbyte.listen.stream import Stream
+from halfbyte.serve.refusals import RefusedError
+from halfbyte.serve.settings import Limits, StreamSettings
+
+if TYPE_CHECKING:
+    from halfbyte.serve.scheduler import Scheduler
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A segment has ended; its final result follows.
+
+    Attributes:
+        reason: `silence` after words, `length` of the segment, or `finish` by the client.
+        end_s: where, from the first sample of the stream.
+    """
+
+    reason: str
+    end_s: float
+
+
+SessionEvent = Event | Endpoint
+
+
+class Session:
+    """One stream; made by `Scheduler.open`, used from the event loop only.
+
+    `feed` hands over audio and waits while too much is queued; `finish` says that no more comes;
+    `events` gives what the stream says until it is done; `close` drops it at any time. What is
+    said for other methods is between the session and its scheduler.
+
+    Attributes:
+        settings: of the stream.
+    """
+
+    def __init__(
+        self, stream: Stream, settings: StreamSettings, limits: Limits, scheduler: "Scheduler"
+    ):
+        self.settings = settings
+        self._stream = stream
+        self._limits = limits
+        self._scheduler = scheduler
+        self._audio: deque[bytes] = deque()
+        self._fed_bytes = 0
+        self._taken_bytes = 0
+        self._due_bytes = stream.samples_due() * settings.sample_bytes
+        self._is_finishing = False
+        self._is_closed = False
+        self._is_done = False
+        self._error: RefusedError | None = None
+        self._events: deque[SessionEvent] = deque()
+        self._news = asyncio.Event()  # events came, or the stream is done
+        self._room = asyncio.Event()
+        self.is_queued = False  # the scheduler's
+        self.due_at_s = 0.0  # when the audio of the next step was complete, on its clock
+
+    async def feed(self, audio: bytes) -> None:
+        """Take in samples of the session's encoding; waits while the engine is behind.
+
+        Raises:
+            RefusedError: a cut sample, too much audio, or audio after `finish`.
+        """
+        if self._is_finishing:
+            raise RefusedError(
+                "bad_message", "audio came after the end of the stream was announced"
+            )
+        if len(audio) % self.settings.sample_bytes:
+            raise RefusedError(
+                "bad_audio",
+                f"{len(audio)} bytes of audio came; a sample of {self.settings.encoding} has "
+                f"{self.settings.sample_bytes}",
+            )
+        self._fed_bytes += len(audio)
+        if self.fed_s > self._limits.max_stream_s:
+            raise RefusedError(
+                "stream_too_long", f"a stream may last {self._limits.max_stream_s:g} s; start anew"
+            )
+        self._audio.append(audio)
+        if self._fed_bytes >= self._due_bytes:
+            self._scheduler.consider(self)
+        while self._queued_s > self._limits.max_queued_s and not self._is_over:
+            self._room.clear()
+            await self._room.wait()
+
+    def finish(self) -> None:
+        """No more audio follows; the last events come, then `events` ends."""
+        if not self._is_finishing:
+            self._is_finishing = True
+            self._scheduler.consider(self)
+
+    async def events(self) -> AsyncIterator[SessionEvent]:
+        """What the stream says, until its end.
+
+        Raises:
+            RefusedError: the audio could not be recognised, or events were not taken in time.
+        """
+        while True:
+            while self._events:
+                yield self._events.popleft()
+            if self._error:
+                raise self._error
+            if self._is_over:
+                return
+            self._news.clear()
+            await self._news.wait()
+
+    def close(self) -> None:
+        """Drop the stream; what it has not said is lost."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._audio.clear()
+            self._wake()
+            self._scheduler.forget(self)
+
+    @property
+    def fed_s(self) -> float:
+        """Seconds of audio that came."""
+        return self._fed_bytes / self.settings.sample_bytes / self.settings.sample_rate_hz
+
+    @property
+    def _queued_s(self) -> float:
+        queued_bytes = self._fed_bytes - self._taken_bytes
+        return queued_bytes / self.settings.sample_bytes / self.settings.sample_rate_hz
+
+    @property
+    def _is_over(self) -> bool:
+        return self._is_done or self._is_closed
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._room.set()
+
+    def is_due(self) -> bool:
+        """Whether the engine has something to do for it."""
+        if self._is_over:
+            return False
+        return self._is_finishing or self._fed_bytes >= self._due_bytes
+
+    def step(self) -> list[SessionEvent]:
+        """Run what is due; called by one engine thread at a time.
+
+        Raises:
+            HalfbyteError: the audio cannot be recognised.
+        """
+        is_last = self._is_finishing  # before taking: what came before it is then in the queue
+        events: list[SessionEvent] = []
+        for event in self._stream.accept(self._samples(self._take())):
+            events += self._said(event, self._reason(event))
+        if is_last:
+            for event in self._stream.finish():
+                events += self._said(event, "finish")
+            self._is_done = True
+        self._due_bytes = self._stream.samples_due() * self.settings.sample_bytes
+        return events
+
+    def fail(self, error: RefusedError) -> None:
+        """Nothing more comes of it; called by the engine thread."""
+        self._error = error
+        self._is_done = True
+
+    def deliver(self, events: list[SessionEvent]) -> None:
+        """Hand out what an engine thread has found; called on the event loop."""
+        if self._is_closed:
+            return
+        self._events.extend(events)
+        if len(self._events) > self._limits.max_unsent_events:
+            self._events.clear()
+            self._error = RefusedError(
+                "too_slow", "events were not taken in time; read them faster"
+            )
+            self._is_done = True
+        self._wake()
+
+    def _take(self) -> bytes:
+        parts = []
+        while self._audio:
+            parts.append(self._audio.popleft())
+        audio = b"".join(parts)
+        self._taken_bytes += len(audio)
+        return audio
+
+    def _samples(self, audio: bytes) -> Any:
+        if self.settings.encoding == "f32le":
+            return memoryview(audio).cast("f")
+        return _core.audio.from_s16(audio)
+
+    def _said(self, event: Event, reason: str) -> list[SessionEvent]:
+        if event.is_final:
+            return [Endpoint(reason, event.end_s), event]
+        return [event] if self.settings.wants_partials else []
+
+    def _reason(self, event: Event) -> str:
+        longest_s = self._stream.max_segment_s
+        return "length" if event.end_s - event.start_s >= longest_s else "silence"
+
+
+def now_s() -> float:
+    """The clock of latencies."""
+    return time.monotonic()

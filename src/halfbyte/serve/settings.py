@@ -1,0 +1,61 @@
+"""What a client may ask for its stream, and what the server allows."""
+
+from dataclasses import dataclass, field
+
+from halfbyte.listen.endpoint import EndpointRule
+
+SAMPLE_BYTES = {"s16le": 2, "f32le": 4}
+LOWEST_RATE_HZ = 8000
+HIGHEST_RATE_HZ = 48000
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """Settings of one stream, whatever the protocol.
+
+    Attributes:
+        sample_rate_hz: of the audio that the client sends, 8000 to 48000.
+        encoding: of its samples: s16le or f32le, one channel.
+        chunk_ms: as in `Recognizer.stream`.
+        mode: of the final result, as there.
+        endpoint: when a segment ends.
+        wants_partials: whether partial events come out.
+    """
+
+    sample_rate_hz: int = 16000
+    encoding: str = "s16le"
+    chunk_ms: int | None = None
+    mode: str = "rescoring"
+    endpoint: EndpointRule = field(default_factory=EndpointRule)
+    wants_partials: bool = True
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of one sample."""
+        return SAMPLE_BYTES[self.encoding]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the server allows; whoever goes beyond gets one error event and is disconnected.
+
+    Attributes:
+        max_message_bytes: of one message of a client.
+        max_stream_s: audio of one stream.
+        max_streams: at once, in one process.
+        max_streams_per_client: at once from one network address; None for no such limit.
+        max_queued_s: audio of a stream that waits for the engine; beyond, the server stops
+            reading from the client until there is room.
+        max_unsent_events: events that a client has not taken; beyond, it is too slow.
+        idle_s: a client that sends nothing for so long is disconnected.
+        drain_s: how long streams may go on when the server is told to stop.
+    """
+
+    max_message_bytes: int = 1 << 20
+    max_stream_s: float = 4 * 3600.0
+    max_streams: int = 1000
+    max_streams_per_client: int | None = None
+    max_queued_s: float = 10.0
+    max_unsent_events: int = 1000
+    idle_s: float = 60.0
+    drain_s: float = 5.0

@@ -1,0 +1,60 @@
+"""WebSockets of clients: opening, reading within limits, closing with a reason."""
+
+import asyncio
+import contextlib
+import json
+from typing import Any
+
+from aiohttp import WSMessage, WSMsgType, web
+
+from halfbyte.serve.app_keys import SERVER, Server
+from halfbyte.serve.refusals import RefusedError
+
+_CLOSE_WAIT_S = 2.0  # for the client's side of the closing handshake
+_SLACK = 4  # a message this many times too long is cut off by the library, without an event
+
+
+async def open_socket(request: web.Request) -> web.WebSocketResponse:
+    """Accept a client's WebSocket."""
+    limits = request.app[SERVER].limits
+    socket = web.WebSocketResponse(
+        compress=False,
+        timeout=_CLOSE_WAIT_S,
+        max_msg_size=limits.max_message_bytes * _SLACK,
+    )
+    await socket.prepare(request)
+    return socket
+
+
+async def receive(socket: web.WebSocketResponse, server: Server) -> WSMessage | None:
+    """The next text or binary message; None when the client is gone.
+
+    Raises:
+        RefusedError: the message is too long, or none came in time.
+    """
+    limits = server.limits
+    try:
+        async with asyncio.timeout(limits.idle_s):
+            message = await socket.receive()
+    except TimeoutError:
+        raise RefusedError("idle", f"nothing came for {limits.idle_s:g} s") from None
+    if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+        return None
+    if len(message.data) > limits.max_message_bytes:
+        raise RefusedError(
+            "message_too_large",
+            f"a message of {len(message.data)} bytes came; at most {limits.max_message_bytes} "
+            "are taken, send shorter ones",
+        )
+    return message
+
+
+async def close_socket(
+    socket: web.WebSocketResponse, code: int, last_message: dict[str, Any] | None = None
+) -> None:
+    """Say a last thing and close; a client that is gone is none to be told."""
+    with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
+        async with asyncio.timeout(_CLOSE_WAIT_S):
+            if last_message and not socket.closed:
+                await socket.send_str(json.dumps(last_message, ensure_ascii=False))
+            await socket.close(code=code)
