@@ -11,6 +11,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kBlockFrames = 4096;
+// Writers to a pipe that cannot go back leave about 2 GiB as the size: sox 0x7FFFFFFF less the
+// header, arecord 0x80000000, others 0xFFFFFFFF less the header. Nobody is told that it lacks.
+constexpr uint64_t kLargestPromiseBytes = 0x7FFF0000;
 
 // One line whatever the path holds.
 std::string printable(const fs::path& path) {
@@ -89,6 +92,13 @@ std::vector<float> WavReader::read(size_t max_samples) {
     num_read_samples_ += num_frames;
   }
   return samples;
+}
+
+uint64_t WavReader::num_missing_samples() const {
+  const uint64_t promised_bytes = format_.num_data_bytes.value_or(0);
+  if (promised_bytes >= kLargestPromiseBytes && promised_bytes <= 0xFFFFFFFF) return 0;
+  const uint64_t promised = promised_bytes / static_cast<uint64_t>(format_.bytes_per_frame());
+  return promised - std::min(promised, num_read_samples_);
 }
 
 }  // namespace halfbyte

@@ -14,7 +14,8 @@ namespace halfbyte {
 
 // PCM of 8 to 32 bits, float of 32 and 64, mu-law, A-law; RIFF, RF64 and extensible headers; a
 // regular file or a pipe. Channels are averaged. Sizes in the header are checked against the file:
-// where they are 0 (as streaming writers leave them) or beyond its end, audio goes to its end.
+// where they are 0 or about 2 or 4 GiB (as streaming writers leave them) or beyond its end, audio
+// goes to its end.
 class WavReader {
  public:
   // Throws Error(kAudio) for a file that is missing, empty, damaged, or of a coding we lack.
@@ -28,6 +29,12 @@ class WavReader {
   // The next `max_samples` mono samples, or fewer at the end, or none after it.
   // Throws Error(kAudio) on NaN or infinity.
   std::vector<float> read(size_t max_samples);
+
+  // After read() has given none: samples per channel that the header promises and the file lacks;
+  // 0 where the writer did not say.
+  uint64_t num_missing_samples() const;
+  // The path, printable.
+  const std::string& name() const { return name_; }
 
  private:
   void find_num_samples(const std::filesystem::path& path);

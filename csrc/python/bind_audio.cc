@@ -1,5 +1,6 @@
 #include <nanobind/stl/filesystem.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
 
 #include <string>
 
@@ -49,6 +50,9 @@ void bind_wav(nb::module_& m) {
       .def_prop_ro("num_channels", &WavReader::num_channels)
       .def_prop_ro("num_samples", &WavReader::num_samples,
                    "Samples per channel; None for a pipe whose writer did not say.")
+      .def_prop_ro("num_missing_samples", &WavReader::num_missing_samples,
+                   "At the end: samples per channel that the header promises and the file lacks.")
+      .def_prop_ro("name", &WavReader::name, "The path, printable.")
       .def(
           "read",
           [](WavReader& self, size_t max_samples) {

@@ -19,6 +19,8 @@ from halfbyte.listen.events import Event, Word
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.listen.stream import Stream
 
+__version__ = "0.1.0"
+
 __all__ = [
     "AudioError",
     "ConfigError",
@@ -32,4 +34,5 @@ __all__ = [
     "Stream",
     "UsageError",
     "Word",
+    "__version__",
 ]

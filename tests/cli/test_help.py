@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +26,10 @@ def test_every_verb_has_examples_that_parse(halfbyte, verb):
     for example in examples:
         command = re.split(r"   +| [|>] ", example)[0]
         assert _parse(shlex.split(command)[1:]).verb == verb
+
+
+def test_the_version_is_that_of_the_package(halfbyte):
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    version = tomllib.loads(project.read_text())["project"]["version"]
+    done = halfbyte("--version")
+    assert (done.status, done.out, done.err) == (0, f"halfbyte {version}\n", "")

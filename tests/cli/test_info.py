@@ -87,3 +87,8 @@ def test_a_test_vector_that_cannot_be_checked_is_one_line(halfbyte, tmp_path, se
 def test_metadata_of_any_kind_are_shown_or_refused_in_one_line(halfbyte, tmp_path, metadata, words):
     done = halfbyte("info", rewritten(tmp_path / "m.hb", meta=metadata), *words)
     assert done.status == 0 or done.is_mistake()
+
+
+def test_without_a_path_the_model_that_comes_with_the_package(halfbyte):
+    done = halfbyte("info", "--json")
+    assert (done.status, done.err, json.loads(done.out)["name"]) == (0, "", "en-voice")

@@ -125,7 +125,7 @@ def test_options_that_are_not_offered(halfbyte, words, named):
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["sing"], ["transcribe"], ["info"], ["compile", "x"], ["eval", "x"], ["--quiet"]],
+    [[], ["sing"], ["transcribe"], ["compile", "x"], ["eval", "x"], ["--quiet"]],
     ids=str,
 )
 def test_words_that_are_no_call(halfbyte, words):
@@ -257,7 +257,6 @@ sys.exit(main(sys.argv[2:]))
         ("torch", "train", ["export", str(GOLDEN / "tones-mixed"), "-o", "x"]),
         ("onnx", "train", ["compile", "x", "-o", "x.hb"]),
         ("yaml", "train", ["train", "config.yaml", "--run", "x"]),
-        ("soundfile", "train", ["eval", str(TONES), "x.jsonl"]),
     ],
 )
 def test_a_missing_package(package, extra, words):

@@ -55,7 +55,7 @@ class ScriptedModel:
 
 def hear(model: ScriptedModel, num_steps: int, mode: str = "greedy") -> list[Event]:
     stream = Stream(model, 40, mode)
-    samples = array("f", [0.0] * (num_steps * STEP_SAMPLES + 3 * 160 + 240))
+    samples = array("f", [0.1, -0.1] * ((num_steps * STEP_SAMPLES + 3 * 160 + 240) // 2))
     return stream.accept(samples) + stream.finish()
 
 
@@ -101,7 +101,7 @@ def test_a_model_whose_tokens_are_not_those_of_its_metadata():
     stream = Stream(model, 40)
     model.settings = SETTINGS
     with pytest.raises(ModelFileError, match=r"5 log-probabilities a step.* 6 tokens"):
-        stream.accept(array("f", [0.0] * 4000))
+        stream.accept(array("f", [0.1, -0.1] * 2000))
 
 
 def test_log_probabilities_that_are_none():
@@ -109,4 +109,4 @@ def test_log_probabilities_that_are_none():
     encode = model.encode
     model.encode = lambda *inputs: (encode(*inputs)[0], encode(*inputs)[1] * np.float32("nan"))
     with pytest.raises(InputError, match="NaN"):
-        Stream(model, 40).accept(array("f", [0.0] * 4000))
+        Stream(model, 40).accept(array("f", [0.1, -0.1] * 2000))

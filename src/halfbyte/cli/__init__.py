@@ -7,6 +7,7 @@ import os
 import sys
 from typing import NoReturn
 
+from halfbyte import __version__
 from halfbyte.errors import HalfbyteError
 
 _VERBS = {
@@ -30,7 +31,7 @@ class _Parser(argparse.ArgumentParser):
     """Says a mistake in one line, without the usage before it."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(_mistake(self.prog, f"{message}; {self.prog} --help shows what it takes"))
+        self.exit(print_mistake(self.prog, f"{message}; {self.prog} --help shows what it takes"))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,16 +45,16 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except HalfbyteError as error:
-        return _mistake(program, str(error))
+        return print_mistake(program, str(error))
     except ModuleNotFoundError as error:
-        return _mistake(program, _missing_package(error))
+        return print_mistake(program, _missing_package(error))
     except BrokenPipeError:  # who reads our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        return _mistake(program, f"{error.filename or 'output'}: {error.strerror or error}")
+        return print_mistake(program, f"{error.filename or 'output'}: {error.strerror or error}")
     except KeyboardInterrupt:
-        _mistake(program, "interrupted")
+        print_mistake(program, "interrupted")
         return INTERRUPTED
 
 
@@ -63,6 +64,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
         description="Speech recognition in half a byte per weight.",
         epilog="halfbyte VERB --help shows examples of a verb.",
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for verb, meaning in _VERBS.items():
         verb_parser = verbs.add_parser(
@@ -77,7 +79,8 @@ def _parse(words: list[str]) -> argparse.Namespace:
     return options
 
 
-def _mistake(program: str, message: str) -> int:
+def print_mistake(program: str, message: str) -> int:
+    """Say a user's mistake in one line on standard error; returns the exit status for it."""
     print(f"{program}: {' '.join(message.splitlines())}", file=sys.stderr)
     return MISTAKE
 

@@ -8,9 +8,11 @@ from halfbyte.engine import ModelFile, Session
 from halfbyte.engine.model_file import Layer
 from halfbyte.engine.tensor import FORMATS, Tensor
 from halfbyte.errors import ModelFileError
+from halfbyte.listen.recognizer import default_model
 
 EPILOG = """\
 examples:
+  halfbyte info
   halfbyte info en-voice.hb
   halfbyte info en-voice.hb --layers
   halfbyte info en-voice.hb --json | jq .test_vector
@@ -19,13 +21,15 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    parser.add_argument("model", metavar="M.hb", help="model file")
+    parser.add_argument(
+        "model", nargs="?", metavar="M.hb", help="model file (default: the one included)"
+    )
     parser.add_argument("--layers", action="store_true", help="every layer with bits and bytes")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
-    file = ModelFile(options.model)
+    file = ModelFile(options.model or default_model())
     layers = {graph: file.layers(graph) for graph in file.graph_names}
     facts = {
         "name": file.metadata.get("name", ""),

@@ -4,10 +4,10 @@ import argparse
 import resource
 import sys
 import time
-from collections.abc import Callable
 
+from halfbyte.cli import print_mistake
 from halfbyte.cli.live import Live
-from halfbyte.errors import UsageError
+from halfbyte.errors import AudioError, UsageError
 from halfbyte.listen.audio_file import AudioFile
 from halfbyte.listen.events import Event
 from halfbyte.listen.recognizer import Recognizer
@@ -19,11 +19,13 @@ examples:
   halfbyte transcribe talk.wav
   halfbyte transcribe --stream talk.wav            words as they are recognised
   halfbyte transcribe --srt talk.flac > talk.srt
+  halfbyte transcribe *.wav                        one line per file, labelled
   halfbyte transcribe --json *.wav | jq .text      one JSON object per file
   halfbyte transcribe --chunk-ms 320 --mode greedy talk.wav
 
 By default a file is recognised at full context; --stream and --chunk-ms work chunk by chunk,
-as a microphone would be.
+as a microphone would be. A file that cannot be read is said on standard error, the others are
+recognised, and the exit status is 2.
 """
 
 
@@ -47,22 +49,34 @@ def run(options: argparse.Namespace) -> int:
     if len(options.audio) > 1 and (options.srt or options.vtt):
         raise UsageError(f"{len(options.audio)} files came; subtitles are of one file, give one")
     recognizer = Recognizer(options.model)
+    status = 0
     for path in options.audio:
-        start_s = time.perf_counter()
-        finals, duration_s = _recognize(recognizer, path, options)
-        seconds = time.perf_counter() - start_s
-        if not options.stream:
-            print(_formatter(options)(finals, path, duration_s))
-        if options.stats:
-            _print_stats(duration_s, seconds)
-    return 0
+        try:
+            _transcribe(recognizer, path, options)
+        except AudioError as error:  # what else was asked for is done all the same
+            status = print_mistake("halfbyte transcribe", str(error))
+    return status
+
+
+def _transcribe(recognizer: Recognizer, path: str, options: argparse.Namespace) -> None:
+    is_one_of_several = len(options.audio) > 1
+    start_s = time.perf_counter()
+    file = AudioFile(path)
+    if options.stream and is_one_of_several:
+        print(f"{path}:")
+    finals, duration_s = _recognize(recognizer, file, options)
+    seconds = time.perf_counter() - start_s
+    label = f"{path}: " if is_one_of_several else ""
+    if not options.stream:
+        print(_form(finals, path, duration_s, label, options))
+    if options.stats:
+        _print_stats(label, duration_s, seconds)
 
 
 def _recognize(
-    recognizer: Recognizer, path: str, options: argparse.Namespace
+    recognizer: Recognizer, file: AudioFile, options: argparse.Namespace
 ) -> tuple[list[Event], float]:
     """Final events of a file and its duration; shows events as they come if asked to."""
-    file = AudioFile(path)
     chunk_ms = options.chunk_ms
     if chunk_ms is None and not options.stream:
         chunk_ms = FULL_CONTEXT_MS
@@ -84,21 +98,21 @@ def _recognize(
     return finals, num_samples / file.sample_rate_hz
 
 
-def _formatter(options: argparse.Namespace) -> Callable[[list[Event], str, float], str]:
+def _form(
+    finals: list[Event], path: str, duration_s: float, label: str, options: argparse.Namespace
+) -> str:
     if options.json:
-        return as_json
+        return as_json(finals, path, duration_s)
     if options.srt:
-        return lambda finals, *_: as_srt(finals)
-    if options.vtt:
-        return lambda finals, *_: as_vtt(finals)
-    return lambda finals, *_: as_text(finals)
+        return as_srt(finals)
+    return as_vtt(finals) if options.vtt else f"{label}{as_text(finals)}"
 
 
-def _print_stats(duration_s: float, seconds: float) -> None:
+def _print_stats(label: str, duration_s: float, seconds: float) -> None:
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     factor = seconds / max(duration_s, 1e-9)
     print(
-        f"{duration_s:.2f} s of audio in {seconds:.2f} s: real-time factor {factor:.3f}, "
+        f"{label}{duration_s:.2f} s of audio in {seconds:.2f} s: real-time factor {factor:.3f}, "
         f"peak memory {peak_mb:.1f} MB",
         file=sys.stderr,
     )

@@ -17,6 +17,9 @@ class AudioFile:
     Args:
         path: a WAV file; flac, ogg, opus and mp3 need the extra `audio`.
 
+    A WAV file that ends before the size in its header is read to its end, and a warning goes to
+    the logger `halfbyte`, whose default is standard error.
+
     Raises:
         AudioError: missing, empty or damaged; or a format that needs the extra.
     """
@@ -35,6 +38,18 @@ class AudioFile:
         read = self._wav.read if self._wav else self._read_mono
         while len(block := read(block_samples)):
             yield block
+        self._warn_if_cut_short()
+
+    def _warn_if_cut_short(self) -> None:
+        if self._wav and self._wav.num_missing_samples:
+            import logging  # most runs need none
+
+            missing_s = self._wav.num_missing_samples / self.sample_rate_hz
+            logging.getLogger("halfbyte").warning(
+                "warning: %s: the file ends %.2f s before its header says; read to its end",
+                self._wav.name,
+                missing_s,
+            )
 
     def _read_mono(self, num_samples: int) -> Any:
         import soundfile

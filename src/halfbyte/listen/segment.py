@@ -9,6 +9,7 @@ from halfbyte.errors import ModelFileError
 from halfbyte.listen.acoustic_model import AcousticModel
 from halfbyte.listen.events import Word
 from halfbyte.listen.settings import ModelSettings
+from halfbyte.listen.silence import num_silent_steps, only_blank
 from halfbyte.listen.words import TimedToken, text_of, words_of
 
 TOP_TOKENS = 10  # likeliest tokens of a step that extend a hypothesis, as in WeNet
@@ -16,6 +17,8 @@ TOP_TOKENS = 10  # likeliest tokens of a step that extend a hypothesis, as in We
 
 class Segment:
     """Gathers encoder output and log-probabilities until the segment ends.
+
+    Until its first sound, a segment says nothing whatever the model makes of digital silence.
 
     Args:
         settings: of the model.
@@ -28,6 +31,7 @@ class Segment:
         self._mode = mode
         self._keeps_features = keeps_features
         self.num_steps = 0
+        self._num_silent_steps = 0  # before the first sound
         self._features = array("f")  # (frames, F), for a second encoding
         self._memory = array("f")  # (T, D) encoder output
         self._log_probs = array("f")  # (T, V)
@@ -43,6 +47,12 @@ class Segment:
                 f"the model gives {num_tokens} log-probabilities a step, its metadata lists "
                 f"{len(self._settings.tokens)} tokens; export it again"
             )
+        if features is not None and self._num_silent_steps == self.num_steps:
+            self._num_silent_steps += num_silent_steps(
+                features, self._settings.subsampling, self._settings.overlap_frames, num_steps
+            )
+        num_silent = min(num_steps, max(0, self._num_silent_steps - self.num_steps))
+        log_probs = only_blank(log_probs, num_silent, self._settings.blank_id)
         if self._keeps_features:
             self._keep_features(features)
         self.num_steps += num_steps
@@ -103,7 +113,7 @@ class Segment:
     def save(self) -> list[bytes]:
         """The state of the segment as byte strings."""
         parts = (self._features, self._memory, self._log_probs)
-        steps = self.num_steps.to_bytes(8, "little")
+        steps = b"".join(n.to_bytes(8, "little") for n in (self.num_steps, self._num_silent_steps))
         return [steps, self._search.save(), *(part.tobytes() for part in parts)]
 
     def restore(self, saved: list[bytes]) -> None:
@@ -114,7 +124,8 @@ class Segment:
             InputError: the search's part is damaged.
         """
         steps, search, features, memory, log_probs = saved
-        self.num_steps = int.from_bytes(steps, "little")
+        self.num_steps = int.from_bytes(steps[:8], "little")
+        self._num_silent_steps = int.from_bytes(steps[8:], "little")
         self._search.restore(search)
         self._best = self._hypothesis()
         self._features, self._memory = array("f", features), array("f", memory)
@@ -129,6 +140,7 @@ class Segment:
             num_frames = 0
         return (
             self._search.num_frames == num_steps
+            and self._num_silent_steps <= num_steps
             and len(self._features) == num_frames * settings.num_mel_bins
             and len(self._log_probs) == num_steps * len(settings.tokens)
             and len(self._memory) % max(1, num_steps) == 0
@@ -137,7 +149,9 @@ class Segment:
 
     def _final_tokens(self, model: AcousticModel) -> list[int]:
         settings = self._settings
-        if self._mode in ("greedy", "prefix_beam") or self.num_steps == 0:
+        if self._num_silent_steps == self.num_steps:
+            return []
+        if self._mode in ("greedy", "prefix_beam"):
             return self._best.tokens
         decoder = model.decoder(self._rows(self._memory, len(self._memory) // self.num_steps))
         boundary = settings.boundary_id

@@ -9,6 +9,7 @@ from halfbyte.listen.endpoint import EndpointRule
 from halfbyte.listen.events import Event, Word
 from halfbyte.listen.segment import Segment
 from halfbyte.listen.settings import FULL_CONTEXT_MS, MODES, ModelSettings
+from halfbyte.listen.silence import is_silence
 from halfbyte.listen.snapshot import pack_snapshot, unpack_snapshot
 
 
@@ -19,7 +20,8 @@ class Stream:
     which samples arrive: the result does not depend on them. Each chunk may change the
     partial text; a segment's end, by silence or length, settles it. At full context the
     chunks serve for partial results and endpoints, and the segment is encoded once more as
-    a whole for its final result.
+    a whole for its final result. Digital silence between segments is passed over: a segment
+    begins with the first chunk that holds a sound.
 
     Args:
         model: what computes.
@@ -190,6 +192,8 @@ class Stream:
 
     def _run_chunk(self, num_frames: int) -> list[Event]:
         features = self._fbank.peek(num_frames)
+        if self._is_silence_between_segments(features):
+            return self._skip(num_frames)
         before = self._segment.text()
         memory, log_probs = self._model.encode(features, self._state)
         num_steps = len(memoryview(log_probs))
@@ -201,6 +205,16 @@ class Stream:
         if self._is_endpoint():
             events.append(self._end_segment())
         return events
+
+    def _is_silence_between_segments(self, features: Any) -> bool:
+        return self._segment.num_steps == 0 and is_silence(features)
+
+    def _skip(self, num_frames: int) -> list[Event]:
+        """Leave out a window of digital silence: the segment begins after it."""
+        num_steps = (num_frames - self._settings.overlap_frames) // self._settings.subsampling
+        self._fbank.pop(num_steps * self._settings.subsampling)
+        self._frames_done += num_steps * self._settings.subsampling
+        return []
 
     def _is_endpoint(self) -> bool:
         return self._endpoint.is_endpoint(

@@ -13,7 +13,10 @@ def as_text(finals: Sequence[Event]) -> str:
 
 
 def as_json(finals: Sequence[Event], audio: str, duration_s: float) -> str:
-    """One JSON object: audio, duration_s, text, and segments with words, times, confidences."""
+    """One JSON object: audio, duration_s, text, and segments with words, times, confidences.
+
+    A segment without words is left out.
+    """
     segments = [
         {
             "text": final.text,
@@ -22,6 +25,7 @@ def as_json(finals: Sequence[Event], audio: str, duration_s: float) -> str:
             "words": [asdict(word) for word in final.words],
         }
         for final in finals
+        if final.text
     ]
     return json.dumps(
         {
