@@ -8,7 +8,7 @@ from collections import deque
 from halfbyte.errors import HalfbyteError
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.serve.refusals import RefusedError
-from halfbyte.serve.session import Session, SessionEvent, now_s
+from halfbyte.serve.session import Session, Step, now_s
 from halfbyte.serve.settings import Limits, StreamSettings
 
 logger = logging.getLogger(__name__)
@@ -110,17 +110,16 @@ class Scheduler:
                 return []
             return [self._queue.popleft() for _ in range(min(MAX_BATCH, len(self._queue)))]
 
-    def _step(self, session: Session) -> list[SessionEvent]:
+    def _step(self, session: Session) -> Step:
         try:
             return session.step()
         except HalfbyteError as error:
-            session.fail(RefusedError("bad_audio", str(error)))
+            return session.break_off(RefusedError("bad_audio", str(error)))
         except Exception:
             logger.exception("a stream broke off")
-            session.fail(RefusedError("internal", "the server failed on this stream"))
-        return []
+            return session.break_off(RefusedError("internal", "the server failed on this stream"))
 
 
-def _deliver(results: list[tuple[Session, list[SessionEvent]]]) -> None:
-    for session, events in results:
-        session.deliver(events)
+def _deliver(results: list[tuple[Session, Step]]) -> None:
+    for session, step in results:
+        session.deliver(step)

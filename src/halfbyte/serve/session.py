@@ -33,6 +33,23 @@ class Endpoint:
 SessionEvent = Event | Endpoint
 
 
+@dataclass(frozen=True)
+class Step:
+    """What a run of the engine has found, on its way from an engine thread to the event loop.
+
+    Attributes:
+        events: in order.
+        due_bytes: of audio since the stream began, with which there is more to find.
+        is_last: nothing follows.
+        error: why it breaks off.
+    """
+
+    events: list[SessionEvent]
+    due_bytes: int
+    is_last: bool
+    error: RefusedError | None = None
+
+
 class Session:
     """One stream; made by `Scheduler.open`, used from the event loop only.
 
@@ -55,13 +72,15 @@ class Session:
         self._fed_bytes = 0
         self._taken_bytes = 0
         self._due_bytes = stream.samples_due() * settings.sample_bytes
+        self._told_due_bytes = self._due_bytes  # the same, as the event loop knows it
         self._is_finishing = False
         self._is_closed = False
+        self._is_exhausted = False  # the engine thread's word for done
         self._is_done = False
         self._error: RefusedError | None = None
         self._events: deque[SessionEvent] = deque()
         self._news = asyncio.Event()  # events came, or the stream is done
-        self._room = asyncio.Event()
+        self._progress = asyncio.Event()  # the engine took audio
         self.is_queued = False  # the scheduler's
         self.due_at_s = 0.0  # when the audio of the next step was complete, on its clock
 
@@ -90,8 +109,14 @@ class Session:
         if self._fed_bytes >= self._due_bytes:
             self._scheduler.consider(self)
         while self._queued_s > self._limits.max_queued_s and not self._is_over:
-            self._room.clear()
-            await self._room.wait()
+            self._progress.clear()
+            await self._progress.wait()
+
+    async def caught_up(self) -> None:
+        """Wait until all that the audio so far gives is among the events."""
+        while self._fed_bytes >= self._told_due_bytes and not self._is_over:
+            self._progress.clear()
+            await self._progress.wait()
 
     def finish(self) -> None:
         """No more audio follows; the last events come, then `events` ends."""
@@ -139,15 +164,15 @@ class Session:
 
     def _wake(self) -> None:
         self._news.set()
-        self._room.set()
+        self._progress.set()
 
     def is_due(self) -> bool:
         """Whether the engine has something to do for it."""
-        if self._is_over:
+        if self._is_over or self._is_exhausted:
             return False
         return self._is_finishing or self._fed_bytes >= self._due_bytes
 
-    def step(self) -> list[SessionEvent]:
+    def step(self) -> Step:
         """Run what is due; called by one engine thread at a time.
 
         Raises:
@@ -160,20 +185,23 @@ class Session:
         if is_last:
             for event in self._stream.finish():
                 events += self._said(event, "finish")
-            self._is_done = True
+            self._is_exhausted = True
         self._due_bytes = self._stream.samples_due() * self.settings.sample_bytes
-        return events
+        return Step(events, self._due_bytes, is_last)
 
-    def fail(self, error: RefusedError) -> None:
+    def break_off(self, error: RefusedError) -> Step:
         """Nothing more comes of it; called by the engine thread."""
-        self._error = error
-        self._is_done = True
+        self._is_exhausted = True
+        return Step([], self._due_bytes, True, error)
 
-    def deliver(self, events: list[SessionEvent]) -> None:
+    def deliver(self, step: Step) -> None:
         """Hand out what an engine thread has found; called on the event loop."""
         if self._is_closed:
             return
-        self._events.extend(events)
+        self._events.extend(step.events)
+        self._told_due_bytes = step.due_bytes
+        self._is_done = self._is_done or step.is_last
+        self._error = self._error or step.error
         if len(self._events) > self._limits.max_unsent_events:
             self._events.clear()
             self._error = RefusedError(
