@@ -65,7 +65,7 @@ $(DEMO)/.installed: $(DEMO)/.made $(SOURCES)
 # torch first and by its exact version, so that no other package chooses another build of it.
 $(TEST)/.installed: $(TEST)/.made $(SOURCES)
 	$(TEST)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(TEST)/bin/pip install --quiet --disable-pip-version-check '.[train,test,check]'
+	$(TEST)/bin/pip install --quiet --disable-pip-version-check '.[train,data,test,check]'
 	touch $@
 
 .PRECIOUS: %/.made

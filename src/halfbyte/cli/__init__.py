@@ -15,6 +15,7 @@ _VERBS = {
     "listen": "the microphone, words as they are spoken",
     "serve": "a streaming server",
     "eval": "word error rate, speed and size of a model on a manifest",
+    "prepare": "any corpus layout to checked manifests",
     "train": "train a model, in float or natively in 4 bits",
     "export": "checkpoint to ONNX",
     "compile": "ONNX to a .hb model file",
@@ -22,7 +23,13 @@ _VERBS = {
 }
 _TAKE_OVERRIDES = {"train"}  # verbs with `key=value` words, anywhere among the options
 # The extra that brings an optional package, else `train`.
-_EXTRAS = {"aiohttp": "serve", "onnxruntime": "test", "sounddevice": "listen"}
+_EXTRAS = {
+    "aiohttp": "serve",
+    "lhotse": "data",
+    "onnxruntime": "test",
+    "pyarrow": "data",
+    "sounddevice": "listen",
+}
 MISTAKE = 2  # exit status of a user's mistake
 INTERRUPTED = 130
 

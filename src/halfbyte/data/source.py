@@ -1,0 +1,252 @@
+"""What an importer hands over: utterances of a corpus, their audio still where it lies."""
+
+import gzip
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from halfbyte.errors import AudioError, ManifestError
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class WholeFile:
+    """A recording that is a file of its own, and stays where it is."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class Extract:
+    """A recording without a file of its own: a stretch of a longer one, or inside an archive.
+
+    Args:
+        identity: another text where the same audio would not come out again.
+        load: samples, (S,) or (S, channels) float32, and their rate.
+    """
+
+    identity: str
+    load: Callable[[], tuple[Samples, int]]
+
+
+@dataclass(frozen=True)
+class SourceUtterance:
+    """An utterance as its corpus describes it; nothing of its audio has been read yet."""
+
+    where: str  # file and line, for messages
+    id: str
+    audio: WholeFile | Extract
+    text: str
+    speaker: str = ""
+    claimed_s: float | None = None  # duration that the corpus claims, if it does
+
+
+Found = SourceUtterance | ManifestError  # a bad line is handed over, not raised: others follow
+
+
+@dataclass(frozen=True)
+class Split:
+    """A part of a corpus that becomes one manifest."""
+
+    name: str
+    num_items: int
+    items: Callable[[], Iterable[Found]]
+
+
+@dataclass(frozen=True)
+class Importer:
+    """One corpus layout.
+
+    Args:
+        name: as `--format` takes it.
+        layout: what it looks like, for the message that nothing was recognised.
+        matches: whether a file or folder has this layout; looks at few files.
+        splits: its parts. May raise ManifestError where the whole is unusable.
+    """
+
+    name: str
+    layout: str
+    matches: Callable[[Path], bool]
+    splits: Callable[[Path], list[Split]]
+
+
+def listed(name: str, items: Sequence[Found]) -> Split:
+    """A split whose utterances are all known."""
+    return Split(name, len(items), lambda: items)
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """The lines of a text file that hold something, each with "file line number".
+
+    Raises:
+        ManifestError: the file cannot be read or is not UTF-8.
+    """
+    try:
+        content = gzip.decompress(path.read_bytes()) if _is_gzip(path) else path.read_bytes()
+        # Not splitlines: JSON may hold other line separators (U+2028, U+0085) as they are.
+        lines = content.decode("utf-8-sig").split("\n")
+    except (OSError, EOFError, UnicodeDecodeError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
+        raise ManifestError(f"cannot read {path}: {error}") from error
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield f"{path} line {number}", line.rstrip("\r")
+
+
+def _is_gzip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def json_object(where: str, line: str) -> dict[str, Any]:
+    """The JSON object of a line.
+
+    Raises:
+        ManifestError: it is none.
+    """
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"{where} is not JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise ManifestError(f"{where} is a {type(fields).__name__}; expected a JSON object")
+    return fields
+
+
+def first_object(path: Path) -> dict[str, Any]:
+    """The JSON object of a file's first line; empty where there is none."""
+    try:
+        return json_object(*next(numbered_lines(path)))
+    except (ManifestError, StopIteration, OSError):
+        return {}
+
+
+def field(fields: dict[str, Any], where: str, *names: str) -> Any:
+    """The value of the first of some keys that is there.
+
+    Raises:
+        ManifestError: none is.
+    """
+    for name in names:
+        if fields.get(name) is not None:
+            return fields[name]
+    raise ManifestError(f"{where}: key {names[0]!r} is missing")
+
+
+def text_field(fields: dict[str, Any], where: str, *names: str) -> str:
+    """As `field`, for a value that must be a string."""
+    value = field(fields, where, *names)
+    if not isinstance(value, str):
+        raise ManifestError(f"{where}: {names[0]} is {value!r}; expected a string")
+    return value
+
+
+def seconds(value: Any, where: str, name: str) -> float:
+    """A time in seconds, at least 0.
+
+    Raises:
+        ManifestError: it is none.
+    """
+    try:
+        time_s = float(value)
+    except (TypeError, ValueError):
+        time_s = -1.0
+    if isinstance(value, bool) or not 0 <= time_s < float("inf"):
+        raise ManifestError(f"{where}: {name} is {value!r}; expected seconds")
+    return time_s
+
+
+def find_audio(name: str, bases: Iterable[Path]) -> Path:
+    """The file called `name`, relative to the first base that has it; else to the first base."""
+    if "\0" in name:
+        raise AudioError(f"audio file name {name!r} holds a zero byte")
+    candidates = [base / Path(name).expanduser() for base in bases]
+    return next((path for path in candidates if path.is_file()), candidates[0]).absolute()
+
+
+def stretch(path: Path, start_s: float, end_s: float | None) -> Extract:
+    """The part of a recording between two times; to its end without `end_s`."""
+
+    def load() -> tuple[Samples, int]:
+        try:
+            with soundfile.SoundFile(path) as file:
+                start = round(start_s * file.samplerate)
+                stop = file.frames if end_s is None else round(end_s * file.samplerate)
+                if start >= file.frames or stop > file.frames + file.samplerate // 10:
+                    raise AudioError(
+                        f"{start_s:g}-{stop / file.samplerate:g} s is outside of {path}, "
+                        f"which is {file.frames / file.samplerate:g} s long"
+                    )
+                file.seek(start)
+                return file.read(stop - start, dtype="float32"), file.samplerate
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise AudioError(f"cannot read audio {path}: {error}") from error
+
+    return Extract(f"{file_identity(path)} {start_s} {end_s}", load)
+
+
+def encoded(identity: str, content: Callable[[], bytes]) -> Extract:
+    """A recording in any format that libsndfile reads, held in memory or an archive."""
+
+    def load() -> tuple[Samples, int]:
+        try:
+            return soundfile.read(io.BytesIO(content()), dtype="float32")
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise AudioError(f"cannot read audio: {error}") from error
+
+    return Extract(identity, load)
+
+
+@dataclass(frozen=True)
+class TarMember:
+    """A file inside a tar file."""
+
+    tar: Path
+    name: str
+    offset_bytes: int
+    num_bytes: int
+
+    def read(self) -> bytes:
+        """Its content."""
+        with self.tar.open("rb") as file:
+            file.seek(self.offset_bytes)
+            return file.read(self.num_bytes)
+
+    def audio(self) -> Extract:
+        """It as a recording."""
+        return encoded(f"{file_identity(self.tar)} {self.name} {self.offset_bytes}", self.read)
+
+
+def tar_members(path: Path) -> dict[str, TarMember]:
+    """Files of a plain tar file by name.
+
+    Raises:
+        ManifestError: it is missing, damaged or compressed.
+    """
+    try:
+        with tarfile.open(path, "r:") as tar:
+            return {
+                m.name: TarMember(path, m.name, m.offset_data, m.size) for m in tar if m.isfile()
+            }
+    except (OSError, tarfile.TarError) as error:
+        raise ManifestError(
+            f"cannot read {path} as an uncompressed tar file: {error or 'it is damaged'}"
+        ) from error
+
+
+def file_identity(path: Path) -> str:
+    """Another text where the file is another: path, size and time of change."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return str(path)
+    return f"{path} {status.st_size} {status.st_mtime_ns}"
