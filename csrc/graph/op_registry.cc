@@ -75,6 +75,7 @@ constexpr OpDefinition kOperators[] = {
     {"LinearW4A8", "fpff>f", ops::plan_linear_w4a8},
     {"LinearW8A8", "fqff>f", ops::plan_linear_w8a8},
     {"LinearW4A4", "fpff>f", ops::plan_linear_w4a4},
+    {"LinearW4A32", "fpff>f", ops::plan_linear_w4a32},
     {"EmbeddingW4", "ipf>f", ops::plan_embedding_w4},
     {"EmbeddingW8", "iqf>f", ops::plan_embedding_w8},
     {"DepthwiseConv", "fff>f", ops::plan_depthwise_conv},

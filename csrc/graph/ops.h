@@ -78,6 +78,7 @@ RunFunction plan_linear_float(NodePlanner& node);
 RunFunction plan_linear_w4a8(NodePlanner& node);
 RunFunction plan_linear_w8a8(NodePlanner& node);
 RunFunction plan_linear_w4a4(NodePlanner& node);
+RunFunction plan_linear_w4a32(NodePlanner& node);
 RunFunction plan_embedding_w4(NodePlanner& node);
 RunFunction plan_embedding_w8(NodePlanner& node);
 RunFunction plan_depthwise_conv(NodePlanner& node);

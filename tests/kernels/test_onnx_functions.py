@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from halfbyte.export.functions import DOMAIN, OPSET, functions
 from halfbyte.quant import reference
 
-LINEARS = {"LinearW4A8": (4, 8), "LinearW8A8": (8, 8), "LinearW4A4": (4, 4)}
+LINEARS = {f"LinearW{bits}A8": (bits, 8) for bits in range(1, 9)} | {"LinearW4A4": (4, 4)}
 LEVELS = [
     ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
     ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
@@ -20,7 +20,7 @@ LEVELS = [
 
 
 def codes_initializer(codes, bits):
-    if bits == 8:
+    if bits > 4:
         return numpy_helper.from_array(codes, "codes")
     nibbles = np.append(codes.reshape(-1), np.zeros(codes.size % 2, np.int8)).view(np.uint8) & 15
     packed = (nibbles[0::2] | (nibbles[1::2] << 4)).tobytes()
@@ -78,7 +78,7 @@ def test_linear_function_equals_reference(op, weight_fill, level):
 
 
 @pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name)
-@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("bits", range(1, 9))
 def test_embedding_function_equals_reference(bits, level):
     codes, scales, _ = make_layer(bits, 21, 9, "random")
     initializers = [codes_initializer(codes, bits), numpy_helper.from_array(scales, "scales")]
@@ -86,3 +86,20 @@ def test_embedding_function_equals_reference(bits, level):
     ids = np.array([[0, 20, 7], [7, 1, 2]], np.int64)
     (y,) = session.run(["y"], {"x": ids})
     np.testing.assert_array_equal(y, reference.embedding(ids, codes, scales))
+
+
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name)
+@pytest.mark.parametrize("groups", [1, 5])
+def test_weight_only_function_equals_reference(groups, level):
+    codes, _, bias = make_layer(4, 37, 145, "random")
+    scales = np.abs(generator("weight only", groups).standard_normal((37, groups))) + 2**-14
+    initializers = [
+        codes_initializer(codes, 4),
+        numpy_helper.from_array(scales.astype(np.float16), "scales"),
+        numpy_helper.from_array(bias, "bias"),
+    ]
+    session = session_of("LinearW4A32", TensorProto.FLOAT, 3, initializers, level)
+    x = make_floats("random", (6, 145)).reshape(2, 3, 145)
+    (y,) = session.run(["y"], {"x": x})
+    expected = reference.linear_weight_only(x, codes, scales.astype(np.float16), bias)
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-4 * np.abs(expected).max())

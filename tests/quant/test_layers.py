@@ -10,9 +10,10 @@ from halfbyte.quant import reference
 from halfbyte.quant.absmax import quantize_rows, quantize_weight
 from halfbyte.quant.formats import FORMATS, LayerMap
 from halfbyte.quant.layers import NativeEmbedding, NativeLinear
+from halfbyte.quant.methods import Methods
 from halfbyte.quant.native import make_native
 
-NATIVE = ["w4a8", "w8a8", "w4a4"]
+NATIVE = [*(f"w{bits}a8" for bits in range(1, 9)), "w4a4"]
 
 
 def native_linear(number: str, inputs: int = 45, outputs: int = 19) -> NativeLinear:
@@ -88,3 +89,72 @@ def test_a_pattern_that_names_nothing_is_a_mistake():
 def test_an_unknown_format_is_a_mistake():
     with pytest.raises(ConfigError, match="w3a7"):
         LayerMap("w3a7", {})
+
+
+@pytest.mark.parametrize("group", [0, 5])
+def test_weight_only_multiplies_what_the_codes_stand_for(group):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(45, 19))
+    make_native(model, LayerMap("w4a32", {}), Methods(group=group))
+    x = torch.randn(6, 45, requires_grad=True)
+    quantized = model[0].quantized_weight()
+    y = model(x)
+    expected = reference.linear_weight_only(
+        x.detach().numpy(),
+        quantized.codes.numpy(),
+        quantized.scales.numpy(),
+        model[0].bias.detach().numpy().astype(np.float16),
+    )
+    np.testing.assert_allclose(y.detach().numpy(), expected, rtol=1e-5, atol=1e-6)
+    y.sum().backward()
+    torch.testing.assert_close(x.grad, quantized.dequantize().sum(0).expand(6, 45))
+    torch.testing.assert_close(model[0].weight.grad, x.detach().sum(0).expand(19, 45))
+
+
+@pytest.mark.parametrize("activations", ["moving_average", "lsq"])
+@pytest.mark.parametrize("weights", ["absmax", "lsq"])
+@pytest.mark.parametrize("number", ["w8a8", "w4a8", "w2a8", "w4a4"])
+def test_static_activations_give_the_product_of_what_the_codes_stand_for(
+    weights, activations, number
+):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(45, 19))
+    make_native(model, LayerMap(number, {}), Methods(weights, activations))
+    x = torch.randn(6, 45) + 0.5
+    model.train()
+    y = model(x)  # the first batch sets the ranges
+    layer = model[0]
+    w = layer.quantized_weight().dequantize().double()
+    dequantized = layer.activation_quantizer.quantize(x).dequantize().double()
+    bias = layer.bias.detach().half().double()
+    torch.testing.assert_close(y.double(), dequantized @ w.t() + bias, rtol=1e-5, atol=1e-5)
+    y.square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_a_learned_step_lowers_the_error_of_a_layer():
+    torch.manual_seed(0)
+    x = torch.randn(64, 45)
+    model = nn.Sequential(nn.Linear(45, 19))
+    target = model(x).detach()
+    make_native(model, LayerMap("w2a8", {}), Methods("lsq"))
+    layer = model[0]
+    layer.weight_quantizer.set_scales(torch.full((19, 1), 0.01))  # clips all
+    optimizer = torch.optim.Adam([layer.weight_quantizer.step], 0.05)
+    losses = []
+    for _ in range(60):
+        loss = (layer(x) - target).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_methods_that_cannot_serve_are_mistakes():
+    with pytest.raises(ConfigError, match=r"quantization.weights is 'dorefa'; expected .* absmax"):
+        Methods("dorefa")
+    with pytest.raises(ConfigError, match=r"layer 1 is w4a8.*quantization.group=0"):
+        make_native(small_model(), LayerMap("w4a8", {}), Methods(group=4))
+    with pytest.raises(ConfigError, match=r"layer 1 has 8 inputs, no multiple of .*group=3"):
+        make_native(small_model(), LayerMap("w4a32", {}), Methods(group=3))

@@ -6,7 +6,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from halfbyte.quant.absmax import quantize_weight
+from halfbyte.errors import UsageError
+from halfbyte.quant.absmax import AbsMaxRows
 from halfbyte.quant.layers import NativeEmbedding, NativeLinear, StoredParameters
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -21,10 +22,12 @@ class FrozenLinear(nn.Module):
 
     def __init__(self, layer: NativeLinear):
         super().__init__()
-        codes, scales = quantize_weight(layer.weight.detach(), layer.number.weight_bits)
+        quantized = layer.quantized_weight()
         bias = torch.zeros(layer.out_features) if layer.bias is None else layer.bias.detach()
-        self.operator = f"halfbyte::Linear{layer.number.name.upper()}"
-        self.register_buffer("codes", codes)
+        self.operator = f"halfbyte::{layer.number.linear_operator}"
+        # Weight-only scales are a matrix, one for each group of inputs; others one per output.
+        scales = quantized.scales if layer.number.is_weight_only else quantized.scales[:, 0]
+        self.register_buffer("codes", quantized.codes)
         self.register_buffer("scales", scales.half())
         self.register_buffer("bias", bias.half())
 
@@ -47,10 +50,10 @@ class FrozenEmbedding(nn.Module):
 
     def __init__(self, layer: NativeEmbedding):
         super().__init__()
-        codes, scales = quantize_weight(layer.weight.detach(), layer.number.weight_bits)
-        self.operator = f"halfbyte::EmbeddingW{layer.number.weight_bits}"
-        self.register_buffer("codes", codes)
-        self.register_buffer("scales", scales.half())
+        quantized = layer.quantized_weight()
+        self.operator = f"halfbyte::{layer.number.embedding_operator}"
+        self.register_buffer("codes", quantized.codes)
+        self.register_buffer("scales", quantized.scales[:, 0].half())
 
     def forward(self, ids: Tensor) -> Tensor:
         """ids: (...) int64 -> (..., D) float32."""
@@ -67,10 +70,14 @@ def freeze(model: Model) -> Model:
     """Copy a model for export: integer codes in place of weights, fp16 where it is stored.
 
     The copy can only be traced into ONNX; the original is unchanged.
+
+    Raises:
+        UsageError: a layer's activations have a static scale, which no operator serves yet.
     """
     frozen = copy.deepcopy(model).eval().requires_grad_(False)
     for name, layer in list(frozen.named_modules()):
         if isinstance(layer, NativeLinear):
+            _check_activations(name, layer)
             frozen.set_submodule(name, FrozenLinear(layer))
         elif isinstance(layer, NativeEmbedding):
             frozen.set_submodule(name, FrozenEmbedding(layer))
@@ -78,6 +85,15 @@ def freeze(model: Model) -> Model:
         if isinstance(module, StoredParameters) and module.stores_half:
             _halve_own_parameters(module)
     return frozen
+
+
+def _check_activations(name: str, layer: NativeLinear) -> None:
+    quantizer = layer.activation_quantizer
+    if quantizer is not None and not isinstance(quantizer, AbsMaxRows):
+        raise UsageError(
+            f"layer {name} has a static scale for its activations ({type(quantizer).__name__}); "
+            "the engine has no operator for it: train with quantization.activations=absmax"
+        )
 
 
 def _halve_own_parameters(module: nn.Module) -> None:

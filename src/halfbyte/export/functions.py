@@ -61,17 +61,43 @@ _EMBEDDING = """
 }}
 """
 
-_LINEAR_QMAX = {"LinearW4A8": 127, "LinearW8A8": 127, "LinearW4A4": 7}
-_EMBEDDINGS = ("EmbeddingW4", "EmbeddingW8")
+_WEIGHT_ONLY = """
+<domain: "halfbyte", opset_import: ["" : 21]>
+{name} (x, codes, scales, bias) => (y)
+{{
+    last = Constant <value_ints = [-1]> ()
+    bytes_w = Cast <to = {int8}> (codes)
+    shape_w = Shape (bytes_w)
+    codes_f32 = Cast <to = {float32}> (bytes_w)
+    scales_f32 = Cast <to = {float32}> (scales)
+    groups = Shape (scales_f32)
+    split = Concat <axis = 0> (groups, last)
+    by_group = Reshape (codes_f32, split)
+    wide_scales = Unsqueeze (scales_f32, last)
+    scaled = Mul (by_group, wide_scales)
+    weight = Reshape (scaled, shape_w)
+    columns = Transpose <perm = [1, 0]> (weight)
+    product = MatMul (x, columns)
+    bias_f32 = Cast <to = {float32}> (bias)
+    y = Add (product, bias_f32)
+}}
+"""
+
+_BITS = range(1, 9)
+_LINEAR_QMAX = {f"LinearW{bits}A8": 127 for bits in _BITS} | {"LinearW4A4": 7}
+_WEIGHT_ONLY_LINEAR = ("LinearW4A32",)
+_EMBEDDINGS = tuple(f"EmbeddingW{bits}" for bits in _BITS)
 
 
 def functions() -> list[onnx.FunctionProto]:
     """All functions of the domain `halfbyte`, for `ModelProto.functions`.
 
-    LinearW4A8, LinearW8A8, LinearW4A4 (x, codes, scales, bias) -> y:
+    LinearW1A8 … LinearW8A8, LinearW4A4 (x, codes, scales, bias) -> y:
         x (..., K) float32; codes (N, K) INT4 or INT8; scales and bias (N,) FLOAT16; y (..., N)
         float32, as `halfbyte.quant.reference.linear`.
-    EmbeddingW4, EmbeddingW8 (ids, codes, scales) -> y:
+    LinearW4A32 (x, codes, scales, bias) -> y:
+        the same with scales (N, K / G), one for each group of G inputs, and a float32 product.
+    EmbeddingW1 … EmbeddingW8 (ids, codes, scales) -> y:
         ids (...) int64; codes (V, D) INT4 or INT8; scales (V,) FLOAT16; y (..., D) float32.
 
     The model must import the domain `halfbyte`, version 1, and opset 21.
@@ -81,5 +107,6 @@ def functions() -> list[onnx.FunctionProto]:
         _LINEAR.format(name=name, qmax=qmax, silence=repr(2.0**-100), **types)
         for name, qmax in _LINEAR_QMAX.items()
     ]
+    texts += [_WEIGHT_ONLY.format(name=name, **types) for name in _WEIGHT_ONLY_LINEAR]
     texts += [_EMBEDDING.format(name=name, **types) for name in _EMBEDDINGS]
     return [parser.parse_function(text) for text in texts]

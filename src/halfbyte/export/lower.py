@@ -15,6 +15,7 @@ from halfbyte.errors import UsageError
 from halfbyte.export.functions import OPSET
 from halfbyte.export.fuse import fuse
 from halfbyte.export.graph_ir import Array, Attributes, Graph, Node, PackedCodes, plain
+from halfbyte.export.graph_section import PACKED_NUMBERS
 
 Rule = Callable[[Graph, Node], list[Node]]
 
@@ -29,8 +30,9 @@ MOVING_OPS = {
     *("Concat", "Constant", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice"),
     *("Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
 }
-LINEAR_BITS = {"LinearW4A8": 4, "LinearW8A8": 8, "LinearW4A4": 4}
-EMBEDDING_BITS = {"EmbeddingW4": 4, "EmbeddingW8": 8}
+LINEAR_BITS = {f"LinearW{bits}A8": bits for bits in range(1, 9)}
+LINEAR_BITS |= {"LinearW4A4": 4, "LinearW4A32": 4}
+EMBEDDING_BITS = {f"EmbeddingW{bits}": bits for bits in range(1, 9)}
 
 
 def lower(graph: Graph) -> None:
@@ -258,20 +260,23 @@ def _time_major_conv(graph: Graph, node: Node, weight: Array, is_depthwise: bool
 
 
 def _quantized(graph: Graph, node: Node, bits: int) -> list[Node]:
+    """Packs the codes in the fewest bits that a kernel reads, and names that kernel's operator."""
+    packed_bits = min(width for width in PACKED_NUMBERS if width >= bits)
+    op = node.op.replace(f"W{bits}", f"W{packed_bits}")
     codes = graph.array(node.inputs[1])
     if codes is None:
         packed = graph.constants.get(node.inputs[1])
-        if isinstance(packed, PackedCodes) and packed.bits == bits:
+        if isinstance(packed, PackedCodes) and packed.bits == packed_bits:
             codes = packed.codes
     if codes is None or codes.ndim != 2:
         raise UsageError(f"{node.op} {node.outputs[0]}: codes must be a constant (N, K)")
-    graph.constants[node.inputs[1]] = PackedCodes(codes.astype(np.int8), bits)
+    graph.constants[node.inputs[1]] = PackedCodes(codes.astype(np.int8), packed_bits)
     for name in node.inputs[2:]:
         array = graph.array(name)
         if array is None:
             raise UsageError(f"{node.op} {node.outputs[0]}: scales and bias must be constants")
         graph.constants[name] = array.astype(np.float32)
-    return [node]
+    return [Node(op, node.inputs, node.outputs)]
 
 
 def _linear(graph: Graph, node: Node) -> list[Node]:

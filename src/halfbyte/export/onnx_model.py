@@ -71,7 +71,7 @@ def finish(traced: onnx.ModelProto) -> onnx.ModelProto:
     four_bit = {
         node.input[1]
         for node in traced.graph.node
-        if node.domain == DOMAIN and "W4" in node.op_type
+        if node.domain == DOMAIN and _weight_bits(node.op_type) <= 4
     }
     for initializer in traced.graph.initializer:
         if initializer.name in four_bit:
@@ -81,6 +81,11 @@ def finish(traced: onnx.ModelProto) -> onnx.ModelProto:
             )
     onnx.checker.check_model(traced)
     return traced
+
+
+def _weight_bits(operator: str) -> int:
+    """4 of LinearW4A8 and of EmbeddingW4."""
+    return int(operator.partition("W")[2].partition("A")[0])
 
 
 def describe(

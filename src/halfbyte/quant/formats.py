@@ -5,10 +5,16 @@ from dataclasses import dataclass
 
 from halfbyte.errors import ConfigError
 
+FLOAT_BITS = 32
+
 
 @dataclass(frozen=True)
 class Format:
-    """Bits of the weights and activations of one layer; `float32` has neither."""
+    """Bits of the weights and activations of one layer; 32 bits are float32.
+
+    `w4a8` computes on integers, `w4a32` widens its weights and multiplies in float32, `float32`
+    stores its weights in float32 too.
+    """
 
     name: str
     weight_bits: int
@@ -16,15 +22,28 @@ class Format:
 
     @property
     def is_float(self) -> bool:
-        return self.weight_bits == 32
+        """Whether nothing is quantised."""
+        return self.weight_bits == FLOAT_BITS
+
+    @property
+    def is_weight_only(self) -> bool:
+        """Whether the weights are stored as integers and the product is float32."""
+        return not self.is_float and self.activation_bits == FLOAT_BITS
+
+    @property
+    def linear_operator(self) -> str:
+        """Name of the linear operator in ONNX and in the engine: `LinearW4A8`."""
+        return f"LinearW{self.weight_bits}A{self.activation_bits}"
+
+    @property
+    def embedding_operator(self) -> str:
+        """Name of the embedding operator: `EmbeddingW4`."""
+        return f"EmbeddingW{self.weight_bits}"
 
 
-FORMATS = {
-    "float32": Format("float32", 32, 32),
-    "w8a8": Format("w8a8", 8, 8),
-    "w4a8": Format("w4a8", 4, 8),
-    "w4a4": Format("w4a4", 4, 4),
-}
+_FLOAT = Format("float32", FLOAT_BITS, FLOAT_BITS)
+_PAIRS = [*((bits, 8) for bits in range(1, 9)), (4, 4), (4, FLOAT_BITS)]
+FORMATS = {_FLOAT.name: _FLOAT} | {f"w{w}a{a}": Format(f"w{w}a{a}", w, a) for w, a in _PAIRS}
 
 
 def format_named(name: str) -> Format:

@@ -6,7 +6,9 @@ from torch import Tensor
 from halfbyte import _core
 from halfbyte.quant.absmax import quantize_rows
 from halfbyte.quant.formats import Format
+from halfbyte.quant.quantizer import Quantized
 
+_KERNEL_BITS = (4, 8)  # of weights, as the training kernel packs them; fewer bits fit in 4
 _CUDA_MULTIPLE = 8  # torch._int_mm on CUDA wants K and N in multiples of 8, and M above 16
 _CUDA_LEAST_ROWS = 17
 
@@ -39,7 +41,7 @@ def integer_linear(
     _core.kernels.linear_train(
         x.contiguous(),
         w_codes,
-        number.weight_bits,
+        min(bits for bits in _KERNEL_BITS if bits >= number.weight_bits),
         number.activation_bits,
         w_scales,
         bias,
@@ -48,6 +50,29 @@ def integer_linear(
         x_scales,
     )
     return y, x_codes, x_scales.unsqueeze(1)
+
+
+def static_linear(x: Quantized, weight: Quantized, bias: Tensor) -> Tensor:
+    """y = ((float(acc - z · Σ w_codes) · s_x) · s_w) + b, acc = x_codes · w_codes exact in int32.
+
+    The operator of static activations: one scale s_x and one zero point z for the whole tensor.
+
+    Args:
+        x: (M, K), per tensor.
+        weight: (N, K), per tensor or channel, without zero points.
+        bias: (N,) float32.
+
+    Returns:
+        (M, N) float32.
+    """
+    acc = _padded_int_mm(x.codes, weight.codes) if bias.is_cuda else _int_mm(x.codes, weight.codes)
+    if x.zero_points is not None:
+        acc = acc - x.zero_points * weight.codes.sum(dim=1, dtype=torch.int32)
+    return acc.float() * x.scales * weight.scales[:, 0] + bias
+
+
+def _int_mm(x_codes: Tensor, w_codes: Tensor) -> Tensor:
+    return torch._int_mm(x_codes, w_codes.t())
 
 
 def _padded_int_mm(x_codes: Tensor, w_codes: Tensor) -> Tensor:

@@ -5,46 +5,98 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from halfbyte.quant.absmax import quantize_weight, stored_half
+from halfbyte.quant.absmax import AbsMaxRows, AbsMaxWeight, stored_half
 from halfbyte.quant.formats import Format
-from halfbyte.quant.integer_linear import integer_linear
+from halfbyte.quant.integer_linear import integer_linear, static_linear
+from halfbyte.quant.quantizer import Quantized, Quantizer
 
 
-class _NativeLinear(torch.autograd.Function):
-    """y = ((float(x_codes · w_codes) · s_x) · s_w) + b; gradients as if nothing were rounded.
+class _IntegerProduct(torch.autograd.Function):
+    """y = ((float(x_codes · w_codes) · s_x) · s_w) + b; gradients of the dequantised product.
 
-    backward: dx = g · (w_codes · s_w), dw = gᵀ · (x_codes · s_x), db = Σ g, the products in
-    bfloat16 on a CPU that autocasts (the integers are exact there, only g is rounded).
+    backward: dx = g · ŵ, dw = gᵀ · x̂, db = Σ g, with ŵ and x̂ what the codes stand for; the
+    products in bfloat16 on a CPU that autocasts (the codes are exact there, only g is rounded).
+    What a method makes of dx and dw is in its gradient path, which x and weight are.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, number: Format) -> Tensor:
-        rows = x.detach().reshape(-1, x.shape[-1]).float()
-        w_codes, w_scales = quantize_weight(weight.detach(), number.weight_bits)
-        stored_bias = w_scales.new_zeros(w_scales.shape) if bias is None else bias.detach().half()
-        y, x_codes, x_scales = integer_linear(rows, w_codes, w_scales, stored_bias.float(), number)
-        ctx.save_for_backward(x_codes, x_scales, w_codes, w_scales)
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        w: Quantized,
+        static_x: Quantized | None,
+        number: Format,
+    ) -> Tensor:
+        w_scales = w.scales.expand(weight.shape[0], 1)[:, 0]
+        stored_bias = (
+            w_scales.new_zeros(w_scales.shape) if bias is None else bias.detach().half().float()
+        )
+        zeros = None
+        if static_x is None:
+            rows = x.detach().reshape(-1, x.shape[-1]).float()
+            y, x_codes, x_scales = integer_linear(
+                rows, w.codes, w_scales.contiguous(), stored_bias, number
+            )
+        else:
+            y = static_linear(static_x, w, stored_bias)
+            x_codes, x_scales, zeros = static_x.codes, static_x.scales, static_x.zero_points
+        ctx.save_for_backward(x_codes, x_scales, zeros, w.codes, w_scales)
         ctx.x_shape, ctx.x_dtype, ctx.has_bias = x.shape, x.dtype, bias is not None
         ctx.product_dtype = torch.bfloat16 if torch.is_autocast_enabled(x.device.type) else None
         return y.reshape(*x.shape[:-1], weight.shape[0])
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:
-        x_codes, x_scales, w_codes, w_scales = ctx.saved_tensors
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None, None, None]:
+        x_codes, x_scales, zeros, w_codes, w_scales = ctx.saved_tensors
         dtype = ctx.product_dtype or torch.float32
         g = grad.reshape(-1, grad.shape[-1])
         dx = (g * w_scales).to(dtype) @ w_codes.to(dtype)
-        dw = (g * x_scales).to(dtype).t() @ x_codes.to(dtype)
+        values = x_codes if zeros is None else x_codes.to(torch.int16) - zeros
+        dw = (g * x_scales).to(dtype).t() @ values.to(dtype)
         db = g.float().sum(0) if ctx.has_bias else None
-        return dx.reshape(ctx.x_shape).to(ctx.x_dtype), dw.float(), db, None
+        return dx.reshape(ctx.x_shape).to(ctx.x_dtype), dw.float(), db, None, None, None
 
 
-class NativeLinear(nn.Linear):
+class _Carry(torch.autograd.Function):
+    """A value, with the gradient going into another tensor of its shape."""
+
+    @staticmethod
+    def forward(ctx: Any, path: Tensor, value: Tensor) -> Tensor:
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return grad, None
+
+
+class _StoredWeight(nn.Module):
+    """A layer whose weight is what its quantiser makes of the float32 master weight."""
+
+    weight: Tensor
+    weight_quantizer: Quantizer
+
+    def quantized_weight(self) -> Quantized:
+        """Codes and scales of the weight: what the layer computes with, and what is exported."""
+        return self.weight_quantizer.quantize(self.weight.detach())
+
+    def _dequantized_weight(self) -> Tensor:
+        path = self.weight_quantizer.gradient_path(self.weight)
+        return _Carry.apply(path, self.quantized_weight().dequantize())  # type: ignore[no-untyped-call]
+
+    def _observe_weight(self) -> None:
+        if self.training:
+            self.weight_quantizer.observe(self.weight.detach())
+
+
+class NativeLinear(nn.Linear, _StoredWeight):
     """Linear layer on integers: what it computes in training is what the device computes.
 
-    Weights are quantised per output channel, activations per row from the live row
-    (docs/integer-spec.md, LinearW4A8). Master weights are float32; the gradient passes the
-    rounding unchanged.
+    Weights are quantised per output channel, activations per row from the live row or with a
+    static scale (docs/integer-spec.md). In weight-only formats the product is float32, of the
+    values that the codes stand for. Master weights are float32; how the gradient
+    passes the rounding is the methods' affair (quantizer.py).
 
     Source: Ding et al. 2022 (arXiv:2203.15952), integer forward; ours keeps scales and bias
     in fp16 and trains with the stored values.
@@ -52,38 +104,74 @@ class NativeLinear(nn.Linear):
     Args:
         number: bits of weights and activations.
         bias: whether a bias is added.
+        weight_quantizer: abs-max per output channel if not given.
+        activation_quantizer: abs-max per row if not given; None for weight-only formats.
     """
 
-    def __init__(self, in_features: int, out_features: int, number: Format, bias: bool = True):
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        number: Format,
+        bias: bool = True,
+        weight_quantizer: Quantizer | None = None,
+        activation_quantizer: Quantizer | None = None,
+    ):
         super().__init__(in_features, out_features, bias=bias)
         self.number = number
+        self.weight_quantizer = weight_quantizer or AbsMaxWeight(number.weight_bits)
+        if not number.is_weight_only:
+            activation_quantizer = activation_quantizer or AbsMaxRows(number.activation_bits)
+        self.activation_quantizer = activation_quantizer
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (..., K) float32 -> (..., N) float32."""
-        return _NativeLinear.apply(  # type: ignore[no-untyped-call]
-            x, self.weight, self.bias, self.number
+        self._observe_weight()
+        if self.activation_quantizer is None:
+            bias = None if self.bias is None else stored_half(self.bias)
+            return nn.functional.linear(x, self._dequantized_weight(), bias)
+        static = None
+        path = x
+        if not isinstance(self.activation_quantizer, AbsMaxRows):
+            static, path = self._static_codes(x)
+        w_path = self.weight_quantizer.gradient_path(self.weight)
+        return _IntegerProduct.apply(  # type: ignore[no-untyped-call]
+            path, w_path, self.bias, self.quantized_weight(), static, self.number
         )
+
+    def _static_codes(self, x: Tensor) -> tuple[Quantized, Tensor]:
+        assert self.activation_quantizer is not None
+        rows = x.reshape(-1, x.shape[-1]).float()
+        if self.training:
+            self.activation_quantizer.observe(rows.detach())
+        path = self.activation_quantizer.gradient_path(rows)
+        return self.activation_quantizer.quantize(rows.detach()), path.reshape(x.shape)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, {self.number.name}"
 
 
-class NativeEmbedding(nn.Embedding):
+class NativeEmbedding(nn.Embedding, _StoredWeight):
     """Embedding table of integer codes, one fp16 scale per row.
 
-    y = float(code) · scale; the gradient passes the rounding unchanged.
+    y = float(code) · scale.
     """
 
-    def __init__(self, num_embeddings: int, embedding_dim: int, number: Format):
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        number: Format,
+        weight_quantizer: Quantizer | None = None,
+    ):
         super().__init__(num_embeddings, embedding_dim)
         self.number = number
+        self.weight_quantizer = weight_quantizer or AbsMaxWeight(number.weight_bits)
 
     def forward(self, ids: Tensor) -> Tensor:
         """ids: (...) int64 -> (..., D) float32."""
-        codes, scales = quantize_weight(self.weight.detach(), self.number.weight_bits)
-        stored = codes.float() * scales[:, None]
-        straight_through = stored + (self.weight - self.weight.detach())
-        return nn.functional.embedding(ids, straight_through)
+        self._observe_weight()
+        return nn.functional.embedding(ids, self._dequantized_weight())
 
 
 class StoredParameters:

@@ -5,9 +5,12 @@ from torch import nn
 from halfbyte.errors import ConfigError
 from halfbyte.quant.formats import Format, LayerMap
 from halfbyte.quant.layers import NativeEmbedding, NativeLinear, StoredParameters
+from halfbyte.quant.methods import Methods
+
+NativeLayer = NativeLinear | NativeEmbedding
 
 
-def make_native(model: nn.Module, layer_map: LayerMap) -> nn.Module:
+def make_native(model: nn.Module, layer_map: LayerMap, methods: Methods | None = None) -> nn.Module:
     """Replace linear and embedding layers by native ones, as the map says; in place.
 
     Parameters keep their names and values, so a float checkpoint loads into a native model
@@ -16,9 +19,10 @@ def make_native(model: nn.Module, layer_map: LayerMap) -> nn.Module:
     Args:
         model: any module.
         layer_map: format per layer name.
+        methods: where scales come from; abs-max if not given.
 
     Raises:
-        ConfigError: a pattern of the map names no layer.
+        ConfigError: a pattern of the map names no layer, or a method cannot serve a layer.
     """
     names = [n for n, m in model.named_modules() if isinstance(m, nn.Linear | nn.Embedding)]
     if unused := layer_map.unused_patterns(names):
@@ -30,25 +34,34 @@ def make_native(model: nn.Module, layer_map: LayerMap) -> nn.Module:
     for name in names:
         number = layer_map.format_of(name)
         if not number.is_float:
-            _replace(model, name, number)
+            _replace(model, name, number, methods or Methods())
     for module in model.modules():
         if isinstance(module, StoredParameters):
             module.stores_half = True
     return model
 
 
-def _replace(model: nn.Module, name: str, number: Format) -> None:
+def native_layers(model: nn.Module) -> dict[str, NativeLayer]:
+    """The native layers of a model by full name, in its own order."""
+    return {n: m for n, m in model.named_modules() if isinstance(m, NativeLayer)}
+
+
+def _replace(model: nn.Module, name: str, number: Format, methods: Methods) -> None:
     parent_name, _, child_name = name.rpartition(".")
     parent = model.get_submodule(parent_name)
-    setattr(parent, child_name, _native_twin(getattr(parent, child_name), number))
+    layer = getattr(parent, child_name)
+    twin = _twin(layer, name, number, methods)
+    twin.load_state_dict(layer.state_dict(), strict=False)  # a quantiser has state of its own
+    setattr(parent, child_name, twin)
 
 
-def _native_twin(layer: nn.Linear | nn.Embedding, number: Format) -> nn.Module:
+def _twin(
+    layer: nn.Linear | nn.Embedding, name: str, number: Format, methods: Methods
+) -> nn.Module:
+    n, k = layer.weight.shape
     if isinstance(layer, nn.Embedding):
-        twin: nn.Module = NativeEmbedding(layer.num_embeddings, layer.embedding_dim, number)
-    else:
-        twin = NativeLinear(
-            layer.in_features, layer.out_features, number, bias=layer.bias is not None
-        )
-    twin.load_state_dict(layer.state_dict())
-    return twin
+        return NativeEmbedding(n, k, number, methods.of_table((n, k), number))
+    weight_quantizer = methods.of_weights(name, (n, k), number)
+    activation_quantizer = methods.of_activations(number)
+    has_bias = layer.bias is not None
+    return NativeLinear(k, n, number, has_bias, weight_quantizer, activation_quantizer)

@@ -21,28 +21,30 @@ SMALLEST_WEIGHT_SCALE = np.float32(2.0**-14)  # the smallest normal fp16
 
 
 def largest_code(bits: int) -> int:
-    """The largest code of a symmetric quantiser, 2^(bits-1) - 1: 127 for 8 bits, 7 for 4.
+    """The largest code of a symmetric quantiser, 2^(bits-1) - 1, and 1 for 1 bit.
 
     Raises:
-        UsageError: `bits` is not 4 or 8.
+        UsageError: `bits` is not 1 to 8.
 
-    >>> largest_code(4)
-    7
+    >>> largest_code(4), largest_code(8)
+    (7, 127)
     """
-    if bits not in (4, 8):
-        raise UsageError(f"{bits} bits came; the quantised operators have 4 or 8")
-    return int(2 ** (bits - 1) - 1)
+    if not 1 <= bits <= 8:
+        raise UsageError(f"{bits} bits came; the quantised operators have 1 to 8")
+    return max(1, int(2 ** (bits - 1) - 1))
 
 
 def quantize_weight(weight: FloatArray, bits: int) -> tuple[Int8Array, HalfArray]:
     """Round a weight matrix to codes, with one fp16 scale per output.
 
-    scale = max(fp16(max|w| / qmax), 2^-14), code = clip(rint(w / scale), -qmax, qmax), qmax =
-    2^(bits-1) - 1, so w is about code * scale. Divisions in fp32; all roundings half to even.
+    scale = max(fp16(max|w| / edge), 2^-14), code = clip(rint(w / scale), -qmax, qmax), qmax =
+    2^(bits-1) - 1, so w is about code * scale; edge = qmax from 4 bits on, qmax + 1/2 at 3 and 2.
+    1 bit: scale = max(fp16(fp32(mean|w|)), 2^-14), code = 1 if w >= 0 else -1. Divisions in fp32;
+    all roundings half to even.
 
     Args:
         weight: (N, K) float32, finite, |w| / qmax within fp16; N outputs, K inputs.
-        bits: 4 or 8.
+        bits: 1 to 8.
 
     Returns:
         codes: (N, K) int8 in -qmax..qmax.
@@ -50,22 +52,29 @@ def quantize_weight(weight: FloatArray, bits: int) -> tuple[Int8Array, HalfArray
 
     Raises:
         InputError: `weight` is not 2-D, or a scale would be NaN or infinite.
-        UsageError: `bits` is not 4 or 8.
+        UsageError: `bits` is not 1 to 8.
 
     >>> codes, scales = quantize_weight(np.float32([[7, -3.5, 0.4]]), bits=4)
     >>> codes.tolist(), scales.tolist()
     ([[7, -4, 0]], [1.0])
     """
     qmax = np.float32(largest_code(bits))
+    edge = qmax + np.float32(0.5 if bits in (2, 3) else 0)
     if weight.ndim != 2:
         raise InputError(f"a weight of shape {weight.shape} came; expected (outputs, inputs)")
     amax = np.abs(weight).max(axis=1, initial=0)  # (N,)
     with np.errstate(over="ignore"):
-        half = (amax / qmax).astype(np.float16)
+        half = (amax / edge).astype(np.float16)
+        if bits == 1:
+            half = (
+                np.abs(weight, dtype=np.float64).mean(axis=1).astype(np.float32).astype(np.float16)
+            )
     if not np.isfinite(half).all():
         raise InputError("a weight scale is not finite in fp16; weights hold NaN or huge values")
     scales = np.maximum(half.astype(np.float32), SMALLEST_WEIGHT_SCALE)
     codes = np.clip(np.rint(weight / scales[:, None]), -qmax, qmax)  # (N, K)
+    if bits == 1:
+        codes = np.where(weight >= 0, 1, -1)
     return codes.astype(np.int8), scales.astype(np.float16)
 
 
@@ -133,14 +142,14 @@ def matmul_codes(codes_x: Int8Array, codes_w: Int8Array) -> Int32Array:
 def linear(
     x: FloatArray, codes: Int8Array, scales: HalfArray, bias: HalfArray, act_bits: int
 ) -> FloatArray:
-    """LinearW4A8, LinearW8A8 and LinearW4A4: a linear layer in integers.
+    """LinearW1A8 … LinearW8A8 and LinearW4A4: a linear layer in integers.
 
     y = ((float(acc) * s_x) * s_w) + b, in this order, each step rounded to fp32; acc and s_x from
     `quantize_rows` and `matmul_codes`.
 
     Args:
         x: (..., K) float32, finite.
-        codes: (N, K) int8, weight codes; 4-bit and 8-bit codes compute alike.
+        codes: (N, K) int8, weight codes, of any number of bits.
         scales: (N,) float16, each > 0 (a float32 array is taken as it is).
         bias: (N,) float16, likewise.
         act_bits: bits of the activation codes, 4 or 8.
@@ -165,8 +174,35 @@ def linear(
     return y.reshape(*x.shape[:-1], codes.shape[0])
 
 
+def linear_weight_only(
+    x: FloatArray, codes: Int8Array, scales: HalfArray, bias: HalfArray
+) -> FloatArray:
+    """LinearW4A32: weights are widened to fp32, the product is fp32.
+
+    w[n][k] = float(code[n][k]) * float(scales[n][k // G]), y = x · wᵀ + bias
+
+    The order of the sum over k is not specified: a float product differs between machines.
+
+    Args:
+        x: (..., K) float32.
+        codes: (N, K) int8.
+        scales: (N, K / G) float16, one for each group of G inputs.
+        bias: (N,) float16.
+
+    Returns:
+        (..., N) float32.
+
+    >>> codes, half = np.int8([[2, 3]]), np.float16([[0.5, 2.0]])
+    >>> linear_weight_only(np.float32([[1, 1]]), codes, half, np.float16([1])).tolist()
+    [[8.0]]
+    """
+    groups = codes.astype(np.float32).reshape(*scales.shape, -1)  # (N, K / G, G)
+    weight = (groups * scales.astype(np.float32)[..., None]).reshape(codes.shape)
+    return (x @ weight.T + bias.astype(np.float32)).astype(np.float32)
+
+
 def embedding(ids: NDArray[np.int64], codes: Int8Array, scales: HalfArray) -> FloatArray:
-    """EmbeddingW4 and EmbeddingW8: rows of a quantised table.
+    """EmbeddingW1 … EmbeddingW8: rows of a quantised table.
 
     y = float(code) * float(scale)
 

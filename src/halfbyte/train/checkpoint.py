@@ -11,7 +11,9 @@ from halfbyte.errors import ConfigError
 from halfbyte.files import write_whole
 from halfbyte.models.u2 import U2
 from halfbyte.quant.formats import LayerMap
-from halfbyte.quant.native import make_native
+from halfbyte.quant.lsq import LearnedStep
+from halfbyte.quant.methods import Methods
+from halfbyte.quant.native import make_native, native_layers
 from halfbyte.train.config import TrainConfig, dump_config, load_config
 
 CONFIG, TOKENIZER, WEIGHTS = "config.yaml", "tokenizer.model", "weights.safetensors"
@@ -20,8 +22,9 @@ CONFIG, TOKENIZER, WEIGHTS = "config.yaml", "tokenizer.model", "weights.safetens
 def build_model(config: TrainConfig, num_tokens: int) -> U2:
     """The model of a configuration with fresh weights, native where the configuration says."""
     model = U2(config.model, config.features.num_mel_bins, num_tokens)
-    layer_map = LayerMap(config.quantization.default, config.quantization.layers)
-    make_native(model, layer_map)
+    chosen = config.quantization
+    methods = Methods(chosen.weights, chosen.activations, chosen.group)
+    make_native(model, LayerMap(chosen.default, chosen.layers), methods)
     return model
 
 
@@ -63,12 +66,32 @@ def load_checkpoint(folder: Path) -> tuple[TrainConfig, Tokenizer, U2]:
 def load_weights(model: torch.nn.Module, folder: Path) -> None:
     """Load the weights of a checkpoint folder into a model of the same architecture.
 
+    Number formats and methods may differ: scales that only the checkpoint has are left, those
+    that only the model has start from its weights.
+
     Raises:
         ConfigError: names or shapes differ.
     """
     try:
-        weights = safetensors.torch.load_file(folder / WEIGHTS)
-        model.load_state_dict({name: value.float() for name, value in weights.items()})
+        stored = safetensors.torch.load_file(folder / WEIGHTS)
+        weights = {name: value.float() for name, value in stored.items()}
+        has = model.state_dict().keys()
+        fresh = {name for name in has - weights.keys() if _is_of_quantizer(name)}
+        kept = {n: v for n, v in weights.items() if n in has or not _is_of_quantizer(n)}
+        model.load_state_dict(kept | {name: model.state_dict()[name] for name in fresh})
+        _start_steps(model, fresh)
     except (RuntimeError, OSError, safetensors.SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{folder / WEIGHTS} does not fit the configuration: {reason}") from error
+
+
+def _is_of_quantizer(name: str) -> bool:
+    return ".weight_quantizer." in name or ".activation_quantizer." in name
+
+
+def _start_steps(model: torch.nn.Module, fresh: set[str]) -> None:
+    """Start learned steps of weights that have just been loaded."""
+    for name, layer in native_layers(model).items():
+        if f"{name}.weight_quantizer.step" in fresh:
+            assert isinstance(layer.weight_quantizer, LearnedStep)
+            layer.weight_quantizer.start(layer.weight.detach())

@@ -34,10 +34,13 @@ class DataConfig:
 
 @dataclass
 class QuantizationConfig:
-    """Format of each layer: float32, w8a8, w4a8 or w4a4."""
+    """Format of each layer (quant/formats.py), and where scales come from (quant/methods.py)."""
 
     default: str = "w4a8"
     layers: dict[str, str] = field(default_factory=dict)  # pattern of layer names -> format
+    weights: str = "absmax"  # or lsq
+    activations: str = "absmax"  # or moving_average, lsq
+    group: int = 0  # inputs per scale of weight-only layers; 0 is one scale per output
 
 
 @dataclass
