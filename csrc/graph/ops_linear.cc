@@ -23,9 +23,7 @@ std::int64_t plan_linear_shape(NodePlanner& node, std::int64_t n, std::int64_t k
   return shape.product(0, last);
 }
 
-using GemmIntMember = GemmInt Kernels::*;
-
-RunFunction plan_linear(NodePlanner& node, int weight_bits, int act_bits, GemmIntMember gemm) {
+RunFunction plan_linear(NodePlanner& node, int weight_bits, int act_bits) {
   const std::int64_t n = node.shape(1)[0], k = node.shape(1)[1];
   if (node.shape(2) != Shape{n} || node.shape(3) != Shape{n})
     node.fail("scales and bias must have one value per output");
@@ -35,13 +33,14 @@ RunFunction plan_linear(NodePlanner& node, int weight_bits, int act_bits, GemmIn
   const std::size_t codes_bytes = aligned(static_cast<std::size_t>(rows * padded_codes(k)));
   node.need_scratch(codes_bytes + static_cast<std::size_t>(rows) * sizeof(float));
   const Kernels* kernels = &node.kernels();
+  const LinearKernel linear = find_linear(*kernels, weight_bits, act_bits);
   return [=](const Operands& operands) {
     auto* scratch = static_cast<unsigned char*>(operands.scratch);
     const CodeRows codes{rows, k, reinterpret_cast<std::int8_t*>(scratch), padded_codes(k),
                          reinterpret_cast<float*>(scratch + codes_bytes)};
     quantize_rows(*kernels, operands.in<float>(0), k, act_bits == 8 ? 127 : 7, codes);
-    (kernels->*gemm)({codes, operands.in<std::uint8_t>(1), n},
-                     {operands.in<float>(2), operands.in<float>(3), operands.out<float>(0), n});
+    linear({codes, operands.in<std::uint8_t>(1), n},
+           {operands.in<float>(2), operands.in<float>(3), operands.out<float>(0), n});
   };
 }
 
@@ -88,13 +87,13 @@ Shape without_matrix_axes(const Shape& shape) {
 }  // namespace
 
 RunFunction plan_linear_w4a8(NodePlanner& node) {
-  return plan_linear(node, 4, 8, &Kernels::gemm_w4a8);
+  return plan_linear(node, 4, 8);
 }
 RunFunction plan_linear_w8a8(NodePlanner& node) {
-  return plan_linear(node, 8, 8, &Kernels::gemm_w8a8);
+  return plan_linear(node, 8, 8);
 }
 RunFunction plan_linear_w4a4(NodePlanner& node) {
-  return plan_linear(node, 4, 4, &Kernels::gemm_w4a4);
+  return plan_linear(node, 4, 4);
 }
 RunFunction plan_embedding_w4(NodePlanner& node) { return plan_embedding(node, 4); }
 RunFunction plan_embedding_w8(NodePlanner& node) { return plan_embedding(node, 8); }

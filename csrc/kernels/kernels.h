@@ -32,20 +32,34 @@ struct CodeRows {
 // Columns of a row of codes that kernels may read: K rounded up to 64.
 constexpr int64_t padded_codes(int64_t k) { return (k + 63) / 64 * 64; }
 
-// What every integer GEMM multiplies. `weights` is packed as packing.h says (64-byte alignment is faster,
-// not needed) and is read up to packed_bytes(bits, n, k). K must not exceed largest_k(...), so that int32 cannot overflow.
-struct GemmOperands {
+// What an integer linear layer multiplies. `weights` is packed as packing.h says (64-byte alignment is
+// faster, not needed) and is read up to packed_bytes(bits, n, k). K must not exceed largest_k(...), so
+// that int32 cannot overflow.
+struct LinearOperands {
   const CodeRows& x;       // (M, K)
   const uint8_t* weights;  // (N, K) packed
   int64_t n;
 };
 
-// What follows the integer sum: out[m][n] = ((float(acc) * x.scales[m]) * scales[n]) + bias[n].
+// What a layer's outputs go through. kGlu takes outputs n and N/2 + n: y[n] * sigmoid(y[N/2 + n]), so
+// that out has N/2 columns; N/2 must be a multiple of 16 (kTileOutputs).
+enum class Activation : uint8_t { kNone, kSilu, kRelu, kGlu };
+
+// What follows the integer sum, each step one fp32 operation, so that fused and separate operators give
+// the same bits:
+//   y[m][n]   = ((float(acc) * x.scales[m]) * scales[n]) + bias[n]
+//   out[m][n] = activation(y)                                   without a residual
+//   out[m][n] = residual[m][n] + (activation(y) * factor)       with one
 struct Epilogue {
   const float* scales;  // (N) float32
   const float* bias;    // (N) float32
   float* out;           // (M, N) float32, row m at out + m * out_stride; nothing else is written
   int64_t out_stride;
+  Activation activation = Activation::kNone;
+  const float* residual = nullptr;  // (M, N), row m at residual + m * residual_stride; may be out
+  int64_t residual_stride = 0;
+  float factor = 1.0f;
+  int32_t* sums = nullptr;  // for tests: (M, N) acc, row m at sums + m * out_stride, and nothing else
 };
 
 // Largest K for which M rows of codes in [-2^(a-1), 2^(a-1)] and weights in [-2^(w-1), 2^(w-1)] cannot
@@ -86,25 +100,24 @@ struct DepthwiseConv {
   float* out;           // (T, D) contiguous
 };
 
-using GemmInt = void (*)(const GemmOperands&, const Epilogue&);
-using GemmIntAcc = void (*)(const GemmOperands&, int32_t* acc, int64_t acc_stride);
+using LinearKernel = void (*)(const LinearOperands&, const Epilogue&);
 using RowOp = void (*)(const float* x, int64_t rows, int64_t d, float* out);  // contiguous; in place
 using UnaryOp = void (*)(const float* x, int64_t count, float* out);          // in place
 using BinaryOp = void (*)(const float* a, const float* b, int64_t count, float* out);  // in place
 
 struct Kernels {
-  const char* isa;  // "portable", "avx2", "avx512vnni"
+  const char* isa;  // one of known_isas()
 
   // Rows of x, (M, K) float32 at x + m * x_stride, become codes and scales with edge `qmax` (127 for 8
   // bits, 7 for 4). Fills the padding of each row with zeros. Returns -1, or the first row that holds
   // NaN or infinity; rows from there on are then not written. quantize_rows() below throws instead.
   int64_t (*quantize_rows)(const float* x, int64_t x_stride, int qmax, const CodeRows& out);
 
-  GemmInt gemm_w4a8;
-  GemmInt gemm_w8a8;
-  GemmInt gemm_w4a4;
-  GemmIntAcc gemm_w4_int32;  // the accumulator itself, for tests: acc (M, N) int32
-  GemmIntAcc gemm_w8_int32;
+  // Integer linear layers: [b] has weights of b bits (1..8) and activation codes of 8 bits, which may
+  // hold any byte; linear_w4a4 has activation codes in -8..7. find_linear() below picks one.
+  LinearKernel linear[kMaxWeightBits + 1];
+  LinearKernel linear_w4a4;
+
   void (*gemm_f32)(const GemmF32&);
 
   void (*layer_norm)(const LayerNorm&);
@@ -133,6 +146,13 @@ const Kernels& find_kernels(const std::string& isa);
 
 // Names that this CPU can run, slowest first; "portable" is always there.
 std::vector<std::string> available_isas();
+
+// Every name there is, on whatever CPU: what HALFBYTE_ISA may say.
+std::vector<std::string> known_isas();
+
+// The kernel of a table for these widths: weights of 1 to 8 bits with activations of 8, or 4 with 4.
+// Throws kUsage for others.
+LinearKernel find_linear(const Kernels& kernels, int weight_bits, int act_bits);
 
 // Kernels::quantize_rows, but a row with NaN or infinity throws kInput.
 void quantize_rows(const Kernels& kernels, const float* x, int64_t x_stride, int qmax,

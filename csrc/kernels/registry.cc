@@ -1,5 +1,6 @@
-// The one place where an instruction set is chosen. A new one adds a line to kVariants.
+// The one place where an instruction set is chosen. A new one adds a line to kVariants and its name to kKnown.
 #include <cstdlib>
+#include <iterator>
 #include <string>
 
 #include "error.h"
@@ -8,6 +9,10 @@
 
 namespace halfbyte {
 namespace {
+
+// Slowest first within each kind of CPU.
+constexpr const char* kKnown[] = {"portable", "avx2",    "avxvnni",  "avx512vnni",
+                                  "amx",      "neon",    "neondot",  "neoni8mm"};
 
 struct Variant {
   const Kernels* kernels;
@@ -64,8 +69,11 @@ const Kernels& find_kernels(const std::string& isa) {
   if (isa.empty()) return kernels();
   for (const Variant& variant : kVariants)
     if (isa == variant.kernels->isa && variant.is_supported()) return *variant.kernels;
-  throw Error(ErrorKind::kUsage, "instruction set '" + isa + "' came (HALFBYTE_ISA); this CPU runs: " +
-                                     joined(available_isas()));
+  bool is_known = false;
+  for (const char* name : kKnown) is_known = is_known || isa == name;
+  throw Error(ErrorKind::kUsage, "instruction set '" + isa + "' came (HALFBYTE_ISA); " +
+                                     (is_known ? "this CPU lacks it" : "there is none of that name") +
+                                     "; this CPU runs: " + joined(available_isas()));
 }
 
 std::vector<std::string> available_isas() {
@@ -73,6 +81,17 @@ std::vector<std::string> available_isas() {
   for (const Variant& variant : kVariants)
     if (variant.is_supported()) names.push_back(variant.kernels->isa);
   return names;
+}
+
+std::vector<std::string> known_isas() { return {std::begin(kKnown), std::end(kKnown)}; }
+
+LinearKernel find_linear(const Kernels& kernels, int weight_bits, int act_bits) {
+  if (act_bits == 8 && weight_bits >= 1 && weight_bits <= kMaxWeightBits)
+    return kernels.linear[weight_bits];
+  if (act_bits == 4 && weight_bits == 4) return kernels.linear_w4a4;
+  throw Error(ErrorKind::kUsage, "a linear layer W" + std::to_string(weight_bits) + "A" +
+                                     std::to_string(act_bits) +
+                                     " came; there are W1A8 to W8A8, and W4A4");
 }
 
 void quantize_rows(const Kernels& kernels, const float* x, int64_t x_stride, int qmax,

@@ -3,10 +3,12 @@
 // Arrays are numpy arrays, torch CPU tensors or anything with DLPack or a buffer; they are never copied
 // or converted, and results go into arrays that the caller brings. `isa` "" means the default.
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <memory>
+#include <optional>
 #include <new>
 
 #include "error.h"
@@ -50,9 +52,9 @@ int edge_of(int act_bits) {
 }
 
 void check_weights(int bits, int act_bits, int64_t n, int64_t k, int64_t bytes) {
-  if (bits != 4 && bits != 8)
+  if (bits < 1 || bits > kMaxWeightBits)
     throw Error(ErrorKind::kUsage,
-                "weights of " + std::to_string(bits) + " bits came; the kernels know 4 and 8");
+                "weights of " + std::to_string(bits) + " bits came; the kernels know 1 to 8");
   if (k > largest_k(bits, act_bits))
     throw Error(ErrorKind::kUsage, std::to_string(k) + " inputs came; int32 sums may overflow above " +
                                        std::to_string(largest_k(bits, act_bits)));
@@ -99,6 +101,7 @@ PackedBuffer new_packed(int64_t bytes) {
 
 nb::ndarray<nb::memview, uint8_t, nb::ndim<1>> pack(Matrix<const int8_t> codes, int bits) {
   const int64_t n = size(codes.shape(0)), k = size(codes.shape(1));
+  check_weights(bits, 8, n, 0, packed_bytes(bits, n, 0));
   const int64_t bytes = packed_bytes(bits, n, k);
   PackedBuffer packed = new_packed(bytes);
   pack_codes(bits, codes.data(), n, k, packed.get());
@@ -134,14 +137,17 @@ void int_matmul(Matrix<const int8_t> codes, Vector<const uint8_t> packed, int bi
   Computing computing;
   CodeBuffer buffer(rows, k, nullptr);
   buffer.read_from(codes.data());
-  const GemmIntAcc gemm = bits == 4 ? table.gemm_w4_int32 : table.gemm_w8_int32;
-  gemm({buffer.rows(), packed.data(), n}, acc.data(), n);
+  Epilogue epilogue{nullptr, nullptr, nullptr, n};
+  epilogue.sums = acc.data();
+  find_linear(table, bits, 8)({buffer.rows(), packed.data(), n}, epilogue);
 }
 
-// The gemm of Kernels for these widths.
-GemmInt gemm_of(const Kernels& table, int bits, int act_bits) {
-  if (bits == 8) return table.gemm_w8a8;
-  return act_bits == 8 ? table.gemm_w4a8 : table.gemm_w4a4;
+Activation activation_of(const std::string& name) {
+  if (name == "none") return Activation::kNone;
+  if (name == "silu") return Activation::kSilu;
+  if (name == "relu") return Activation::kRelu;
+  if (name == "glu") return Activation::kGlu;
+  throw Error(ErrorKind::kUsage, "activation '" + name + "' came; there is none, silu, relu, glu");
 }
 
 void check_linear(const Matrix<const float>& x, const Vector<const float>& scales,
@@ -152,18 +158,33 @@ void check_linear(const Matrix<const float>& x, const Vector<const float>& scale
 }
 
 void linear(Matrix<const float> x, Vector<const uint8_t> packed, int bits, int act_bits,
-            Vector<const float> scales, Vector<const float> bias, Matrix<float> out, Isa isa) {
-  const int64_t rows = size(x.shape(0)), k = size(x.shape(1)), n = size(out.shape(1));
+            Vector<const float> scales, Vector<const float> bias, Matrix<float> out, Isa isa,
+            const std::string& activation, std::optional<Matrix<const float>> residual,
+            float factor) {
+  const int64_t rows = size(x.shape(0)), k = size(x.shape(1)), n = size(scales.size());
   const int edge = edge_of(act_bits);
-  check_linear(x, scales, bias, out);
+  Epilogue epilogue{scales.data(), bias.data(), out.data(), size(out.shape(1))};
+  epilogue.activation = activation_of(activation);
+  const bool is_glu = epilogue.activation == Activation::kGlu;
+  expect(out.shape(0) == x.shape(0), "out must have as many rows as x");
+  expect(n == (is_glu ? 2 : 1) * epilogue.out_stride && size(bias.size()) == n,
+         "scales and bias must have N elements, as many as out has columns, or twice for glu");
+  expect(!is_glu || n % (2 * kTileOutputs) == 0, "glu takes a multiple of 32 outputs");
+  if (residual) {
+    expect(residual->shape(0) == out.shape(0) && residual->shape(1) == out.shape(1),
+           "residual must be shaped as out");
+    epilogue.residual = residual->data();
+    epilogue.residual_stride = epilogue.out_stride;
+    epilogue.factor = factor;
+  }
   check_weights(bits, act_bits, n, k, size(packed.size()));
   const Kernels& table = find_kernels(isa);
+  const LinearKernel kernel = find_linear(table, bits, act_bits);
   Computing computing;
   std::unique_ptr<float[]> row_scales(new float[rows + 1]);
   CodeBuffer buffer(rows, k, row_scales.get());
   quantize_rows(table, x.data(), k, edge, buffer.rows());
-  gemm_of(table, bits, act_bits)({buffer.rows(), packed.data(), n},
-                                 {scales.data(), bias.data(), out.data(), n});
+  kernel({buffer.rows(), packed.data(), n}, epilogue);
 }
 
 void linear_train(Matrix<const float> x, Matrix<const int8_t> codes, int bits, int act_bits,
@@ -178,13 +199,13 @@ void linear_train(Matrix<const float> x, Matrix<const int8_t> codes, int bits, i
          "codes_x must be (M, K) and scales_x (M) as x is");
   check_weights(bits, act_bits, n, k, packed_bytes(bits, n, k));
   const Kernels& table = find_kernels(isa);
+  const LinearKernel kernel = find_linear(table, bits, act_bits);
   Computing computing;
   PackedBuffer packed = new_packed(packed_bytes(bits, n, k));
   pack_codes(bits, codes.data(), n, k, packed.get());
   CodeBuffer buffer(rows, k, scales_x.data());
   quantize_rows(table, x.data(), k, edge, buffer.rows());
-  gemm_of(table, bits, act_bits)({buffer.rows(), packed.get(), n},
-                                 {scales.data(), bias.data(), out.data(), n});
+  kernel({buffer.rows(), packed.get(), n}, {scales.data(), bias.data(), out.data(), n});
   buffer.write_to(codes_x.data());
 }
 
@@ -297,8 +318,10 @@ void def_integer(nb::module_& m) {
         "codes (M, K) int8 times packed weights -> acc (M, N) int32.");
   m.def("linear", linear, nb::arg("x").noconvert(), nb::arg("packed").noconvert(), nb::arg("bits"),
         nb::arg("act_bits"), nb::arg("scales").noconvert(), nb::arg("bias").noconvert(),
-        nb::arg("out").noconvert(), default_isa_arg(),
-        "LinearW{bits}A{act_bits}: x (M, K) float32 -> out (M, N) float32.");
+        nb::arg("out").noconvert(), default_isa_arg(), nb::arg("activation") = "none",
+        nb::arg("residual").noconvert() = nb::none(), nb::arg("factor") = 1.0f,
+        "LinearW{bits}A{act_bits}: x (M, K) float32 -> out (M, N) float32; y is the layer's output, "
+        "out = activation(y), or residual + activation(y) * factor; activation: none, silu, relu, glu.");
   m.def("linear_train", linear_train, nb::arg("x").noconvert(), nb::arg("codes").noconvert(),
         nb::arg("bits"), nb::arg("act_bits"), nb::arg("scales").noconvert(),
         nb::arg("bias").noconvert(), nb::arg("out").noconvert(), nb::arg("codes_x").noconvert(),
@@ -337,6 +360,7 @@ void def_float(nb::module_& m) {
 void bind_kernels(nb::module_& m) {
   nb::module_ kernels = m.def_submodule("kernels", "Single kernels, for tests and training.");
   kernels.def("isas", available_isas, "Names of the instruction sets this CPU runs, slowest first.");
+  kernels.def("known_isas", known_isas, "Every name that HALFBYTE_ISA may have, on whatever CPU.");
   kernels.def(
       "default_isa", [] { return std::string(halfbyte::kernels().isa); },
       "The instruction set in use: HALFBYTE_ISA, or the best of isas().");

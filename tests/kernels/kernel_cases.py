@@ -62,7 +62,10 @@ def unaligned(array: NDArray[Any]) -> NDArray[Any]:
 def make_codes(
     fill: str, bits: int, shape: tuple[int, ...], *, is_weight: bool
 ) -> NDArray[np.int8]:
-    """Codes in the whole two's complement range, -128 (or -8) included."""
+    """Codes in the whole two's complement range, -128 (or -8) included; one bit is -1 or 1."""
+    if bits == 1:
+        signs = make_codes(fill, 8, shape, is_weight=is_weight) >= 0
+        return signs.astype(np.int8) * np.int8(2) - np.int8(1)
     low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     if fill == "random":
         return generator(fill, bits, shape, is_weight).integers(low, high + 1, shape, np.int8)

@@ -19,6 +19,7 @@ from halfbyte.quant import reference
 
 kernels = _core.kernels
 
+ALL_BITS = range(1, 9)
 WIDTHS = [(4, 8), (8, 8), (4, 4)]  # weight bits, activation bits
 
 
@@ -56,7 +57,7 @@ def test_rows_that_are_not_finite_are_refused(isa, value, column):
 
 
 @pytest.mark.parametrize("fill", CODE_FILLS)
-@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("bits", ALL_BITS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_int32_sums_equal_reference(isa, shape, bits, fill):
     m, n, k = shape
@@ -68,7 +69,7 @@ def test_int32_sums_equal_reference(isa, shape, bits, fill):
     np.testing.assert_array_equal(acc.view, reference.matmul_codes(codes_x, codes_w))
 
 
-@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("bits", ALL_BITS)
 def test_packed_weights_may_lie_off_a_vector_boundary(isa, bits):
     codes_x = make_codes("random", 8, (5, 40), is_weight=False)
     codes_w = make_codes("random", bits, (70, 40), is_weight=True)
@@ -78,7 +79,9 @@ def test_packed_weights_may_lie_off_a_vector_boundary(isa, bits):
     np.testing.assert_array_equal(acc, reference.matmul_codes(codes_x, codes_w))
 
 
-@pytest.mark.parametrize(("bits", "largest_k"), [(4, 2**21 - 1), (8, 2**17 - 1)])
+@pytest.mark.parametrize(
+    ("bits", "largest_k"), [(2, 2**23 - 1), (4, 2**21 - 1), (7, 2**18 - 1), (8, 2**17 - 1)]
+)
 def test_the_largest_k_does_not_overflow(isa, bits, largest_k):
     codes_x = np.full((1, largest_k), -128, np.int8)
     codes_w = np.full((1, largest_k), -(2 ** (bits - 1)), np.int8)
@@ -106,6 +109,47 @@ def test_linear_equals_reference(isa, shape, bits, act_bits, fill):
     out.assert_intact()
     expected = reference.linear(x, codes, scales, bias, act_bits)
     np.testing.assert_array_equal(out.view.view(np.int32), expected.view(np.int32))
+
+
+@pytest.mark.parametrize("act_bits", [4, 8])
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("activation", ["none", "silu", "relu", "glu"])
+@pytest.mark.parametrize("shape", [(1, 32, 40), (3, 64, 24), (9, 160, 96), (5, 37, 33)], ids=str)
+def test_fused_epilogues_equal_the_operators_one_by_one(isa, shape, activation, residual, act_bits):
+    m, n, k = shape
+    is_glu = activation == "glu" and n % 32 == 0
+    x = make_floats("random", (m, k))
+    codes, scales, bias = make_layer(4, n, k)
+    args = kernels.pack(codes, 4), 4, act_bits, scales.astype(np.float32), bias.astype(np.float32)
+    width = n // 2 if is_glu else n
+    out = Guarded((m, width), np.float32)
+    before = make_floats("random", (m, width)) if residual else None
+    if activation == "glu" and not is_glu:
+        with pytest.raises(InputError):
+            kernels.linear(x, *args, out.view, isa, activation)
+        return
+    kernels.linear(x, *args, out.view, isa, activation, before, 0.5)
+    out.assert_intact()
+    expected = np.empty((m, n), np.float32)
+    kernels.linear(x, *args, expected, isa)
+    if activation != "none":
+        result = np.empty((m, width), np.float32)
+        getattr(kernels, activation)(expected, result, isa)
+        expected = result
+    if residual:
+        expected = before + expected * np.float32(0.5)
+    np.testing.assert_array_equal(out.view.view(np.int32), expected.view(np.int32))
+
+
+def test_a_residual_may_be_the_output(isa):
+    x = make_floats("random", (6, 40))
+    codes, scales, bias = make_layer(4, 70, 40)
+    args = kernels.pack(codes, 4), 4, 8, scales.astype(np.float32), bias.astype(np.float32)
+    before = make_floats("random", (6, 70))
+    apart = np.empty((6, 70), np.float32)
+    kernels.linear(x, *args, apart, isa, "silu", before, 1.0)
+    kernels.linear(x, *args, before, isa, "silu", before, 1.0)
+    np.testing.assert_array_equal(before, apart)
 
 
 @pytest.mark.parametrize(("bits", "act_bits"), WIDTHS)

@@ -11,7 +11,7 @@ from halfbyte.quant import packing
 kernels = _core.kernels
 
 
-@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("bits", range(1, 9))
 @pytest.mark.parametrize("shape", [(n, k) for _, n, k in SHAPES], ids=str)
 def test_packed_bytes_equal_reference_and_survive(bits, shape):
     codes = make_codes("random", bits, shape, is_weight=True)
@@ -47,20 +47,48 @@ def test_one_code_lies_where_the_specification_says(bits, n, k, byte, shift):
     assert packed[byte] == (253 if bits == 8 else 13 << shift)
 
 
-@pytest.mark.parametrize("code", [-9, 8])
-def test_codes_wider_than_four_bits_are_refused(code):
+@pytest.mark.parametrize(
+    ("bits", "k", "bytes"),
+    [
+        (1, 29, {1: 1 << 7}),
+        (2, 29, {64 + 1: 3 << 6}),
+        (3, 29, {64 + 1: 3 << 6, 128 + 1: 1 << 7}),
+        (5, 29, {3 * 64 + 1: 15 << 4, 4 * 64 + 1: 1 << 7}),
+        (6, 29, {3 * 64 + 64 + 1: 15 << 4, 3 * 64 + 128 + 1: 3 << 6}),
+        (7, 29, {3 * 64 + 1: 15 << 4, 5 * 64 + 1: 3 << 6, 6 * 64 + 1: 1 << 7}),
+    ],
+)
+def test_planes_lie_where_the_specification_says(bits, k, bytes):
+    codes = np.full((1, 32), -1 if bits == 1 else 0, np.int8)
+    codes[0, k] = 1 if bits == 1 else -1  # all bits set
+    packed = np.asarray(kernels.pack(codes, bits))
+    assert {int(i): int(packed[i]) for i in np.flatnonzero(packed)} == bytes
+
+
+@pytest.mark.parametrize(
+    ("bits", "code", "range"),
+    [
+        (4, -9, r"4-bit codes lie in -8\.\.7"),
+        (4, 8, r"4-bit codes lie in -8\.\.7"),
+        (2, 2, r"2-bit codes lie in -2\.\.1"),
+        (1, 0, "1-bit codes are -1 and 1"),
+        (1, 3, "1-bit codes are -1 and 1"),
+    ],
+)
+def test_codes_that_do_not_fit_are_refused(bits, code, range):
     codes = np.full((1, 1), code, np.int8)
-    with pytest.raises(InputError, match=f"{code} came"):
-        kernels.pack(codes, 4)
-    with pytest.raises(InputError, match=r"4-bit codes lie in -8\.\.7"):
-        packing.pack(codes, 4)
+    with pytest.raises(InputError, match=f"{code} came; {range}"):
+        kernels.pack(codes, bits)
+    with pytest.raises(InputError, match=range):
+        packing.pack(codes, bits)
 
 
 def test_other_widths_are_refused():
     codes = np.zeros((1, 1), np.int8)
-    for pack in (kernels.pack, packing.pack):
-        with pytest.raises(UsageError, match="5 bits came"):
-            pack(codes, 5)
+    for bits in (0, 9):
+        for pack in (kernels.pack, packing.pack):
+            with pytest.raises(UsageError, match=f"{bits} bits came"):
+                pack(codes, bits)
 
 
 def test_packed_weights_of_another_size_are_refused():

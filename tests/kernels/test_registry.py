@@ -37,6 +37,14 @@ def test_without_choice_the_best_is_taken():
     assert default_isa_with("").stdout.strip() == kernels.isas()[-1]
 
 
+def test_an_isa_that_this_cpu_lacks_is_refused_in_one_line():
+    missing = [name for name in kernels.known_isas() if name not in kernels.isas()]
+    assert missing, "no CPU has all"
+    last_line = default_isa_with(missing[0]).stderr.strip().splitlines()[-1]
+    assert f"UsageError: instruction set '{missing[0]}' came" in last_line
+    assert "this CPU lacks it; this CPU runs: portable" in last_line
+
+
 def test_an_unknown_isa_is_refused_with_the_choices():
     run = default_isa_with("sse9")
     assert run.returncode != 0

@@ -5,30 +5,35 @@
 #include "kernels/generic/depthwise_conv.h"
 #include "kernels/generic/elementwise.h"
 #include "kernels/generic/gemm_f32.h"
+#include "kernels/generic/linear.h"
 #include "kernels/generic/quantize.h"
 #include "kernels/generic/rows.h"
 
 namespace halfbyte {
 namespace {
 
-// The integer kernels of an instruction set, which live in files of their own.
+// The integer kernels of an instruction set: its part of struct Kernels.
 struct IntegerKernels {
-  GemmInt gemm_w4;
-  GemmInt gemm_w8;
-  GemmIntAcc gemm_w4_int32;
-  GemmIntAcc gemm_w8_int32;
+  LinearKernel linear[kMaxWeightBits + 1];
+  LinearKernel linear_w4a4;
 };
 
-// gemm_w4a4 is gemm_w4a8: activation codes are bytes in both, only the quantiser's edge differs.
+// One template Block<bits> for all widths (linear.h); activation codes are bytes in W4A4 too.
+template <template <int> class Block>
+constexpr IntegerKernels integer_kernels() {
+  return {{nullptr, linear<1, Block<1>>, linear<2, Block<2>>, linear<3, Block<3>>,
+           linear<4, Block<4>>, linear<5, Block<5>>, linear<6, Block<6>>, linear<7, Block<7>>,
+           linear<8, Block<8>>},
+          linear<4, Block<4>>};
+}
+
 constexpr Kernels make_kernels(const char* isa, const IntegerKernels& integer) {
   return {
       isa,
       quantize_rows_f32,
-      integer.gemm_w4,
-      integer.gemm_w8,
-      integer.gemm_w4,
-      integer.gemm_w4_int32,
-      integer.gemm_w8_int32,
+      {nullptr, integer.linear[1], integer.linear[2], integer.linear[3], integer.linear[4],
+       integer.linear[5], integer.linear[6], integer.linear[7], integer.linear[8]},
+      integer.linear_w4a4,
       gemm_f32_strided,
       layer_norm_f32,
       softmax_f32,

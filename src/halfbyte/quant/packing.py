@@ -1,6 +1,6 @@
 """The packed weight layout in numpy; docs/integer-spec.md, "Packed weights", draws it.
 
-Tiles of 16 outputs x 4 inputs, 64 bytes a group, one layout for all instruction sets.
+Tiles of 16 outputs x 4 inputs, groups of 64 bytes, one layout for all instruction sets.
 """
 
 import numpy as np
@@ -15,51 +15,70 @@ Int8Array = NDArray[np.int8]
 ByteArray = NDArray[np.uint8]
 
 
-def _blocks_per_group(bits: int) -> int:
-    if bits not in (4, 8):
-        raise UsageError(f"weights of {bits} bits came; packed weights have 4 or 8")
-    return 8 // bits
+def planes(bits: int) -> list[int]:
+    """Widths of the planes that codes of so many bits are cut into, lowest bits first.
+
+    Raises:
+        UsageError: `bits` is not 1 to 8.
+
+    >>> planes(7), planes(4), planes(8)
+    ([4, 2, 1], [4], [8])
+    """
+    if not 1 <= bits <= 8:
+        raise UsageError(f"weights of {bits} bits came; packed weights have 1 to 8")
+    return [width for width in (8, 4, 2, 1) if bits & width]
 
 
-def _padded_shape(n: int, k: int, bits: int) -> tuple[int, int]:
-    inputs = BLOCK_INPUTS * _blocks_per_group(bits)
-    return -(-n // TILE_OUTPUTS) * TILE_OUTPUTS, -(-k // inputs) * inputs
+def packed_size(n: int, k: int, bits: int) -> int:
+    """Bytes of N x K packed codes.
+
+    >>> packed_size(16, 8, bits=4)
+    64
+    """
+    padded_n, padded_k = _padded_shape(n, k, bits)
+    return padded_n * padded_k * bits // 8
 
 
 def pack(codes: Int8Array, bits: int) -> ByteArray:
     """Codes to the tiled layout.
 
-    A group of 64 bytes holds one K block of 4 inputs of a tile (8 bits): byte [n * 4 + k]; or two
-    adjacent K blocks (4 bits): the even block in the low nibbles, the odd one in the high nibbles,
-    two's complement. Groups lie in the order (tile, K). Padding is zero codes.
+    A code is cut into planes of 4, 2 and 1 bits. A group of 64 bytes holds, of one plane of p
+    bits, 8 / p adjacent K blocks of 4 inputs of a tile of 16 outputs, byte [n * 4 + k], the first
+    block in the lowest bits. Order: tile, unit of K (the fewest inputs that fill whole groups of
+    every plane), plane, group. Two's complement; one bit says +1 or -1 (unset). Padding is zero.
 
     Args:
-        codes: (N, K) int8, in -8..7 if `bits` is 4.
-        bits: 4 or 8.
+        codes: (N, K) int8, in -2^(bits-1)..2^(bits-1)-1, or -1 and 1 for one bit.
+        bits: 1 to 8.
 
     Returns:
         (bytes,) uint8: padded N * padded K * bits / 8 bytes.
 
     Raises:
-        InputError: a code does not fit 4 bits.
-        UsageError: `bits` is not 4 or 8.
+        InputError: a code does not fit.
+        UsageError: `bits` is not 1 to 8.
 
     >>> pack(np.int8([[1, 2, 3, 4, -1]]), bits=4)[:4].tolist()
     [241, 2, 3, 4]
     """
-    per_group = _blocks_per_group(bits)
-    if bits == 4 and codes.size and (codes.min() < -8 or codes.max() > 7):
-        raise InputError(f"codes {codes.min()}..{codes.max()} came; 4-bit codes lie in -8..7")
+    widths = planes(bits)
+    _check_codes(codes, bits)
     n, k = codes.shape
-    padded = np.zeros(_padded_shape(n, k, bits), np.int8)
-    padded[:n, :k] = codes
-    tiles, groups = padded.shape[0] // TILE_OUTPUTS, padded.shape[1] // (BLOCK_INPUTS * per_group)
-    blocks = padded.view(np.uint8).reshape(tiles, TILE_OUTPUTS, groups, per_group, BLOCK_INPUTS)
-    blocks = blocks.transpose(3, 0, 2, 1, 4)  # (block in group, tile, group, output, input)
-    if bits == 8:
-        return np.ascontiguousarray(blocks[0]).reshape(-1)
-    packed: ByteArray = (blocks[0] & 15) | (blocks[1] << 4)
-    return packed.reshape(-1)
+    stored = (codes > 0).astype(np.uint8) if bits == 1 else codes.view(np.uint8)
+    padded = np.zeros(_padded_shape(n, k, bits), np.uint8)
+    padded[:n, :k] = stored
+    tiles, blocks = padded.shape[0] // TILE_OUTPUTS, _unit_inputs(bits) // BLOCK_INPUTS
+    by_unit = padded.reshape(tiles, TILE_OUTPUTS, -1, blocks, BLOCK_INPUTS)
+    by_unit = by_unit.transpose(0, 2, 3, 1, 4)  # (tile, unit, block, output, input)
+    groups = []
+    place = 0
+    for width in widths:
+        plane = (by_unit >> place) & (2**width - 1)
+        shape = (*plane.shape[:2], -1, 8 // width, TILE_OUTPUTS, BLOCK_INPUTS)
+        shifts = np.arange(0, 8, width, dtype=np.uint8).reshape(-1, 1, 1)
+        groups.append(np.bitwise_or.reduce(plane.reshape(shape) << shifts, axis=3))
+        place += width
+    return np.concatenate(groups, axis=2).reshape(-1)
 
 
 def unpack(packed: ByteArray, bits: int, n: int, k: int) -> Int8Array:
@@ -67,7 +86,7 @@ def unpack(packed: ByteArray, bits: int, n: int, k: int) -> Int8Array:
 
     Args:
         packed: (bytes,) uint8.
-        bits: 4 or 8.
+        bits: 1 to 8.
         n: outputs N.
         k: inputs K.
 
@@ -76,21 +95,47 @@ def unpack(packed: ByteArray, bits: int, n: int, k: int) -> Int8Array:
 
     Raises:
         InputError: `packed` is not as long as N and K need.
-        UsageError: `bits` is not 4 or 8.
+        UsageError: `bits` is not 1 to 8.
 
     >>> unpack(pack(np.int8([[1, -8]]), bits=4), bits=4, n=1, k=2).tolist()
     [[1, -8]]
     """
-    per_group = _blocks_per_group(bits)
+    widths = planes(bits)
     padded_n, padded_k = _padded_shape(n, k, bits)
-    if packed.size * 8 != padded_n * padded_k * bits:
+    if packed.size != packed_size(n, k, bits):
         raise InputError(f"{packed.size} packed bytes came; N and K need another number")
-    groups = packed.reshape(padded_n // TILE_OUTPUTS, -1, TILE_OUTPUTS, BLOCK_INPUTS)
-    if bits == 4:
-        # (tile, group, block, output, input)
-        nibbles = np.stack([groups & 15, groups >> 4], axis=2)
-        blocks = (nibbles ^ 8).astype(np.int8) - np.int8(8)
-    else:
-        blocks = groups.view(np.int8).reshape(*groups.shape[:2], per_group, *groups.shape[2:])
-    codes = blocks.transpose(0, 3, 1, 2, 4).reshape(padded_n, padded_k)
-    return np.ascontiguousarray(codes[:n, :k])
+    blocks = _unit_inputs(bits) // BLOCK_INPUTS
+    tiles, units = padded_n // TILE_OUTPUTS, padded_k // _unit_inputs(bits)
+    groups = packed.reshape(tiles, units, -1, TILE_OUTPUTS, BLOCK_INPUTS)
+    stored = np.zeros((tiles, units, blocks, TILE_OUTPUTS, BLOCK_INPUTS), np.uint8)
+    first, place = 0, 0
+    for width in widths:
+        count = blocks * width // 8
+        shifts = np.arange(0, 8, width, dtype=np.uint8).reshape(-1, 1, 1)
+        plane = (groups[:, :, first : first + count, None] >> shifts) & (2**width - 1)
+        stored |= plane.reshape(stored.shape) << place
+        first, place = first + count, place + width
+    codes = stored.transpose(0, 3, 1, 2, 4).reshape(padded_n, padded_k)[:n, :k]
+    if bits == 1:
+        return codes.astype(np.int8) * np.int8(2) - np.int8(1)
+    unused = 8 - bits  # the sign bit goes up to the top and comes back with copies
+    return (codes << unused).view(np.int8) >> np.int8(unused)
+
+
+def _unit_inputs(bits: int) -> int:
+    return BLOCK_INPUTS * 8 // planes(bits)[-1]
+
+
+def _padded_shape(n: int, k: int, bits: int) -> tuple[int, int]:
+    inputs = _unit_inputs(bits)
+    return -(-n // TILE_OUTPUTS) * TILE_OUTPUTS, -(-k // inputs) * inputs
+
+
+def _check_codes(codes: Int8Array, bits: int) -> None:
+    if bits == 1 and not (np.abs(codes.astype(np.int16)) == 1).all():
+        raise InputError("codes other than -1 and 1 came; 1-bit codes are -1 and 1")
+    low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    if bits > 1 and codes.size and (codes.min() < low or codes.max() > high):
+        raise InputError(
+            f"codes {codes.min()}..{codes.max()} came; {bits}-bit codes lie in {low}..{high}"
+        )

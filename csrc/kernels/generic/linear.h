@@ -1,0 +1,159 @@
+// What all integer linear kernels share: the walk over blocks, and the epilogue.
+//
+// An instruction set brings a template Block<bits of a weight>:
+//   static constexpr int kMaxRows, kMaxTiles                     what one call takes at most
+//   static int tiles_at_once(int64_t rows, int64_t tiles_left)   outputs / 16 that one call shall take
+//   static void run(int rows, int tiles, const BlockInput&, int32_t* acc)
+// which writes acc (rows, tiles * 16) int32, row-major: the exact sums over K. Then
+// integer_kernels<Block>() is its part of the table (float_table.h).
+#pragma once
+#include "kernels/generic/functions.h"
+
+namespace halfbyte {
+namespace {
+
+struct BlockInput {
+  const int8_t* codes;     // first row of x, readable up to padded_codes(K) columns
+  int64_t stride;          // from row to row
+  const uint8_t* weights;  // first tile
+  int64_t units;           // along K in a tile, of unit_bytes each (packing.h)
+};
+
+// Rows m.. and outputs n.. of the product.
+struct BlockPlace {
+  int64_t m, n;
+  int rows;
+  int64_t width;       // outputs, at most acc_stride
+  int64_t acc_stride;  // from row to row of the sums
+};
+
+template <int kBits, class Block>
+HB_INLINE void run_block(const LinearOperands& g, const BlockPlace& at, int32_t* acc) {
+  const int64_t units = units_of(kBits, g.x.k);
+  const uint8_t* weights = g.weights + at.n / kTileOutputs * units * unit_bytes(kBits);
+  Block::run(at.rows, static_cast<int>(at.acc_stride / kTileOutputs),
+             {g.x.codes + at.m * g.x.stride, g.x.stride, weights, units}, acc);
+}
+
+// Calls each(place) for blocks that cover all rows and the outputs from 0 to n. Passes over the weights take
+// equal shares of the rows, so that none is left with few.
+template <class Block, class Each>
+HB_INLINE void for_each_block(int64_t rows, int64_t n, Each each) {
+  const int64_t passes = (rows + Block::kMaxRows - 1) / Block::kMaxRows;
+  for (int64_t tile = 0; tile < tiles_of(n);) {
+    const int at_once = Block::tiles_at_once(rows, tiles_of(n) - tile);
+    const int64_t first = tile * kTileOutputs, columns = at_once * kTileOutputs;
+    const int64_t width = n - first < columns ? n - first : columns;
+    for (int64_t pass = 0; pass < passes; ++pass) {
+      const int64_t m = rows * pass / passes, end = rows * (pass + 1) / passes;
+      each(BlockPlace{m, first, static_cast<int>(end - m), width, columns});
+    }
+    tile += at_once;
+  }
+}
+
+// 16 outputs from n on, of which `count` exist.
+struct OutputLanes {
+  Lanes scales, bias;
+
+  HB_INLINE OutputLanes(const Epilogue& e, int64_t n, int64_t count) {
+    const bool is_whole = count == kLanes;
+    scales = is_whole ? load(e.scales + n) : load_part(e.scales + n, count, 0.0f);
+    bias = is_whole ? load(e.bias + n) : load_part(e.bias + n, count, 0.0f);
+  }
+
+  // ((float(acc) * s_x) * s_w) + bias
+  HB_INLINE Lanes of(const int32_t* acc, float s_x) const {
+    return ((to_float(load(acc)) * splat(s_x)) * scales) + bias;
+  }
+};
+
+// Adds the residual, if there is one, and writes `count` outputs.
+HB_INLINE void store_outputs(const Epilogue& e, int64_t m, int64_t n, int64_t count, Lanes y) {
+  const bool is_whole = count == kLanes;
+  if (e.residual != nullptr) {
+    const float* residual = e.residual + m * e.residual_stride + n;
+    const Lanes before = is_whole ? load(residual) : load_part(residual, count, 0.0f);
+    y = before + y * splat(e.factor);
+  }
+  float* out = e.out + m * e.out_stride + n;
+  is_whole ? store(out, y) : store_part(out, y, count);
+}
+
+template <class Function>
+HB_INLINE void store_block(const CodeRows& x, const Epilogue& e, const BlockPlace& at,
+                           const int32_t* acc, Function activation) {
+  for (int64_t i = 0; i < at.width; i += kLanes) {
+    const int64_t count = at.width - i < kLanes ? at.width - i : kLanes;
+    const OutputLanes outputs(e, at.n + i, count);
+    for (int row = 0; row < at.rows; ++row) {
+      const Lanes y = outputs.of(acc + row * at.acc_stride + i, x.scales[at.m + row]);
+      store_outputs(e, at.m + row, at.n + i, count, activation(y));
+    }
+  }
+}
+
+HB_INLINE void finish_block(const CodeRows& x, const Epilogue& e, const BlockPlace& at,
+                            const int32_t* acc) {
+  switch (e.activation) {
+    case Activation::kSilu:
+      return store_block(x, e, at, acc, [](Lanes y) { return silu_lanes(y); });
+    case Activation::kRelu:
+      return store_block(x, e, at, acc, [](Lanes y) { return relu_lanes(y); });
+    default:
+      return store_block(x, e, at, acc, [](Lanes y) { return y; });
+  }
+}
+
+// Values from `acc`, gates from `gates`; the gates' scales and bias lie `half` outputs further on.
+HB_INLINE void finish_glu_block(const CodeRows& x, const Epilogue& e, const BlockPlace& at,
+                                const int32_t* acc, const int32_t* gates, int64_t half) {
+  for (int64_t i = 0; i < at.width; i += kLanes) {
+    const OutputLanes values(e, at.n + i, kLanes), of_gates(e, half + at.n + i, kLanes);
+    for (int row = 0; row < at.rows; ++row) {
+      const float s_x = x.scales[at.m + row];
+      const Lanes gate = sigmoid_lanes(of_gates.of(gates + row * at.acc_stride + i, s_x));
+      const Lanes y = values.of(acc + row * at.acc_stride + i, s_x) * gate;
+      store_outputs(e, at.m + row, at.n + i, kLanes, y);
+    }
+  }
+}
+
+HB_INLINE void store_sums(const Epilogue& e, const BlockPlace& at, const int32_t* acc) {
+  for (int row = 0; row < at.rows; ++row)
+    std::memcpy(e.sums + (at.m + row) * e.out_stride + at.n, acc + row * at.acc_stride,
+                at.width * sizeof(int32_t));
+}
+
+template <int kBits, class Block>
+void linear_int(const LinearOperands& g, const Epilogue& e) {
+  alignas(64) int32_t acc[Block::kMaxRows * Block::kMaxTiles * kTileOutputs];
+  for_each_block<Block>(g.x.rows, g.n, [&](const BlockPlace& at) {
+    run_block<kBits, Block>(g, at, acc);
+    e.sums != nullptr ? store_sums(e, at, acc) : finish_block(g.x, e, at, acc);
+  });
+}
+
+template <int kBits, class Block>
+void linear_int_glu(const LinearOperands& g, const Epilogue& e) {
+  constexpr int kSums = Block::kMaxRows * Block::kMaxTiles * kTileOutputs;
+  alignas(64) int32_t acc[kSums];
+  alignas(64) int32_t gates[kSums];
+  const int64_t half = g.n / 2;
+  for_each_block<Block>(g.x.rows, half, [&](const BlockPlace& at) {
+    BlockPlace gate_at = at;
+    gate_at.n += half;
+    run_block<kBits, Block>(g, at, acc);
+    run_block<kBits, Block>(g, gate_at, gates);
+    finish_glu_block(g.x, e, at, acc, gates, half);
+  });
+}
+
+template <int kBits, class Block>
+void linear(const LinearOperands& g, const Epilogue& e) {
+  e.activation == Activation::kGlu ? linear_int_glu<kBits, Block>(g, e)
+                                   : linear_int<kBits, Block>(g, e);
+}
+
+}  // namespace
+}  // namespace halfbyte

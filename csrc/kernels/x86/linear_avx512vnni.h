@@ -1,0 +1,153 @@
+// Integer linear layers with VPDPBUSD on 512-bit registers.
+//
+//   acc[m][n] = sum over k of codes[m][k] * weight[n][k], exact in int32
+//
+// VPDPBUSD multiplies unsigned by signed bytes. Weights become unsigned in registers by adding a zero point z
+// (2^(b-1): flipping the top bit of a code), activations stay signed, so
+//   sum x (w + z) = sum x w + z sum x,
+// and each row starts from -z sum x. The instruction wraps, so the result is exact whenever the true sum
+// fits int32 (largest_k in kernels.h), whatever the steps between.
+// Reads codes up to padded_codes(K) of each row, and the packed weights; layouts in packing.h.
+#pragma once
+#include <immintrin.h>
+
+#include "kernels/generic/linear.h"
+
+namespace halfbyte {
+namespace {
+
+// Sum of a row of codes; `bytes` is a multiple of 64 and the padding is zero.
+HB_INLINE int32_t row_sum_codes512(const int8_t* codes, int64_t bytes) {
+  const __m512i ones = _mm512_set1_epi8(1);
+  __m512i sum = _mm512_setzero_si512();
+  for (int64_t k = 0; k < bytes; k += 64)
+    sum = _mm512_dpbusd_epi32(sum, ones, _mm512_loadu_si512(codes + k));
+  return _mm512_reduce_add_epi32(sum);
+}
+
+// Four codes of a row, in all lanes.
+HB_INLINE __m512i broadcast4_512(const int8_t* codes) {
+  int32_t word;
+  std::memcpy(&word, codes, sizeof word);
+  return _mm512_set1_epi32(word);
+}
+
+HB_INLINE __m512i bytes512(int value) { return _mm512_set1_epi8(static_cast<char>(value)); }
+
+// Every byte of `group` moved left by `places` (right if negative), as far as the mask after it can see.
+template <int kPlaces>
+HB_INLINE __m512i moved512(__m512i group) {
+  if constexpr (kPlaces > 0) return _mm512_slli_epi16(group, kPlaces);
+  if constexpr (kPlaces < 0) return _mm512_srli_epi16(group, -kPlaces);
+  return group;
+}
+
+// Bits [kShift, kShift + kWidth) of each byte of a group, at bits [kPlace, ...), or'ed to `lower`.
+template <int kShift, int kWidth, int kPlace>
+HB_INLINE __m512i with_plane512(__m512i lower, const uint8_t* group) {
+  const __m512i moved = moved512<kPlace - kShift>(_mm512_loadu_si512(group));
+  const __m512i mask = bytes512(((1 << kWidth) - 1) << kPlace);
+  if constexpr (kPlace == 0) return _mm512_and_si512(moved, mask);
+  return _mm512_ternarylogic_epi32(lower, moved, mask, 0xf8);  // lower | (moved & mask)
+}
+
+// K block kBlock of a unit of b-bit codes, unsigned: code + kZero<b>.
+template <int kBits>
+constexpr int kZero = kBits == 1 ? 1 : 1 << (kBits - 1);
+
+template <int kBits, int kBlock>
+HB_INLINE __m512i block512(const uint8_t* unit) {
+  if constexpr (kBits == 8) return _mm512_xor_si512(_mm512_loadu_si512(unit), bytes512(0x80));
+  if constexpr (kBits == 4) {  // (moved ^ 0x88) & 0x0f
+    const __m512i moved = moved512<-4 * kBlock>(_mm512_loadu_si512(unit));
+    return _mm512_ternarylogic_epi32(moved, bytes512(0x88), bytes512(0x0f), 0x28);
+  }
+  if constexpr (kBits == 1) return with_plane512<kBlock, 1, 1>(__m512i{}, unit);  // 0 or 2
+  constexpr int kBlocks = unit_inputs(kBits) / kBlockInputs;
+  __m512i codes{};
+  if constexpr (kBits & 4) {
+    codes = with_plane512<kBlock % 2 * 4, 4, 0>(codes, unit + kBlock / 2 * kGroupBytes);
+    unit += kBlocks / 2 * kGroupBytes;
+  }
+  if constexpr (kBits & 2) {
+    codes = with_plane512<kBlock % 4 * 2, 2, kBits & 4>(codes, unit + kBlock / 4 * kGroupBytes);
+    unit += kBlocks / 4 * kGroupBytes;
+  }
+  if constexpr (kBits & 1) codes = with_plane512<kBlock, 1, kBits & 6>(codes, unit);
+  return _mm512_xor_si512(codes, bytes512(kZero<kBits>));
+}
+
+template <int kBits, int kRows, int kTiles>
+struct Sums512 {
+  __m512i v[kRows][kTiles];
+
+  HB_INLINE void start(const BlockInput& in) {
+    const int64_t bytes = padded_codes(in.units * unit_inputs(kBits));
+#pragma GCC unroll 16
+    for (int m = 0; m < kRows; ++m) {
+      const int32_t sum = row_sum_codes512(in.codes + m * in.stride, bytes);
+#pragma GCC unroll 4
+      for (int t = 0; t < kTiles; ++t) v[m][t] = _mm512_set1_epi32(-kZero<kBits> * sum);
+    }
+  }
+
+  // K blocks kBlock.. of a unit of each tile.
+  template <int kBlock>
+  HB_INLINE void add_unit(const int8_t* codes, int64_t stride, const uint8_t* unit,
+                          int64_t tile_bytes) {
+    __m512i weights[kTiles];
+#pragma GCC unroll 4
+    for (int t = 0; t < kTiles; ++t) weights[t] = block512<kBits, kBlock>(unit + t * tile_bytes);
+#pragma GCC unroll 16
+    for (int m = 0; m < kRows; ++m) {
+      const __m512i x = broadcast4_512(codes + kBlock * kBlockInputs + m * stride);
+#pragma GCC unroll 4
+      for (int t = 0; t < kTiles; ++t) v[m][t] = _mm512_dpbusd_epi32(v[m][t], weights[t], x);
+    }
+    if constexpr ((kBlock + 1) * kBlockInputs < unit_inputs(kBits))
+      add_unit<kBlock + 1>(codes, stride, unit, tile_bytes);
+  }
+};
+
+template <int kBits, int kRows, int kTiles>
+void accumulate512(const BlockInput& in, int32_t* acc) {
+  const int64_t tile_bytes = in.units * unit_bytes(kBits);
+  Sums512<kBits, kRows, kTiles> sums;
+  sums.start(in);
+  for (int64_t unit = 0; unit < in.units; ++unit)
+    sums.template add_unit<0>(in.codes + unit * unit_inputs(kBits), in.stride,
+                              in.weights + unit * unit_bytes(kBits), tile_bytes);
+#pragma GCC unroll 16
+  for (int m = 0; m < kRows; ++m)
+#pragma GCC unroll 4
+    for (int t = 0; t < kTiles; ++t)
+      _mm512_storeu_si512(acc + (m * kTiles + t) * kTileOutputs, sums.v[m][t]);
+}
+
+// accumulate512 for `rows` of 1..kRows rows, found by counting down.
+template <int kBits, int kRows, int kTiles>
+HB_INLINE void accumulate_rows512(int rows, const BlockInput& in, int32_t* acc) {
+  if constexpr (kRows > 1)
+    if (rows < kRows) return accumulate_rows512<kBits, kRows - 1, kTiles>(rows, in, acc);
+  accumulate512<kBits, kRows, kTiles>(in, acc);
+}
+
+template <int kBits>
+struct BlockAvx512vnni {
+  static constexpr int kMaxRows = 8;
+  static constexpr int kMaxTiles = 4;
+
+  static int tiles_at_once(int64_t rows, int64_t tiles_left) {
+    if (rows <= 4 && tiles_left >= 4) return 4;
+    return tiles_left >= 2 ? 2 : 1;
+  }
+
+  static void run(int rows, int tiles, const BlockInput& in, int32_t* acc) {
+    if (tiles == 4) return accumulate_rows512<kBits, 4, 4>(rows, in, acc);
+    if (tiles == 2) return accumulate_rows512<kBits, 8, 2>(rows, in, acc);
+    accumulate_rows512<kBits, 8, 1>(rows, in, acc);
+  }
+};
+
+}  // namespace
+}  // namespace halfbyte
