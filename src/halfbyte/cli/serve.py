@@ -1,28 +1,79 @@
 """`halfbyte serve`: a streaming server."""
 
 import argparse
+import os
+import sys
+from pathlib import Path
 
-from halfbyte.listen.recognizer import Recognizer
+from halfbyte.errors import UsageError
 
 EPILOG = """\
 examples:
-  halfbyte serve                                   on this machine only, port 8765
-  halfbyte serve --host 0.0.0.0 --port 80
+  halfbyte serve                                   this machine only, port 8765
+  halfbyte serve --workers 2                       two processes, one model in memory
+  HALFBYTE_TOKEN=... halfbyte serve --host 0.0.0.0 --tls cert.pem key.pem
 
-Clients speak the protocols of docs/protocol.md. Audio is recognised and forgotten.
+Clients speak the protocols of docs/protocol.md. Audio is recognised and forgotten. With
+HALFBYTE_TOKEN set, clients must bring that token. /health and /metrics say how the server is.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    parser.add_argument("--model", metavar="M.hb", help="model file (default: the one included)")
+    parser.add_argument("--model", type=Path, metavar="M.hb", help="default: the one included")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=8765, help="port, 0 for any (%(default)s)")
-    parser.add_argument("--threads", type=int, default=1, help="engine threads (%(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="processes (%(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="engine threads of each")
+    parser.add_argument(
+        "--tls", type=Path, nargs=2, metavar=("CERT", "KEY"), help="PEM files; https and wss"
+    )
+    parser.add_argument(
+        "--allow-origin", action="append", default=[], metavar="URL", help="site that may connect"
+    )
+    limits = parser.add_argument_group("limits, in each process")
+    limits.add_argument("--max-streams", type=int, default=1000, metavar="N")
+    limits.add_argument("--max-streams-per-client", type=int, metavar="N", help="none if not given")
+    limits.add_argument("--max-stream-s", type=float, default=4 * 3600.0, metavar="S")
+    limits.add_argument("--max-message-bytes", type=int, default=1 << 20, metavar="N")
+    limits.add_argument("--idle-s", type=float, default=60.0, metavar="S")
 
 
 def run(options: argparse.Namespace) -> int:
+    from halfbyte.listen.recognizer import Recognizer
+    from halfbyte.serve.options import ServeOptions
     from halfbyte.serve.process import serve
+    from halfbyte.serve.settings import Limits
 
-    serve(Recognizer(options.model), options.host, options.port, options.threads)
+    for name in ("workers", "threads", "max_streams", "max_message_bytes"):
+        if getattr(options, name) < 1:
+            raise UsageError(f"{name} is {getattr(options, name)}; expected at least 1")
+    serve_options = ServeOptions(
+        options.host,
+        options.port,
+        options.workers,
+        options.threads,
+        Limits(
+            max_message_bytes=options.max_message_bytes,
+            max_stream_s=options.max_stream_s,
+            max_streams=options.max_streams,
+            max_streams_per_client=options.max_streams_per_client,
+            idle_s=options.idle_s,
+        ),
+        os.environ.get("HALFBYTE_TOKEN") or None,
+        tuple(options.allow_origin),
+        tuple(options.tls) if options.tls else None,
+        options.model.stem if options.model else "en-voice",
+    )
+    if not serve_options.is_loopback and serve_options.token is None:
+        print(
+            "halfbyte serve: whoever reaches this address may use it; set HALFBYTE_TOKEN",
+            file=sys.stderr,
+        )
+    if options.model is not None and options.model.is_dir():
+        from halfbyte.measure.evaluate import open_acoustic_model
+
+        serve(lambda: Recognizer(open_acoustic_model(options.model)), serve_options)
+    else:
+        serve(lambda: Recognizer(options.model), serve_options)
     return 0

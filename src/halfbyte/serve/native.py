@@ -1,7 +1,6 @@
 """The native protocol over a WebSocket: docs/protocol.md."""
 
 import asyncio
-import json
 from typing import Any
 
 from aiohttp import WSMessage, WSMsgType, web
@@ -19,7 +18,7 @@ from halfbyte.serve.messages import (
 )
 from halfbyte.serve.refusals import CLOSE_DONE, RefusedError
 from halfbyte.serve.session import Session
-from halfbyte.serve.sockets import close_socket, open_socket, receive
+from halfbyte.serve.sockets import close_socket, open_socket, receive, send
 
 
 def add_routes(app: web.Application) -> None:
@@ -103,4 +102,4 @@ class _Connection:
         await close_socket(self._socket, CLOSE_DONE)
 
     async def _send(self, message: dict[str, Any]) -> None:
-        await self._socket.send_str(json.dumps(message, ensure_ascii=False))
+        await send(self._socket, self._server, message)

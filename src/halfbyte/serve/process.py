@@ -1,27 +1,210 @@
-"""A server process: from a listening socket to the last goodbye."""
+"""Server processes: listening sockets, one worker or many, the last goodbye."""
 
 import asyncio
+import logging
+import os
 import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
 
 from aiohttp import web
 
+from halfbyte.errors import UsageError
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.serve.app import make_app
+from halfbyte.serve.metrics import Metrics, SharedNumbers
+from halfbyte.serve.options import ServeOptions
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = 1024
+_CLOSE_S = 3.0  # for connections, after streams were drained
+_RESTART_S = 1.0  # a worker that dies sooner is started again only after so long
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def serve(recognizer: Recognizer, host: str, port: int, num_threads: int) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    asyncio.run(_serve(recognizer, host, port, num_threads))
+def serve(open_recognizer: Callable[[], Recognizer], options: ServeOptions) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        open_recognizer: called in every process; a .hb file is mapped, so they share its memory.
+        options: where and how.
+
+    Raises:
+        UsageError: the address cannot be listened on, or the certificate is none.
+        HalfbyteError: the model cannot be opened.
+    """
+    recognizer = open_recognizer()  # before anything is bound: a mistake is said at once
+    options.tls()
+    sockets = _listen(options)
+    scheme = "https" if options.certificate else "http"
+    port = sockets[0].getsockname()[1]
+    print(f"{scheme}://{_shown_host(options.host)}:{port}", flush=True)
+    if options.num_workers == 1:
+        asyncio.run(_work(recognizer, sockets[0], options, Metrics(), None))
+    else:
+        del recognizer
+        _Workers(open_recognizer, sockets, options).run()
 
 
-async def _serve(recognizer: Recognizer, host: str, port: int, num_threads: int) -> None:
-    runner = web.AppRunner(make_app(recognizer, num_threads=num_threads), access_log=None)
+def _listen(options: ServeOptions) -> list[socket.socket]:
+    """One socket a worker, all on one port: the kernel spreads connections over them.
+
+    The parent keeps them, so that the connections that wait for a worker that died are served
+    by the one after it.
+    """
+    sockets: list[socket.socket] = []
+    port = options.port
+    try:
+        family, *_, address = socket.getaddrinfo(
+            options.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        for _ in range(options.num_workers):
+            listener = socket.socket(family, socket.SOCK_STREAM)
+            sockets.append(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if options.num_workers > 1:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listener.bind((address[0], port, *address[2:]))
+            listener.listen(_BACKLOG)
+            port = listener.getsockname()[1]
+    except OSError as error:
+        for listener in sockets:
+            listener.close()
+        raise UsageError(
+            f"cannot listen on {options.host}, port {options.port}: {error.strerror or error}"
+        ) from error
+    return sockets
+
+
+def _shown_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+async def _work(
+    recognizer: Recognizer,
+    listener: socket.socket,
+    options: ServeOptions,
+    metrics: Metrics,
+    parent_pipe: int | None,
+) -> None:
+    """One worker, until it is told to stop or its parent is gone."""
+    app = make_app(
+        recognizer,
+        options.limits,
+        options.num_threads,
+        options.model_name,
+        options.access,
+        metrics,
+    )
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_S)
     await runner.setup()
-    site = web.TCPSite(runner, host, port)
-    await site.start()
-    print(f"http://{host}:{runner.addresses[0][1]}", flush=True)
+    await web.SockSite(runner, listener, ssl_context=options.tls()).start()
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    loop = asyncio.get_running_loop()
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    if parent_pipe is not None:
+        loop.add_reader(parent_pipe, stop.set)  # it is closed with the parent
     await stop.wait()
+    if parent_pipe is not None:
+        loop.remove_reader(parent_pipe)
     await runner.cleanup()
+
+
+class _Workers:
+    """The parent of worker processes: starts them, starts anew what dies, ends them all."""
+
+    def __init__(
+        self,
+        open_recognizer: Callable[[], Recognizer],
+        sockets: list[socket.socket],
+        options: ServeOptions,
+    ):
+        self._open_recognizer = open_recognizer
+        self._sockets = sockets
+        self._options = options
+        self._numbers = SharedNumbers(options.num_workers)
+        self._pipe = os.pipe()
+        self._workers: dict[int, tuple[int, float]] = {}  # pid -> number, when it was started
+        self._is_stopping = False
+
+    def run(self) -> None:
+        """Until SIGTERM or SIGINT, and until all workers have ended."""
+        for number in _STOP_SIGNALS:
+            signal.signal(number, self._stop)
+        for worker in range(self._options.num_workers):
+            self._start(worker)
+        while self._workers:
+            self._wait_for_one()
+
+    def _start(self, worker: int) -> None:
+        pid = os.fork()
+        if pid == 0:
+            self._run_worker(worker)
+        self._workers[pid] = (worker, time.monotonic())
+        if self._is_stopping:  # the signal came between fork and here
+            os.kill(pid, signal.SIGTERM)
+
+    def _run_worker(self, worker: int) -> None:
+        """In the child; never returns."""
+        status = 1
+        try:
+            for number in _STOP_SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            os.close(self._pipe[1])
+            for other, listener in enumerate(self._sockets):
+                if other != worker:
+                    listener.close()
+            metrics = Metrics(self._numbers, worker)
+            metrics.clear_gauges()
+            asyncio.run(
+                _work(
+                    self._open_recognizer(),
+                    self._sockets[worker],
+                    self._options,
+                    metrics,
+                    self._pipe[0],
+                )
+            )
+            status = 0
+        except KeyboardInterrupt:
+            status = 0
+        except Exception:
+            logger.exception("worker %d failed", worker)
+        finally:
+            sys.stdout.flush()
+            os._exit(status)
+
+    def _wait_for_one(self) -> None:
+        pid, status = os.wait()
+        worker, started_s = self._workers.pop(pid)
+        if self._is_stopping:
+            return
+        logger.warning(
+            "worker %d (process %d) ended with status %d; starting it again",
+            worker,
+            pid,
+            os.waitstatus_to_exitcode(status),
+        )
+        if time.monotonic() - started_s < _RESTART_S:
+            time.sleep(_RESTART_S)
+        if not self._is_stopping:
+            self._start(worker)
+
+    def _stop(self, *_: object) -> None:
+        """Tell all workers; those that do not listen are killed after a while."""
+        if not self._is_stopping:
+            self._is_stopping = True
+            for pid in self._workers:
+                os.kill(pid, signal.SIGTERM)
+            signal.signal(signal.SIGALRM, self._kill)
+            signal.setitimer(
+                signal.ITIMER_REAL, self._options.limits.drain_s + 2 * _CLOSE_S + _RESTART_S
+            )
+
+    def _kill(self, *_: object) -> None:
+        for pid in self._workers:
+            os.kill(pid, signal.SIGKILL)

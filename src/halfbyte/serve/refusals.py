@@ -19,6 +19,7 @@ CLOSE_CODES = {
     "idle": CLOSE_POLICY,
     "too_slow": CLOSE_POLICY,
     "too_many_streams": CLOSE_TRY_LATER,
+    "overloaded": CLOSE_TRY_LATER,
     "shutting_down": CLOSE_GOING_AWAY,
     "internal": CLOSE_INTERNAL,
 }

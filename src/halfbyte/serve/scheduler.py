@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 
 from halfbyte.errors import HalfbyteError
 from halfbyte.listen.recognizer import Recognizer
+from halfbyte.serve.metrics import Metrics
 from halfbyte.serve.refusals import RefusedError
 from halfbyte.serve.session import Session, Step, now_s
 from halfbyte.serve.settings import Limits, StreamSettings
@@ -27,11 +29,19 @@ class Scheduler:
         recognizer: the model.
         limits: what is allowed.
         num_threads: engine threads.
+        metrics: where to count.
     """
 
-    def __init__(self, recognizer: Recognizer, limits: Limits, num_threads: int = 1):
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        limits: Limits,
+        num_threads: int = 1,
+        metrics: Metrics | None = None,
+    ):
         self.recognizer = recognizer
         self.limits = limits
+        self.metrics = metrics or Metrics()
         self._loop = asyncio.get_running_loop()
         self._sessions: set[Session] = set()
         self._queue: deque[Session] = deque()
@@ -48,18 +58,24 @@ class Scheduler:
         """Start a stream.
 
         Raises:
-            RefusedError: there are too many.
+            RefusedError: there are too many, or the engine is behind.
             HalfbyteError: the model does not offer what the settings ask for.
         """
         if len(self._sessions) >= self.limits.max_streams:
             raise RefusedError(
                 "too_many_streams", f"the server runs {len(self._sessions)} streams; try later"
             )
+        if self.delay_s > self.limits.max_delay_s:
+            raise RefusedError(
+                "overloaded", f"the engine is {self.delay_s:.1f} s behind; try later"
+            )
         stream = self.recognizer.stream(
             settings.chunk_ms, settings.mode, settings.endpoint, settings.sample_rate_hz
         )
         session = Session(stream, settings, self.limits, self)
         self._sessions.add(session)
+        self.metrics.add("halfbyte_streams_total")
+        self.metrics.put("halfbyte_streams", len(self._sessions))
         return session
 
     @property
@@ -71,6 +87,12 @@ class Scheduler:
     def num_queued(self) -> int:
         """Streams that wait for a thread."""
         return len(self._queue)
+
+    @property
+    def delay_s(self) -> float:
+        """How long the first of them has waited."""
+        with self._changed:
+            return now_s() - self._queue[0].due_at_s if self._queue else 0.0
 
     def consider(self, session: Session) -> None:
         """Queue a session if it is due; for Session only."""
@@ -84,6 +106,7 @@ class Scheduler:
     def forget(self, session: Session) -> None:
         """A session is closed; for Session only."""
         self._sessions.discard(session)
+        self.metrics.put("halfbyte_streams", len(self._sessions))
 
     def stop(self) -> None:
         """End the threads; streams that still run get no further events."""
@@ -95,8 +118,10 @@ class Scheduler:
 
     def _run(self) -> None:
         while batch := self._next_batch():
+            start_s = time.thread_time()
             results = [(session, self._step(session)) for session in batch]
-            self._loop.call_soon_threadsafe(_deliver, results)
+            seconds = time.thread_time() - start_s
+            self._loop.call_soon_threadsafe(self._deliver, results, seconds)
             for session in batch:
                 with self._changed:
                     session.is_queued = False
@@ -119,7 +144,17 @@ class Scheduler:
             logger.exception("a stream broke off")
             return session.break_off(RefusedError("internal", "the server failed on this stream"))
 
-
-def _deliver(results: list[tuple[Session, Step]]) -> None:
-    for session, step in results:
-        session.deliver(step)
+    def _deliver(self, results: list[tuple[Session, Step]], seconds: float) -> None:
+        """Hand out what a batch has found and count it; on the event loop."""
+        metrics = self.metrics
+        metrics.add("halfbyte_batches_total")
+        metrics.add("halfbyte_steps_total", len(results))
+        metrics.add_engine_seconds("other", seconds)
+        at_s = now_s()
+        for session, step in results:
+            session.deliver(step)
+            metrics.add(
+                "halfbyte_audio_seconds_total", session.settings.duration_s(step.taken_bytes)
+            )
+            for kind in step.kinds:
+                metrics.observe_latency(kind, at_s - step.due_at_s)

@@ -42,12 +42,18 @@ class Step:
         due_bytes: of audio since the stream began, with which there is more to find.
         is_last: nothing follows.
         error: why it breaks off.
+        taken_bytes: of audio, by this step.
+        due_at_s: when that audio was complete.
+        kinds: of the latencies that it gives: first_word, partial, final.
     """
 
     events: list[SessionEvent]
     due_bytes: int
     is_last: bool
     error: RefusedError | None = None
+    taken_bytes: int = 0
+    due_at_s: float = 0.0
+    kinds: tuple[str, ...] = ()
 
 
 class Session:
@@ -75,9 +81,11 @@ class Session:
         self._told_due_bytes = self._due_bytes  # the same, as the event loop knows it
         self._is_finishing = False
         self._is_closed = False
+        self._has_words = False  # the segment; the engine thread's
         self._is_exhausted = False  # the engine thread's word for done
         self._is_done = False
         self._error: RefusedError | None = None
+        self._interruption: RefusedError | None = None
         self._events: deque[SessionEvent] = deque()
         self._news = asyncio.Event()  # events came, or the stream is done
         self._progress = asyncio.Event()  # the engine took audio
@@ -90,6 +98,8 @@ class Session:
         Raises:
             RefusedError: a cut sample, too much audio, or audio after `finish`.
         """
+        if self._interruption or self._is_over:
+            return  # nobody asks for it any more
         if self._is_finishing:
             raise RefusedError(
                 "bad_message", "audio came after the end of the stream was announced"
@@ -120,6 +130,14 @@ class Session:
 
     def finish(self) -> None:
         """No more audio follows; the last events come, then `events` ends."""
+        self._finish()
+
+    def interrupt(self, reason: RefusedError) -> None:
+        """The server wants to end it: what was heard is still told, then `events` raises."""
+        self._interruption = reason
+        self._finish()
+
+    def _finish(self) -> None:
         if not self._is_finishing:
             self._is_finishing = True
             self._scheduler.consider(self)
@@ -135,6 +153,8 @@ class Session:
                 yield self._events.popleft()
             if self._error:
                 raise self._error
+            if self._is_done and self._interruption:
+                raise self._interruption
             if self._is_over:
                 return
             self._news.clear()
@@ -151,12 +171,11 @@ class Session:
     @property
     def fed_s(self) -> float:
         """Seconds of audio that came."""
-        return self._fed_bytes / self.settings.sample_bytes / self.settings.sample_rate_hz
+        return self.settings.duration_s(self._fed_bytes)
 
     @property
     def _queued_s(self) -> float:
-        queued_bytes = self._fed_bytes - self._taken_bytes
-        return queued_bytes / self.settings.sample_bytes / self.settings.sample_rate_hz
+        return self.settings.duration_s(self._fed_bytes - self._taken_bytes)
 
     @property
     def _is_over(self) -> bool:
@@ -180,14 +199,27 @@ class Session:
         """
         is_last = self._is_finishing  # before taking: what came before it is then in the queue
         events: list[SessionEvent] = []
-        for event in self._stream.accept(self._samples(self._take())):
+        audio = self._take()
+        for event in self._stream.accept(self._samples(audio)):
             events += self._said(event, self._reason(event))
         if is_last:
             for event in self._stream.finish():
                 events += self._said(event, "finish")
             self._is_exhausted = True
         self._due_bytes = self._stream.samples_due() * self.settings.sample_bytes
-        return Step(events, self._due_bytes, is_last)
+        return Step(
+            events, self._due_bytes, is_last, None, len(audio), self.due_at_s, self._kinds(events)
+        )
+
+    def _kinds(self, events: list[SessionEvent]) -> tuple[str, ...]:
+        kinds = []
+        for event in events:
+            if isinstance(event, Event):
+                if not self._has_words and event.text:
+                    kinds.append("first_word")
+                self._has_words = bool(event.text) and not event.is_final
+                kinds.append("final" if event.is_final else "partial")
+        return tuple(kinds)
 
     def break_off(self, error: RefusedError) -> Step:
         """Nothing more comes of it; called by the engine thread."""

@@ -1,9 +1,10 @@
-"""WebSockets of clients: opening, reading within limits, closing with a reason."""
+"""WebSockets of clients: opening, reading and writing within limits, closing with a reason."""
 
 import asyncio
 import contextlib
 import json
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from aiohttp import WSMessage, WSMsgType, web
 
@@ -12,6 +13,7 @@ from halfbyte.serve.refusals import RefusedError
 
 _CLOSE_WAIT_S = 2.0  # for the client's side of the closing handshake
 _SLACK = 4  # a message this many times too long is cut off by the library, without an event
+_requests: WeakKeyDictionary[web.WebSocketResponse, web.Request] = WeakKeyDictionary()
 
 
 async def open_socket(request: web.Request) -> web.WebSocketResponse:
@@ -23,6 +25,8 @@ async def open_socket(request: web.Request) -> web.WebSocketResponse:
         max_msg_size=limits.max_message_bytes * _SLACK,
     )
     await socket.prepare(request)
+    request.app[SERVER].sockets[socket] = request
+    _requests[socket] = request
     return socket
 
 
@@ -49,12 +53,33 @@ async def receive(socket: web.WebSocketResponse, server: Server) -> WSMessage | 
     return message
 
 
+async def send(socket: web.WebSocketResponse, server: Server, message: dict[str, Any]) -> None:
+    """Send a JSON message.
+
+    Raises:
+        RefusedError: the client does not read.
+        ConnectionError: the client is gone.
+    """
+    try:
+        async with asyncio.timeout(server.limits.send_s):
+            await socket.send_str(json.dumps(message, ensure_ascii=False))
+    except TimeoutError:
+        raise RefusedError("too_slow", "events were not taken in time; read them faster") from None
+
+
 async def close_socket(
     socket: web.WebSocketResponse, code: int, last_message: dict[str, Any] | None = None
 ) -> None:
-    """Say a last thing and close; a client that is gone is none to be told."""
-    with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
+    """Say why, if there is a reason, and close; a client that does not read is cut off."""
+    request = _requests[socket]
+    if last_message:
+        request.app[SERVER].metrics.add("halfbyte_refused_total")
+    try:
         async with asyncio.timeout(_CLOSE_WAIT_S):
-            if last_message and not socket.closed:
-                await socket.send_str(json.dumps(last_message, ensure_ascii=False))
-            await socket.close(code=code)
+            with contextlib.suppress(ConnectionError):
+                if last_message and not socket.closed:
+                    await socket.send_str(json.dumps(last_message, ensure_ascii=False))
+                await socket.close(code=code)
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
