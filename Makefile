@@ -10,7 +10,7 @@ RECORDING := src/halfbyte/assets/demo.wav
 HOUSE_TESTS := tests/test_doctests.py tests/test_house.py tests/test_docs.py tests/test_readme.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-corpora check bench readme build clean
+.PHONY: help demo test test-corpora check bench readme docs build clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ readme: $(TEST)/.installed  ## write the tables of documents from bench/results 
 	$(TEST)/bin/python tools/readme_table.py
 	$(TEST)/bin/python tools/config_defaults.py
 
+docs: $(TEST)/.installed  ## build the documentation site; a warning is an error
+	PATH=$(CURDIR)/$(TEST)/bin:$$PATH NO_MKDOCS_2_WARNING=1 $(TEST)/bin/mkdocs build --strict --quiet
+
 build:  ## build the C++ core in place, for development
 	cmake -S . -B build/dev -G Ninja -DPython_EXECUTABLE=$$(command -v $(PYTHON)) \
 	  -DCMAKE_LIBRARY_OUTPUT_DIRECTORY=$(CURDIR)/src/halfbyte
@@ -65,7 +68,7 @@ $(DEMO)/.installed: $(DEMO)/.made $(SOURCES)
 # torch first and by its exact version, so that no other package chooses another build of it.
 $(TEST)/.installed: $(TEST)/.made $(SOURCES)
 	$(TEST)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(TEST)/bin/pip install --quiet --disable-pip-version-check '.[train,data,test,check]'
+	$(TEST)/bin/pip install --quiet --disable-pip-version-check '.[train,data,test,check,docs]'
 	touch $@
 
 .PRECIOUS: %/.made

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from halfbyte.cli import _VERBS, _parse
+from halfbyte.cli import VERBS, _parse
 
 
 def test_the_program_lists_its_verbs(halfbyte):
     done = halfbyte("--help")
     assert (done.status, done.err) == (0, "")
-    for verb, meaning in _VERBS.items():
+    for verb, meaning in VERBS.items():
         assert re.search(rf"^ +{verb}\s+{re.escape(meaning[:20])}", done.out, re.MULTILINE)
 
 
-@pytest.mark.parametrize("verb", _VERBS)
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_examples_that_parse(halfbyte, verb):
     done = halfbyte(verb, "--help")
     assert (done.status, done.err) == (0, "")

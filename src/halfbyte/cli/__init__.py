@@ -10,7 +10,7 @@ from typing import NoReturn
 from halfbyte import __version__
 from halfbyte.errors import HalfbyteError
 
-_VERBS = {
+VERBS = {
     "transcribe": "audio to text, words as they come or at the end",
     "listen": "the microphone, words as they are spoken",
     "serve": "a streaming server",
@@ -73,7 +73,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb, meaning in _VERBS.items():
+    for verb, meaning in VERBS.items():
         verb_parser = verbs.add_parser(
             verb, help=meaning, formatter_class=argparse.RawDescriptionHelpFormatter
         )

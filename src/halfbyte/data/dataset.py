@@ -117,7 +117,8 @@ class EpochBatches(Dataset[Batch]):
         corpus: what to read.
         batches: utterance numbers of every batch of the epoch, in order.
         epoch: which draws of augmentation the epoch hears.
-        rank, world_size: this process and the number of processes.
+        rank: of this process.
+        world_size: number of processes.
         equal_steps: whether all processes get the same number of batches, as training needs;
             the few that are left over are then not heard in this epoch. Else each batch is
             read, by one process.

@@ -59,7 +59,8 @@ class RelativeAttention(_Attention, StoredParameters):
 
         Args:
             x: (B, C, D) float32, the chunk.
-            past_key, past_value: (B, H, L, D/H) float32, left context.
+            past_key: (B, H, L, D/H) float32, keys of the left context.
+            past_value: the same of its values.
             positions: (P, D) or (B, P, D) float32 sinusoids, P = L + 2C - 1 (shift) or L + C.
             bias: broadcastable to (B, H, C, L + C) float32, 0 or NOT_SEEN.
 

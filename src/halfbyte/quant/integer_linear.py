@@ -21,7 +21,8 @@ def integer_linear(
     Args:
         x: (M, K) float32.
         w_codes: (N, K) int8.
-        w_scales, bias: (N,) float32.
+        w_scales: (N,) float32.
+        bias: (N,) float32.
 
     Returns:
         y: (M, N) float32.

@@ -118,7 +118,7 @@ def quantize_rows(x: FloatArray, bits: int) -> tuple[Int8Array, FloatArray]:
 def matmul_codes(codes_x: Int8Array, codes_w: Int8Array) -> Int32Array:
     """The exact integer product of activation and weight codes.
 
-    acc[m][n] = sum over k of codes_x[m][k] * codes_w[n][k]
+    `acc[m][n] = sum over k of codes_x[m][k] * codes_w[n][k]`
 
     Args:
         codes_x: (M, K) int8.
