@@ -112,6 +112,19 @@ nb::list layers_of(const Graph& graph) {
   return list;
 }
 
+// The constant of a graph by the name that its value has: (dtype, shape, bytes); packed codes as they lie in
+// the file.
+nb::tuple constant_of(const Graph& graph, const std::string& name) {
+  for (const Value& value : graph.values()) {
+    if (value.constant < 0 || value.name != name) continue;
+    const Tensor& tensor = graph.constants()[value.constant];
+    if (dtype_bytes(tensor.dtype) != 0) return copy_of(tensor);
+    const nb::bytes bytes(static_cast<const char*>(tensor.data), graph.constant_bytes()[value.constant]);
+    return nb::make_tuple(dtype_name(tensor.dtype), tuple_of(tensor.shape), bytes);
+  }
+  throw Error(ErrorKind::kUsage, "graph '" + graph.name() + "' has no constant '" + name + "'");
+}
+
 nb::list sections_of(const Model& model) {
   nb::list list;
   for (const Section& section : model.file().sections())
@@ -144,7 +157,10 @@ void bind_model(nb::module_& m) {
       .def("section", section_of)
       .def("inputs", [](const Model& model, const std::string& name) { return inputs_of(model.graph(name)); })
       .def("outputs", [](const Model& model, const std::string& name) { return outputs_of(model.graph(name)); })
-      .def("layers", [](const Model& model, const std::string& name) { return layers_of(model.graph(name)); });
+      .def("layers", [](const Model& model, const std::string& name) { return layers_of(model.graph(name)); })
+      .def("constant", [](const Model& model, const std::string& graph, const std::string& name) {
+        return constant_of(model.graph(graph), name);
+      });
 }
 
 void bind_state(nb::module_& m) {

@@ -17,11 +17,12 @@ VERBS = {
     "eval": "word error rate, speed and size of a model on a manifest",
     "prepare": "any corpus layout to checked manifests",
     "train": "train a model, in float or natively in 4 bits",
+    "quantize": "float checkpoint to an integer one, without training",
     "export": "checkpoint to ONNX",
     "compile": "ONNX to a .hb model file",
     "info": "what is inside a .hb model file",
 }
-_TAKE_OVERRIDES = {"train"}  # verbs with `key=value` words, anywhere among the options
+_TAKE_OVERRIDES = {"quantize", "train"}  # verbs with `key=value` words, anywhere among the options
 # The extra that brings an optional package, else `train`.
 _EXTRAS = {
     "aiohttp": "serve",

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 from halfbyte.engine import ModelFile, Session
@@ -16,6 +17,8 @@ examples:
   halfbyte info en-voice.hb
   halfbyte info en-voice.hb --layers
   halfbyte info en-voice.hb --json | jq .test_vector
+  halfbyte info --verify runs/en-voice               what is deployed is what was trained
+  halfbyte info en-voice.hb --verify models/en-voice
 """
 
 
@@ -26,9 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--layers", action="store_true", help="every layer with bits and bytes")
     parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument(
+        "--verify",
+        type=Path,
+        metavar="RUN",
+        help="compare every quantised layer of a run or checkpoint with M.hb, or, if none is "
+        "named, with a file compiled from it now",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.verify:
+        return _verify(options)
     file = ModelFile(options.model or default_model())
     layers = {graph: file.layers(graph) for graph in file.graph_names}
     facts = {
@@ -47,6 +59,29 @@ def run(options: argparse.Namespace) -> int:
     _print_facts(facts)
     if options.layers:
         _print_layers(layers)
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from halfbyte.measure.deployed import raise_if_different, verify
+
+    checks = verify(options.verify, Path(options.model) if options.model else None)
+    raise_if_different(checks)
+    num_weights = sum(check.num_weights for check in checks)
+    bits = sum(check.bits_per_weight * check.num_weights for check in checks) / max(1, num_weights)
+    if options.json:
+        layers = [vars(check) | {"bits_per_weight": check.bits_per_weight} for check in checks]
+        print(json.dumps({"equal": True, "bits_per_weight": bits, "layers": layers}))
+        return 0
+    for check in checks:
+        print(
+            f"  {check.number_format:<6} {check.bits_per_weight:6.3f} bits/weight "
+            f"{check.num_bytes:>9,} bytes  equal  {check.name}"
+        )
+    print(
+        f"{options.verify}: {len(checks)} quantised layers, {num_weights:,} codes equal to the "
+        f"deployed ones; {bits:.3f} bits per weight, scales and biases counted"
+    )
     return 0
 
 
@@ -120,6 +155,8 @@ def _print_layers(layers: dict[str, list[Layer]]) -> None:
     for graph, group in layers.items():
         for layer in group:
             shape = " × ".join(str(size) for size in layer.shape)
+            bits = 8 * layer.num_bytes / _num_weights(layer)
             print(
-                f"  {graph:<8} {layer.op:<16} {shape:<12} {layer.num_bytes:>9,} bytes {layer.name}"
+                f"  {graph:<8} {layer.op:<18} {shape:<12} {layer.num_bytes:>9,} bytes "
+                f"{bits:>7.3f} bits/weight {layer.name}"
             )

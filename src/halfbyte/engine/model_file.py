@@ -100,6 +100,14 @@ class ModelFile:
             for name, op, dtype, shape, num_bytes in self.core.layers(graph)
         ]
 
+    def constant(self, graph: str, name: str) -> Tensor:
+        """A constant as the engine reads it; packed codes have the type `packed4` or the like.
+
+        Raises:
+            UsageError: the graph has no constant of that name.
+        """
+        return Tensor(*self.core.constant(graph, name))
+
     def test_vector(self) -> dict[str, Tensor]:
         """Tensors of the section `test`; empty if there is none.
 

@@ -3,6 +3,8 @@
 Source: Zhang et al. 2020 (arXiv:2012.05481); Yao et al. 2021, WeNet (arXiv:2102.01547).
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +16,23 @@ from halfbyte.models.masks import FULL_CONTEXT
 
 BLANK = 0
 IGNORED = -1  # label of a padded position
+
+
+@dataclass(frozen=True)
+class LogProbs:
+    """What a model says of a padded batch whose tokens are known.
+
+    Attributes:
+        ctc: (B, T, V) float32.
+        num_steps: (B,) int64, steps of each utterance.
+        attention: (B, L + 1, V) float32, of the token at each position given those before it.
+        labels: (B, L + 1) int64: tokens, end of sentence, IGNORED from there on.
+    """
+
+    ctc: Tensor
+    num_steps: Tensor
+    attention: Tensor
+    labels: Tensor
 
 
 class U2(nn.Module):
@@ -42,18 +61,15 @@ class U2(nn.Module):
         encoded, state = self.encoder.step(features, state)
         return encoded, self.ctc_log_probs(encoded), state
 
-    def loss(
+    def log_probs(
         self,
         features: Tensor,
         num_frames: Tensor,
         tokens: Tensor,
         num_tokens: Tensor,
         chunk_steps: int = FULL_CONTEXT,
-    ) -> dict[str, Tensor]:
-        """Joint CTC and attention loss of a padded batch, per token (ends of sentence included).
-
-        WeNet divides by utterances; per token, a batch of one-word clips weighs as much as a
-        batch of long sentences.
+    ) -> LogProbs:
+        """Both heads over a padded batch, the decoder given the right tokens.
 
         Args:
             features: (B, T, F) float32.
@@ -61,14 +77,31 @@ class U2(nn.Module):
             tokens: (B, L) int64, padded with anything.
             num_tokens: (B,) int64.
             chunk_steps: steps of a chunk, or FULL_CONTEXT.
+        """
+        encoded, num_steps = self.encoder(features, num_frames, chunk_steps)
+        inputs, labels = self._teacher_forcing(tokens, num_tokens)
+        step = torch.arange(encoded.shape[1], device=encoded.device)
+        bias = torch.where(step < num_steps[:, None], 0.0, NOT_SEEN)[:, None, None]
+        attention = self.decoder(inputs, encoded, bias)
+        return LogProbs(self.ctc_log_probs(encoded), num_steps, attention, labels)
+
+    def loss(self, said: LogProbs, tokens: Tensor, num_tokens: Tensor) -> dict[str, Tensor]:
+        """Joint CTC and attention loss of a padded batch, per token (ends of sentence included).
+
+        WeNet divides by utterances; per token, a batch of one-word clips weighs as much as a
+        batch of long sentences.
+
+        Args:
+            said: what `log_probs` returned for these tokens.
+            tokens: (B, L) int64, padded with anything.
+            num_tokens: (B,) int64.
 
         Returns:
             `loss`, `ctc` and `attention`, scalars.
         """
-        encoded, num_steps = self.encoder(features, num_frames, chunk_steps)
         num_labels = (num_tokens + 1).sum()
-        ctc = self._ctc_loss(encoded, num_steps, tokens, num_tokens) / num_labels
-        attention = self._attention_loss(encoded, num_steps, tokens, num_tokens) / num_labels
+        ctc = self._ctc_loss(said, tokens, num_tokens) / num_labels
+        attention = self._attention_loss(said) / num_labels
         weight = self.config.ctc_weight
         return {
             "loss": weight * ctc + (1 - weight) * attention,
@@ -76,25 +109,22 @@ class U2(nn.Module):
             "attention": attention.detach(),
         }
 
-    def _ctc_loss(
-        self, encoded: Tensor, num_steps: Tensor, tokens: Tensor, num_tokens: Tensor
-    ) -> Tensor:
-        log_probs = self.ctc_log_probs(encoded).transpose(0, 1)
+    def _ctc_loss(self, said: LogProbs, tokens: Tensor, num_tokens: Tensor) -> Tensor:
         return nn.functional.ctc_loss(
-            log_probs, tokens, num_steps, num_tokens, BLANK, reduction="sum", zero_infinity=True
+            said.ctc.transpose(0, 1),
+            tokens,
+            said.num_steps,
+            num_tokens,
+            BLANK,
+            reduction="sum",
+            zero_infinity=True,
         )
 
-    def _attention_loss(
-        self, encoded: Tensor, num_steps: Tensor, tokens: Tensor, num_tokens: Tensor
-    ) -> Tensor:
-        inputs, labels = self._teacher_forcing(tokens, num_tokens)
-        step = torch.arange(encoded.shape[1], device=encoded.device)
-        bias = torch.where(step < num_steps[:, None], 0.0, NOT_SEEN)[:, None, None]
-        log_probs = self.decoder(inputs, encoded, bias)
+    def _attention_loss(self, said: LogProbs) -> Tensor:
         smoothing = self.config.label_smoothing
-        is_label = labels != IGNORED
-        picked = log_probs.gather(2, labels.clamp_min(0).unsqueeze(2)).squeeze(2)
-        smooth = (1 - smoothing) * picked + smoothing * log_probs.mean(dim=2)
+        is_label = said.labels != IGNORED
+        picked = said.attention.gather(2, said.labels.clamp_min(0).unsqueeze(2)).squeeze(2)
+        smooth = (1 - smoothing) * picked + smoothing * said.attention.mean(dim=2)
         return -(smooth * is_label).sum()
 
     def _teacher_forcing(self, tokens: Tensor, num_tokens: Tensor) -> tuple[Tensor, Tensor]:

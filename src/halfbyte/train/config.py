@@ -44,6 +44,14 @@ class QuantizationConfig:
 
 
 @dataclass
+class DistillationConfig:
+    """Learning from another model beside the texts (train/distillation.py)."""
+
+    teacher: str = ""  # checkpoint folder; empty: no distillation
+    weight: float = 0.5  # loss = (1 - weight) · loss of the texts + weight · divergence
+
+
+@dataclass
 class OptimizerConfig:
     """AdamW with linear warm-up and a cosine to zero."""
 
@@ -78,6 +86,7 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     quantization: QuantizationConfig = field(default_factory=QuantizationConfig)
+    distillation: DistillationConfig = field(default_factory=DistillationConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
 

@@ -23,6 +23,7 @@ from halfbyte.train.checkpoint import (
 )
 from halfbyte.train.config import TrainConfig, dump_config
 from halfbyte.train.corpora import Corpora, read_utterances
+from halfbyte.train.distillation import read_teacher
 from halfbyte.train.task import U2Task
 
 LAST = "last.ckpt"
@@ -52,7 +53,8 @@ def train(config: TrainConfig, folder: Path, start_from: Path | None = None) -> 
     model.encoder.feature_norm.inverse_deviation.copy_(inverse_deviation)
     if start_from:
         load_weights(model, start_from)
-    task = U2Task(model, tokenizer, config)
+    teacher = read_teacher(config.distillation, tokenizer)
+    task = U2Task(model, tokenizer, config, teacher)
     last = folder / LAST
     trainer = _trainer(config, folder)
     trainer.fit(task, corpora, ckpt_path=last if last.exists() else None, weights_only=False)

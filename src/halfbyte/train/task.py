@@ -10,8 +10,9 @@ from halfbyte.data.dataset import Batch
 from halfbyte.data.tokenizer import Tokenizer
 from halfbyte.measure.wer import Errors, count_errors
 from halfbyte.models.masks import FULL_CONTEXT, draw_chunk_steps
-from halfbyte.models.u2 import BLANK, U2
+from halfbyte.models.u2 import BLANK, U2, LogProbs
 from halfbyte.train.config import TrainConfig
+from halfbyte.train.distillation import ask, divergence
 
 
 def greedy_tokens(log_probs: Tensor, num_steps: Tensor) -> list[list[int]]:
@@ -31,9 +32,12 @@ class U2Task(lightning.LightningModule):
     repeats the uninterrupted one.
     """
 
-    def __init__(self, model: U2, tokenizer: Tokenizer, config: TrainConfig):
+    def __init__(
+        self, model: U2, tokenizer: Tokenizer, config: TrainConfig, teacher: U2 | None = None
+    ):
         super().__init__()
         self.model = model
+        self._teacher = [teacher] if teacher else []  # in a list: no part of checkpoints
         self.tokenizer = tokenizer
         self.config = config
         self._errors = Errors()
@@ -48,14 +52,24 @@ class U2Task(lightning.LightningModule):
         chunk = draw_chunk_steps(
             longest, self.config.model.dynamic_chunk, torch.Generator().manual_seed(seed)
         )
-        losses = self.model.loss(
+        said = self.model.log_probs(
             batch.features, batch.num_frames, batch.tokens, batch.num_tokens, chunk
         )
+        losses = self.model.loss(said, batch.tokens, batch.num_tokens)
         size = len(batch.texts)
         self.log("loss", losses["loss"].detach(), prog_bar=True, batch_size=size)
         self.log("ctc", losses["ctc"], prog_bar=True, batch_size=size)
         self.log("attention", losses["attention"], batch_size=size)
-        return losses["loss"]
+        return self._distilled(losses["loss"], said, batch, chunk)
+
+    def _distilled(self, loss: Tensor, said: LogProbs, batch: Batch, chunk: int) -> Tensor:
+        for teacher in self._teacher:
+            told = ask(teacher.to(self.device), batch, chunk)
+            apart = divergence(said, told, self.config.model.ctc_weight)
+            self.log("divergence", apart.detach(), batch_size=len(batch.texts))
+            weight = self.config.distillation.weight
+            loss = (1 - weight) * loss + weight * apart
+        return loss
 
     def on_validation_epoch_start(self) -> None:
         self._errors = Errors()

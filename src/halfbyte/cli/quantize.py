@@ -1,0 +1,60 @@
+"""`halfbyte quantize`: post-training quantisation of a float checkpoint."""
+
+import argparse
+from pathlib import Path
+
+EPILOG = """\
+examples:
+  halfbyte quantize runs/float/result -o runs/w4a8 --calibration dev.jsonl
+  halfbyte quantize runs/float/result -o runs/two --calibration dev.jsonl quantization.default=w2a8
+  halfbyte quantize runs/float/result -o runs/clipped --calibration dev.jsonl --observer percentile
+
+The result is a checkpoint: export and compile it, or fine-tune it (halfbyte train --from).
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EPILOG
+    parser.usage = (
+        "halfbyte quantize CHECKPOINT -o DIR --calibration MANIFEST [options] "
+        "[quantization.key=value ...]"
+    )
+    parser.add_argument(
+        "checkpoint", type=Path, metavar="CHECKPOINT", help="folder of a float32 model"
+    )
+    parser.add_argument("-o", dest="folder", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="MANIFEST",
+        help="recordings with text, JSON lines; may be given again",
+    )
+    parser.add_argument(
+        "--utterances", type=int, default=64, metavar="N", help="of them, heard (%(default)s)"
+    )
+    parser.add_argument("--observer", default="mse", help="minmax, percentile or mse (%(default)s)")
+
+
+def run(options: argparse.Namespace) -> int:
+    from halfbyte.data.manifest import read_manifest
+    from halfbyte.errors import UsageError
+    from halfbyte.train.checkpoint import CONFIG
+    from halfbyte.train.config import load_config
+    from halfbyte.train.post_training import Calibration, quantize_checkpoint
+
+    if not options.checkpoint.is_dir():
+        raise UsageError(
+            f"no checkpoint folder at {options.checkpoint}; expected a float32 model's"
+        )
+    for override in options.overrides:
+        if not override.startswith("quantization."):
+            raise UsageError(f"{override!r} came; quantize takes keys of quantization alone")
+    overrides = ["quantization.default=w4a8", *options.overrides]
+    quantization = load_config(options.checkpoint / CONFIG, overrides).quantization
+    utterances = [u for manifest in options.calibration for u in read_manifest(manifest)]
+    calibration = Calibration(utterances, options.utterances, options.observer)
+    quantize_checkpoint(options.checkpoint, options.folder, quantization, calibration)
+    print(options.folder)
+    return 0

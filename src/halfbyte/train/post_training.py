@@ -1,0 +1,183 @@
+"""Post-training quantisation: a float checkpoint becomes an integer one without training.
+
+Layer inputs are recorded while the float model hears calibration audio; an observer then chooses a
+scale for each output channel of the weights and, where activations have static ranges, for each
+layer's input (quant/observers.py). The result is a checkpoint like any other, with learned-step
+quantisers whose steps the observer has set: it is exported, verified, evaluated and fine-tuned
+(`train --from`) as a trained one is.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from halfbyte.data.audio import read_audio
+from halfbyte.data.fbank import Fbank
+from halfbyte.data.manifest import Utterance
+from halfbyte.data.tokenizer import Tokenizer
+from halfbyte.errors import ConfigError
+from halfbyte.models.u2 import U2
+from halfbyte.progress import progress_bar
+from halfbyte.quant.formats import LayerMap
+from halfbyte.quant.layers import NativeEmbedding, NativeLinear
+from halfbyte.quant.lsq import LearnedStep
+from halfbyte.quant.moving_average import MovingAverageAffine
+from halfbyte.quant.native import native_layers
+from halfbyte.quant.observers import Observer, Sample, observer_named
+from halfbyte.train.checkpoint import build_model, load_checkpoint, load_weights, save_checkpoint
+from halfbyte.train.config import QuantizationConfig, TrainConfig
+
+SILENCE = 1e-3  # a peak below it, -60 dB of full scale, is no speech to calibrate with
+NUM_UTTERANCES = 64
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What to calibrate with, and how ranges are chosen.
+
+    Attributes:
+        utterances: in the order of their manifests; evenly spread ones are heard.
+        num_utterances: how many of them.
+        observer: "minmax", "percentile" or "mse".
+    """
+
+    utterances: list[Utterance]
+    num_utterances: int = NUM_UTTERANCES
+    observer: str = "mse"
+
+    def chosen(self) -> list[Utterance]:
+        """The utterances that are heard.
+
+        Raises:
+            ConfigError: there are none.
+        """
+        if self.num_utterances < 1 or not self.utterances:
+            raise ConfigError("nothing to calibrate with: name a manifest with recordings")
+        step = max(1, len(self.utterances) // self.num_utterances)
+        return self.utterances[::step][: self.num_utterances]
+
+
+def quantize_checkpoint(
+    source: Path, folder: Path, quantization: QuantizationConfig, calibration: Calibration
+) -> None:
+    """Write the post-training quantised twin of a float checkpoint.
+
+    Args:
+        source: checkpoint folder of a float32 model.
+        folder: where the new checkpoint goes.
+        quantization: formats by layer; its weight method becomes `lsq`, which holds the steps.
+
+    Raises:
+        ConfigError: the source is quantised already, the map leaves nothing to quantise or names no
+            layer, or the calibration audio is none or silent.
+    """
+    observer = observer_named(calibration.observer)
+    config, tokenizer, float_model = load_checkpoint(source)
+    if not LayerMap(config.quantization.default, config.quantization.layers).is_float:
+        raise ConfigError(
+            f"{source} was trained as {config.quantization.default}; quantize takes a float32 "
+            "checkpoint (a natively trained one is quantised already: export it)"
+        )
+    if LayerMap(quantization.default, quantization.layers).is_float:
+        raise ConfigError("every layer stays float32; set quantization.default to another format")
+    new = replace(config, quantization=replace(quantization, weights="lsq"))
+    model = build_model(new, len(tokenizer.tokens))
+    load_weights(model, source)
+    samples = record_inputs(float_model, tokenizer, config, calibration.chosen())
+    set_ranges(model, samples, observer)
+    save_checkpoint(folder, new, tokenizer, model.state_dict())
+
+
+def record_inputs(
+    model: U2, tokenizer: Tokenizer, config: TrainConfig, utterances: list[Utterance]
+) -> dict[str, Sample]:
+    """What each linear layer's input is while the model hears some utterances at full context.
+
+    Raises:
+        ConfigError: not one of the utterances is louder than silence.
+    """
+    fbank = Fbank(config.features)
+    is_heard = False
+    with _recording(model) as samples, torch.no_grad():
+        for utterance in progress_bar(utterances, "calibrating"):
+            audio = read_audio(utterance.audio_path, config.features.sample_rate_hz)
+            if np.abs(audio).max() < SILENCE:
+                continue
+            is_heard = True
+            _hear(model, fbank, tokenizer, utterance, torch.from_numpy(audio))
+    if not is_heard:
+        raise ConfigError(
+            f"calibration audio is silent: no sample of {len(utterances)} recordings exceeds "
+            f"{SILENCE}; calibrate with speech"
+        )
+    return samples
+
+
+def set_ranges(model: nn.Module, samples: dict[str, Sample], observer: Observer) -> None:
+    """Set the steps of all weights and the ranges of static activations; in place."""
+    for name, layer in native_layers(model).items():
+        sample = samples.get(name)
+        _set_weight_steps(layer, sample, observer)
+        if isinstance(layer, NativeLinear) and sample is not None:
+            _set_input_range(layer, sample, observer)
+
+
+def _set_weight_steps(
+    layer: NativeLinear | NativeEmbedding, sample: Sample | None, observer: Observer
+) -> None:
+    quantizer = layer.weight_quantizer
+    assert isinstance(quantizer, LearnedStep)
+    weight = layer.weight.detach()
+    split = quantizer.granularity.split(weight)
+    importance = None
+    if sample is not None and isinstance(layer, NativeLinear):
+        wide = sample.mean_squares.expand_as(weight).contiguous()
+        importance = quantizer.granularity.split(wide)
+    quantizer.set_scales(observer.scales(split, quantizer.num_bits, importance))
+
+
+def _set_input_range(layer: NativeLinear, sample: Sample, observer: Observer) -> None:
+    quantizer = layer.activation_quantizer
+    if isinstance(quantizer, MovingAverageAffine):
+        quantizer.set_range(*observer.range(sample.values, quantizer.num_bits))
+    elif isinstance(quantizer, LearnedStep):
+        scales = observer.scales(sample.values.reshape(1, 1, -1), quantizer.num_bits)
+        quantizer.set_scales(scales)
+
+
+@contextmanager
+def _recording(model: nn.Module) -> Iterator[dict[str, Sample]]:
+    samples: dict[str, Sample] = {}
+
+    def hook(name: str) -> object:
+        def record(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            samples.setdefault(name, Sample()).add(inputs[0])
+
+        return record
+
+    handles = [
+        module.register_forward_pre_hook(hook(name))
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear)
+    ]
+    try:
+        yield samples
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hear(
+    model: U2, fbank: Fbank, tokenizer: Tokenizer, utterance: Utterance, audio: Tensor
+) -> None:
+    shortest = fbank.config.frame_length_samples + 40 * fbank.config.frame_shift_samples
+    audio = nn.functional.pad(audio, (0, max(0, shortest - audio.shape[0])))
+    features = fbank(audio[None])
+    tokens = torch.tensor([tokenizer.encode(utterance.text)], dtype=torch.int64)
+    num_frames, num_tokens = torch.tensor([features.shape[1]]), torch.tensor([tokens.shape[1]])
+    model.log_probs(features, num_frames, tokens, num_tokens)

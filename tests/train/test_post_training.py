@@ -1,0 +1,195 @@
+"""Post-training quantisation, distillation and the check of what is deployed."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from cli.conftest import halfbyte  # noqa: F401 - a fixture
+from export.models import _draw_weights, _tokenizer
+from train.corpus import RATE_HZ, write_config, write_corpus
+
+from halfbyte.data.manifest import read_manifest
+from halfbyte.errors import ConfigError
+from halfbyte.export.onnx_model import compile_folder, export
+from halfbyte.models.u2 import LogProbs
+from halfbyte.quant.native import native_layers
+from halfbyte.quant.observers import MeanSquare
+from halfbyte.train.checkpoint import build_model, load_checkpoint, save_checkpoint
+from halfbyte.train.config import DistillationConfig, load_config
+from halfbyte.train.distillation import divergence, read_teacher
+from halfbyte.train.post_training import record_inputs
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A corpus, and a float32 checkpoint of random weights beside it."""
+    folder = tmp_path_factory.mktemp("post-training")
+    corpus = write_corpus(folder / "corpus", num_utterances=4)
+    config = load_config(write_config(folder, corpus), ["quantization.default=float32"])
+    tokenizer = _tokenizer(40)
+    torch.manual_seed(1)
+    model = build_model(config, len(tokenizer.tokens))
+    _draw_weights(model)
+    save_checkpoint(folder / "float", config, tokenizer, model.state_dict())
+    return folder
+
+
+def quantize(halfbyte, work, name: str, *words: str):  # noqa: F811
+    manifest = work / "corpus" / "train.jsonl"
+    return halfbyte(
+        "quantize", work / "float", "-o", work / name, "--calibration", manifest, *words
+    )
+
+
+def test_minmax_is_absmax(halfbyte, work):  # noqa: F811
+    assert quantize(halfbyte, work, "minmax", "--observer", "minmax").status == 0
+    config, _, model = load_checkpoint(work / "minmax")
+    assert (config.quantization.default, config.quantization.weights) == ("w4a8", "lsq")
+    config.quantization.weights = "absmax"
+    plain = build_model(config, model.num_tokens)
+    plain.load_state_dict(load_checkpoint(work / "float")[2].state_dict())
+    others = native_layers(plain)
+    for name, layer in native_layers(model).items():
+        assert torch.equal(layer.quantized_weight().codes, others[name].quantized_weight().codes)
+
+
+def test_mse_has_less_error_in_every_layer_on_what_it_heard(halfbyte, work):  # noqa: F811
+    two_bits = "quantization.default=w2a8"
+    assert quantize(halfbyte, work, "mse", two_bits).status == 0
+    assert quantize(halfbyte, work, "range", two_bits, "--observer", "minmax").status == 0
+    config, tokenizer, model = load_checkpoint(work / "float")
+    utterances = read_manifest(work / "corpus" / "train.jsonl")
+    samples = record_inputs(model, tokenizer, config, utterances)
+
+    def errors(name: str) -> dict[str, float]:
+        layers = native_layers(load_checkpoint(work / name)[2])
+        return {
+            n: float((sample.mean_squares * _rounding(layers[n]).square()).sum())
+            for n, sample in samples.items()
+        }
+
+    by_mse, by_range = errors("mse"), errors("range")
+    assert by_mse.keys() == by_range.keys()
+    assert all(by_mse[n] <= by_range[n] * (1 + 1e-6) for n in by_mse)
+    assert sum(by_mse.values()) < 0.9 * sum(by_range.values())
+
+
+def _rounding(layer: torch.nn.Module) -> torch.Tensor:
+    return layer.quantized_weight().dequantize() - layer.weight.detach()
+
+
+@pytest.mark.parametrize("method", ["lsq", "moving_average"])
+def test_activations_may_be_static(halfbyte, work, method):  # noqa: F811
+    assert quantize(halfbyte, work, method, f"quantization.activations={method}").status == 0
+    config, tokenizer, model = load_checkpoint(work / "float")
+    utterances = read_manifest(work / "corpus" / "train.jsonl")
+    samples = record_inputs(model, tokenizer, config, utterances)
+    layers = native_layers(load_checkpoint(work / method)[2])
+    for name, sample in samples.items():
+        values = sample.values[None]
+        error = layers[name].activation_quantizer.quantize(values).dequantize() - values
+        assert error.square().mean() < 0.01 * values.square().mean(), name
+
+
+def test_observer_weighs_inputs():
+    weight = torch.tensor([[[1.0, 0.26, 0.26, 0.26]]])
+    plain = MeanSquare().scales(weight, 2)
+    weighed = MeanSquare().scales(weight, 2, torch.tensor([0.0, 1.0, 1.0, 1.0]))
+    assert weighed.item() == pytest.approx(0.26, rel=0.05)
+    assert plain.item() > 0.6
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["quantization.default=w9a8"], "w9a8"),
+        (["quantization.default=float32"], "every layer stays float32"),
+        (["quantization.layers={encodr.*: w8a8}"], "'encodr.*' matches no layer"),
+        (["optimizer.peak_rate=1"], "keys of quantization alone"),
+        (["--observer", "entropy"], "minmax, percentile, mse"),
+        (["--utterances", "0"], "nothing to calibrate with"),
+    ],
+)
+def test_mistakes(halfbyte, work, words, named):  # noqa: F811
+    done = quantize(halfbyte, work, "mistake", *words)
+    assert done.is_mistake(), done
+    assert named in done.err
+
+
+def test_silence_is_nothing_to_calibrate_with(halfbyte, work, tmp_path):  # noqa: F811
+    soundfile.write(tmp_path / "a.wav", np.zeros(RATE_HZ), RATE_HZ)
+    line = {"audio_filepath": "a.wav", "text": "", "duration": 1.0}
+    (tmp_path / "silent.jsonl").write_text(json.dumps(line) + "\n")
+    done = halfbyte(
+        "quantize", work / "float", "-o", tmp_path, "--calibration", tmp_path / "silent.jsonl"
+    )
+    assert done.is_mistake(), done
+    assert "calibration audio is silent" in done.err
+
+
+def test_a_quantised_checkpoint_is_not_quantised_again(halfbyte, work):  # noqa: F811
+    assert quantize(halfbyte, work, "once").status == 0
+    manifest = work / "corpus" / "train.jsonl"
+    done = halfbyte("quantize", work / "once", "-o", work / "twice", "--calibration", manifest)
+    assert done.is_mistake()
+    assert "trained as w4a8" in done.err
+
+
+def test_deployed_layers_equal_the_trained_ones_and_others_do_not(halfbyte, work, tmp_path):  # noqa: F811
+    layers = "quantization.layers={'*.expand': w8a8, '*.contract': w2a8, ctc: w4a32}"
+    assert quantize(halfbyte, work, "mixed", layers).status == 0
+    export(work / "mixed", tmp_path / "onnx")
+    compile_folder(tmp_path / "onnx", tmp_path / "m.hb")
+    done = halfbyte("info", tmp_path / "m.hb", "--verify", work / "mixed", "--json")
+    assert done.status == 0, done
+    checks = {check["name"]: check for check in json.loads(done.out)["layers"]}
+    assert checks["ctc"]["number_format"] == "w4a32"
+    assert checks["encoder.layers.0.feed_forward.expand"]["bits_per_weight"] > 8
+    assert halfbyte("info", tmp_path / "m.hb", "--verify", work / "mixed").status == 0
+
+    assert quantize(halfbyte, work, "other", layers, "--observer", "minmax").status == 0
+    done = halfbyte("info", tmp_path / "m.hb", "--verify", work / "other")
+    assert done.is_mistake(), done
+    assert "is not the trained one" in done.err
+    done = halfbyte("info", "--verify", tmp_path)
+    assert done.is_mistake(), done
+    assert "neither a checkpoint nor a run" in done.err
+
+
+def test_divergence_by_hand():
+    half = torch.tensor([[[0.5, 0.5], [0.5, 0.5]]]).log()
+    sure = torch.tensor([[[0.9, 0.1], [0.5, 0.5]]]).log()
+    labels = torch.tensor([[1, -1]])
+    student = LogProbs(half, torch.tensor([1]), half, labels)
+    teacher = LogProbs(sure, torch.tensor([1]), sure, labels)
+    kl = 0.9 * np.log(0.9 / 0.5) + 0.1 * np.log(0.1 / 0.5)  # of one step, and of one label
+    assert divergence(student, teacher, 0.3).item() == pytest.approx(kl, rel=1e-5)
+    assert divergence(teacher, teacher, 0.3).item() == 0
+    torch_kl = torch.nn.functional.kl_div(half[:, 0], sure[:, 0].exp(), reduction="batchmean")
+    assert torch_kl.item() == pytest.approx(kl, rel=1e-5)
+
+
+def test_mistakes_of_distillation(work):
+    _, tokenizer, _ = load_checkpoint(work / "float")
+    assert read_teacher(DistillationConfig(), tokenizer) is None
+    with pytest.raises(ConfigError, match=r"distillation.weight is 1.5"):
+        read_teacher(DistillationConfig(str(work / "float"), 1.5), tokenizer)
+    with pytest.raises(ConfigError, match="is no checkpoint"):
+        read_teacher(DistillationConfig(str(work / "none")), tokenizer)
+    with pytest.raises(ConfigError, match="has other tokens"):
+        read_teacher(DistillationConfig(str(work / "float")), _tokenizer(44))
+    assert read_teacher(DistillationConfig(str(work / "float")), tokenizer) is not None
+
+
+def test_fine_tuning_with_a_teacher_and_learned_steps(halfbyte, work):  # noqa: F811
+    done = halfbyte(
+        "train", work / "config.yaml", "--run", work / "tuned", "--from", work / "float",
+        f"distillation.teacher={work / 'float'}", "quantization.weights=lsq", "loop.epochs=1",
+        "data.dev=[]",
+    )  # fmt: skip
+    assert done.status == 0, done
+    layers = native_layers(load_checkpoint(work / "tuned" / "result")[2])
+    steps = [layer.weight_quantizer.scales() for layer in layers.values()]
+    assert all((step > 0).all() for step in steps)
