@@ -14,6 +14,7 @@ VERBS = {
     "transcribe": "audio to text, words as they come or at the end",
     "listen": "the microphone, words as they are spoken",
     "serve": "a streaming server",
+    "bench": "measure on this machine",
     "eval": "word error rate, speed and size of a model on a manifest",
     "prepare": "any corpus layout to checked manifests",
     "train": "train a model, in float or natively in 4 bits",

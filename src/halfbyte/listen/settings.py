@@ -37,6 +37,11 @@ class ModelSettings:
         return self.subsampling * self.frame_shift_ms
 
     @property
+    def lookahead_ms(self) -> int:
+        """Audio after the end of a chunk that the chunk needs."""
+        return (self.overlap_frames - 1) * self.frame_shift_ms + self.frame_length_ms
+
+    @property
     def max_segment_steps(self) -> int:
         return self.max_segment_ms // self.step_ms
 

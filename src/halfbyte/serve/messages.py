@@ -86,6 +86,7 @@ def ready_message(settings: StreamSettings, model: ModelSettings, name: str) -> 
         "sample_rate_hz": settings.sample_rate_hz,
         "encoding": settings.encoding,
         "chunk_ms": chunk_ms,
+        "lookahead_ms": model.lookahead_ms,
         "chunk_choices_ms": [0, *(step * model.step_ms for step in steps)],
         "mode": settings.mode,
         "trailing_silence_ms": settings.endpoint.trailing_silence_ms,
