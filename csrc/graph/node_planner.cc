@@ -34,6 +34,12 @@ std::vector<std::int64_t> NodePlanner::known_numbers(int input) const {
   return {numbers, numbers + known.shape.num_elements()};
 }
 
+std::int64_t NodePlanner::known_number(int input) const {
+  const std::vector<std::int64_t> numbers = known_numbers(input);
+  if (numbers.size() != 1) fail("input " + std::to_string(input) + " must be one number");
+  return numbers[0];
+}
+
 const Attribute* NodePlanner::find(const char* name, Attribute::Type type) const {
   for (const Attribute& attribute : node_.attributes)
     if (attribute.name == name) {

@@ -62,6 +62,7 @@ class NodePlanner {
 
   // The elements of an int64 input that must be known when the plan is made. Throws if it is not.
   std::vector<std::int64_t> known_numbers(int input) const;
+  std::int64_t known_number(int input) const;  // of an input that has only one
   const PlannedValue& value(int input) const;
 
   // Attributes; the first throws if there is none of that name.

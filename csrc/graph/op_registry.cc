@@ -4,6 +4,9 @@
 // last axis; Glu(x (..., 2D)) = x[:D] * sigmoid(x[D:]); Silu(x) = x * sigmoid(x);
 // LinearFloat(x (..., K), w (K, N), bias (N)); DepthwiseConv(x (B, T, D), w (taps, D), bias (D)) without
 // padding; LinearW4A8 and its kin with packed codes (N, K) and float32 scales and bias (N).
+// What halfbyte.export.fuse makes of several nodes: LinearW4A8 with an activation and a residual
+// (quantized_linear.h), PatchLinearW4A8 (ops_patches.cc), ChunkConv (ops_conv.cc), ChunkAttention
+// (ops_attention.cc).
 #include "graph/op_registry.h"
 
 #include <map>
@@ -72,13 +75,18 @@ constexpr OpDefinition kOperators[] = {
     {"Glu", "f>f", ops::plan_glu},
     {"MatMul", "ff>f", ops::plan_matmul},
     {"LinearFloat", "fff?>f", ops::plan_linear_float},
-    {"LinearW4A8", "fpff>f", ops::plan_linear_w4a8},
-    {"LinearW8A8", "fqff>f", ops::plan_linear_w8a8},
-    {"LinearW4A4", "fpff>f", ops::plan_linear_w4a4},
+    {"LinearW4A8", "fpfff?>f", ops::plan_linear_w4a8},
+    {"LinearW8A8", "fqfff?>f", ops::plan_linear_w8a8},
+    {"LinearW4A4", "fpfff?>f", ops::plan_linear_w4a4},
     {"LinearW4A32", "fpff>f", ops::plan_linear_w4a32},
+    {"PatchLinearW4A8", "fpffi*>f", ops::plan_patch_linear_w4a8},
+    {"PatchLinearW8A8", "fqffi*>f", ops::plan_patch_linear_w8a8},
+    {"PatchLinearW4A4", "fpffi*>f", ops::plan_patch_linear_w4a4},
     {"EmbeddingW4", "ipf>f", ops::plan_embedding_w4},
     {"EmbeddingW8", "iqf>f", ops::plan_embedding_w8},
     {"DepthwiseConv", "fff>f", ops::plan_depthwise_conv},
+    {"ChunkConv", "ffffi>f*", ops::plan_chunk_conv},
+    {"ChunkAttention", "fffffffffi>f*", ops::plan_chunk_attention},
 };
 
 }  // namespace

@@ -73,7 +73,6 @@ RunFunction plan_layer_norm(NodePlanner& node);
 RunFunction plan_glu(NodePlanner& node);
 
 // ops_linear.cc
-RunFunction plan_matmul(NodePlanner& node);
 RunFunction plan_linear_float(NodePlanner& node);
 RunFunction plan_linear_w4a8(NodePlanner& node);
 RunFunction plan_linear_w8a8(NodePlanner& node);
@@ -81,6 +80,16 @@ RunFunction plan_linear_w4a4(NodePlanner& node);
 RunFunction plan_linear_w4a32(NodePlanner& node);
 RunFunction plan_embedding_w4(NodePlanner& node);
 RunFunction plan_embedding_w8(NodePlanner& node);
+
+// ops_patches.cc
+RunFunction plan_patch_linear_w4a8(NodePlanner& node);
+RunFunction plan_patch_linear_w8a8(NodePlanner& node);
+RunFunction plan_patch_linear_w4a4(NodePlanner& node);
+
+// ops_matmul.cc, ops_attention.cc, ops_conv.cc
+RunFunction plan_matmul(NodePlanner& node);
+RunFunction plan_chunk_attention(NodePlanner& node);
 RunFunction plan_depthwise_conv(NodePlanner& node);
+RunFunction plan_chunk_conv(NodePlanner& node);
 
 }  // namespace halfbyte::ops

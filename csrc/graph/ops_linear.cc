@@ -1,17 +1,12 @@
-#include <algorithm>
-
 #include "graph/broadcast.h"
 #include "graph/ops.h"
+#include "graph/quantized_linear.h"
 #include "kernels/packing.h"
 
 namespace halfbyte::ops {
 namespace {
 
-constexpr std::size_t kAlignmentBytes = 64;
-
-std::size_t aligned(std::size_t num_bytes) {
-  return (num_bytes + kAlignmentBytes - 1) / kAlignmentBytes * kAlignmentBytes;
-}
+constexpr int kResidual = 4;
 
 // (..., K) times N outputs: sets the output's shape (..., N) and returns the number of rows.
 std::int64_t plan_linear_shape(NodePlanner& node, std::int64_t n, std::int64_t k) {
@@ -23,24 +18,40 @@ std::int64_t plan_linear_shape(NodePlanner& node, std::int64_t n, std::int64_t k
   return shape.product(0, last);
 }
 
-RunFunction plan_linear(NodePlanner& node, int weight_bits, int act_bits) {
-  const std::int64_t n = node.shape(1)[0], k = node.shape(1)[1];
-  if (node.shape(2) != Shape{n} || node.shape(3) != Shape{n})
-    node.fail("scales and bias must have one value per output");
-  if (k == 0) node.fail("the weights have no inputs");
-  if (k > largest_k(weight_bits, act_bits)) node.fail("so many inputs could overflow int32");
-  const std::int64_t rows = plan_linear_shape(node, n, k);
-  const std::size_t codes_bytes = aligned(static_cast<std::size_t>(rows * padded_codes(k)));
-  node.need_scratch(codes_bytes + static_cast<std::size_t>(rows) * sizeof(float));
-  const Kernels* kernels = &node.kernels();
-  const LinearKernel linear = find_linear(*kernels, weight_bits, act_bits);
+// A residual of another shape is added as numpy broadcasts it, after the layer.
+RunFunction plan_linear_broadcast(NodePlanner& node, const QuantizedLinear& linear, std::int64_t rows) {
+  const Shape y_shape = node.outputs()[0].value.shape;
+  const Shape shape = broadcast_shape(node, node.shape(kResidual), y_shape);
+  node.set_output(0, shape);
+  const BroadcastWalk<2> walk(shape, {node.shape(kResidual), y_shape});
+  const std::size_t y_bytes = static_cast<std::size_t>(y_shape.num_elements() + 15) / 16 * 64;
+  node.need_scratch(y_bytes + linear.scratch_bytes(rows));
   return [=](const Operands& operands) {
-    auto* scratch = static_cast<unsigned char*>(operands.scratch);
-    const CodeRows codes{rows, k, reinterpret_cast<std::int8_t*>(scratch), padded_codes(k),
-                         reinterpret_cast<float*>(scratch + codes_bytes)};
-    quantize_rows(*kernels, operands.in<float>(0), k, act_bits == 8 ? 127 : 7, codes);
-    linear({codes, operands.in<std::uint8_t>(1), n},
-           {operands.in<float>(2), operands.in<float>(3), operands.out<float>(0), n});
+    auto* y = static_cast<float*>(operands.scratch);
+    linear.run(operands, operands.in<float>(0), linear.num_inputs(), rows, nullptr, y,
+               static_cast<unsigned char*>(operands.scratch) + y_bytes);
+    walk.each_row([&](std::int64_t at, const std::array<std::int64_t, 2>& from) {
+      for (std::int64_t i = 0; i < walk.inner_size(); ++i)
+        operands.out<float>(0)[at + i] =
+            operands.in<float>(kResidual)[from[0] + i * walk.inner_stride(0)] +
+            y[from[1] + i * walk.inner_stride(1)] * linear.factor();
+    });
+  };
+}
+
+RunFunction plan_linear(NodePlanner& node, int weight_bits, int act_bits) {
+  const QuantizedLinear linear(node, weight_bits, act_bits);
+  const std::int64_t k = linear.num_inputs();
+  const std::int64_t rows = plan_linear_shape(node, linear.num_outputs(), k);
+  const bool has_residual = node.has(kResidual);
+  if (has_residual && node.shape(kResidual) != node.outputs()[0].value.shape)
+    return plan_linear_broadcast(node, linear, rows);
+  if (has_residual) node.allow_in_place(kResidual);
+  node.need_scratch(linear.scratch_bytes(rows));
+  return [=](const Operands& operands) {
+    linear.run(operands, operands.in<float>(0), k, rows,
+               has_residual ? operands.in<float>(kResidual) : nullptr, operands.out<float>(0),
+               operands.scratch);
   };
 }
 
@@ -56,45 +67,11 @@ RunFunction plan_embedding(NodePlanner& node, int bits) {
   };
 }
 
-// Operands of a product as at least matrices: a row for a vector on the left, a column on the right.
-struct Product {
-  Shape a, b;        // with matrix axes
-  GemmF32 matrices;  // of one batch entry, pointers unset
-};
-
-Product product_of(NodePlanner& node) {
-  Product product{node.shape(0), node.shape(1), {}};
-  if (product.a.rank() == 0 || product.b.rank() == 0) node.fail("a scalar is no matrix");
-  if (product.a.rank() == 1) product.a = {1, product.a[0]};
-  if (product.b.rank() == 1) product.b = {product.b[0], 1};
-  GemmF32& gemm = product.matrices;
-  gemm.m = product.a[product.a.rank() - 2];
-  gemm.k = product.a[product.a.rank() - 1];
-  gemm.n = product.b[product.b.rank() - 1];
-  if (product.b[product.b.rank() - 2] != gemm.k) node.fail("the inner sizes differ");
-  gemm.a_row_stride = gemm.k;
-  gemm.a_col_stride = gemm.b_col_stride = 1;
-  gemm.b_row_stride = gemm.out_stride = gemm.n;
-  return product;
-}
-
-Shape without_matrix_axes(const Shape& shape) {
-  Shape batch;
-  for (int axis = 0; axis + 2 < shape.rank(); ++axis) batch.push_back(shape[axis]);
-  return batch;
-}
-
 }  // namespace
 
-RunFunction plan_linear_w4a8(NodePlanner& node) {
-  return plan_linear(node, 4, 8);
-}
-RunFunction plan_linear_w8a8(NodePlanner& node) {
-  return plan_linear(node, 8, 8);
-}
-RunFunction plan_linear_w4a4(NodePlanner& node) {
-  return plan_linear(node, 4, 4);
-}
+RunFunction plan_linear_w4a8(NodePlanner& node) { return plan_linear(node, 4, 8); }
+RunFunction plan_linear_w8a8(NodePlanner& node) { return plan_linear(node, 8, 8); }
+RunFunction plan_linear_w4a4(NodePlanner& node) { return plan_linear(node, 4, 4); }
 RunFunction plan_embedding_w4(NodePlanner& node) { return plan_embedding(node, 4); }
 RunFunction plan_embedding_w8(NodePlanner& node) { return plan_embedding(node, 8); }
 
@@ -110,48 +87,6 @@ RunFunction plan_linear_float(NodePlanner& node) {
     if (!has_bias) return;
     for (std::int64_t row = 0; row < rows; ++row)
       kernels->add(out + row * n, operands.in<float>(2), n, out + row * n);
-  };
-}
-
-RunFunction plan_matmul(NodePlanner& node) {
-  const Product product = product_of(node);
-  const Shape batch_a = without_matrix_axes(product.a), batch_b = without_matrix_axes(product.b);
-  const Shape batch = broadcast_shape(node, batch_a, batch_b);
-  Shape shape = batch;
-  if (node.shape(0).rank() > 1) shape.push_back(product.matrices.m);
-  if (node.shape(1).rank() > 1) shape.push_back(product.matrices.n);
-  node.set_output(0, shape);
-  if (product.matrices.k == 0)
-    return [count = shape.num_elements()](const Operands& operands) {
-      std::fill_n(operands.out<float>(0), count, 0.0f);
-    };
-  const BroadcastWalk<2> walk(batch, {batch_a, batch_b});
-  return [walk, gemm = product.matrices, kernel = node.kernels().gemm_f32](const Operands& operands) {
-    walk.each_row([&](std::int64_t at, const std::array<std::int64_t, 2>& from) {
-      for (std::int64_t i = 0; i < walk.inner_size(); ++i) {
-        GemmF32 bound = gemm;
-        bound.a = operands.in<float>(0) + (from[0] + i * walk.inner_stride(0)) * gemm.m * gemm.k;
-        bound.b = operands.in<float>(1) + (from[1] + i * walk.inner_stride(1)) * gemm.k * gemm.n;
-        bound.out = operands.out<float>(0) + (at + i) * gemm.m * gemm.n;
-        kernel(bound);
-      }
-    });
-  };
-}
-
-RunFunction plan_depthwise_conv(NodePlanner& node) {
-  const Shape& x = node.shape(0);
-  const Shape& weight = node.shape(1);
-  if (x.rank() != 3 || weight.rank() != 2 || weight[1] != x[2] || node.shape(2) != Shape{x[2]})
-    node.fail("expected x (B, T, D), weight (taps, D) and bias (D)");
-  const std::int64_t frames = x[1] - weight[0] + 1, taps = weight[0], d = x[2];
-  if (frames < 1 || taps < 1) node.fail("there are fewer frames than taps");
-  node.set_output(0, {x[0], frames, d});
-  return [=, batch = x[0], in_frames = x[1],
-          kernel = node.kernels().depthwise_conv](const Operands& operands) {
-    for (std::int64_t b = 0; b < batch; ++b)
-      kernel({frames, taps, d, operands.in<float>(0) + b * in_frames * d, operands.in<float>(1),
-              operands.in<float>(2), operands.out<float>(0) + b * frames * d});
   };
 }
 

@@ -45,6 +45,7 @@ Plan::Plan(const Graph& graph, const std::vector<Tensor>& inputs, const Kernels&
   count_uses();
   for (std::size_t i = 0; i < graph.nodes().size(); ++i) plan_node(static_cast<int>(i));
   move_outputs_into_arena();
+  drop_unread_steps();
   arena_bytes_ = plan_memory(buffers_);
   forget_unused();
   addresses_.resize(values_.size());
@@ -180,6 +181,29 @@ void Plan::move_outputs_into_arena() {
     steps_.push_back(std::move(step));
     output = copy;
   }
+}
+
+// Steps of which nothing but a shape was asked.
+void Plan::drop_unread_steps() {
+  std::vector<bool> is_read(buffers_.size());
+  const auto mark = [&](int value) {
+    if (locations_[value].place == Place::kArena) is_read[locations_[value].base] = true;
+  };
+  for (int output : output_values_) mark(output);
+  std::vector<Step> kept;
+  for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
+    const bool is_needed = std::any_of(step->outputs.begin(), step->outputs.end(), [&](int value) {
+      return is_read[locations_[value].base];
+    });
+    if (!is_needed) continue;
+    for (int input : step->inputs)
+      if (input != Node::kAbsent) mark(input);
+    if (step->scratch >= 0) is_read[step->scratch] = true;
+    kept.push_back(std::move(*step));
+  }
+  steps_.assign(std::make_move_iterator(kept.rbegin()), std::make_move_iterator(kept.rend()));
+  for (std::size_t i = 0; i < buffers_.size(); ++i)
+    if (!is_read[i]) buffers_[i].num_bytes = 0;
 }
 
 // Lets go of what was computed on the way to known values and no step reads.

@@ -51,6 +51,7 @@ class Plan {
   void make_view(int value, int of, std::size_t offset_bytes);
   int new_buffer(std::size_t num_bytes, int first, int last);
   void move_outputs_into_arena();
+  void drop_unread_steps();
   void forget_unused();
   void* address(int value, const std::vector<Tensor>& inputs, unsigned char* arena) const;
   void run_step(const Step& step, unsigned char* arena);

@@ -134,7 +134,7 @@ PATTERNS = {
         ],
         floats(1, 9, 6),
         {"w": floats(6, 1, 3)},
-        ["Identity", "DepthwiseConv", "Identity"],
+        ["DepthwiseConv", "Identity"],
     ),
     "int32": (
         [node("Cast", "x", "i", to=6), node("Cast", "i", "y", to=1)],

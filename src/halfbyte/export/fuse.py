@@ -1,45 +1,51 @@
-"""Patterns of several nodes that the engine runs as one."""
+"""Patterns of several nodes that the engine runs as one; the bits do not change."""
 
-from collections import Counter
-
+from halfbyte.export.fuse_attention import attention_of
+from halfbyte.export.fuse_convolution import chunk_convolution_of, patch_linear_of
+from halfbyte.export.fuse_linear import with_activation, with_bias, with_residual
 from halfbyte.export.graph_ir import Graph, Node
-
-
-class _Index:
-    """Who writes and how many read each value."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.writer = {name: node for node in graph.nodes for name in node.outputs}
-        self.reads = Counter(name for node in graph.nodes for name in node.inputs)
-        self.reads.update(graph.outputs.values())
-
-    def sole(self, name: str, op: str) -> Node | None:
-        """The node of kind `op` that writes `name`, if only one other node reads that."""
-        node = self.writer.get(name)
-        return node if node is not None and node.op == op and self.reads[name] == 1 else None
+from halfbyte.export.graph_pattern import Index, replace
 
 
 def fuse(graph: Graph) -> None:
-    """Fuses, in place: bias into LinearFloat; x * sigmoid(x); gated halves; pairs of Transpose."""
-    for rule in (_fuse_transposes, _fuse_bias, _fuse_silu, _fuse_glu):
-        index = _Index(graph)
-        graph.nodes = [fused for node in graph.nodes if (fused := rule(index, node)) is not None]
-        _drop_unread(graph)
+    """Fuses small patterns, in place: bias into LinearFloat; x * sigmoid(x); gated halves; pairs
+    of Transpose."""
+    for rule in (_fuse_transposes, with_bias, _fuse_silu, _fuse_glu):
+        index = Index(graph)
+        graph.nodes = [rule(index, node) for node in graph.nodes]
+        replace(graph, [])
 
 
-def _drop_unread(graph: Graph) -> None:
-    reads = _Index(graph).reads
+def fuse_blocks(graph: Graph) -> None:
+    """Fuses what a streaming Conformer is made of, in place: patches with their linear layer,
+    attention to a cache, convolution over a cache, linear layers with what follows them."""
+    _drop_identities(graph)
+    rules = (
+        patch_linear_of,
+        chunk_convolution_of,
+        attention_of,
+        with_activation,
+        with_residual,
+    )
+    for rule in rules:
+        index = Index(graph)
+        replace(graph, [fused for node in graph.nodes if (fused := rule(index, node)) is not None])
+
+
+def _drop_identities(graph: Graph) -> None:
+    outputs = set(graph.outputs.values())
+    renamed: dict[str, str] = {}
     kept = []
-    for node in reversed(graph.nodes):
-        if any(reads[name] for name in node.outputs):
-            kept.append(node)
+    for node in graph.nodes:
+        node.inputs = [renamed.get(name, name) for name in node.inputs]
+        if node.op == "Identity" and node.outputs[0] not in outputs:
+            renamed[node.outputs[0]] = node.inputs[0]
         else:
-            reads.subtract(node.inputs)
-    graph.nodes = kept[::-1]
+            kept.append(node)
+    graph.nodes = kept
 
 
-def _fuse_transposes(index: _Index, node: Node) -> Node:
+def _fuse_transposes(index: Index, node: Node) -> Node:
     if node.op != "Transpose" or "perm" not in node.attributes:
         return node
     first = index.writer.get(node.inputs[0])
@@ -52,21 +58,7 @@ def _fuse_transposes(index: _Index, node: Node) -> Node:
     return fused
 
 
-def _fuse_bias(index: _Index, node: Node) -> Node:
-    if node.op != "Add":
-        return node
-    for name, other in (node.inputs, node.inputs[::-1]):
-        linear = index.sole(name, "LinearFloat")
-        bias = index.graph.array(other)
-        if linear is None or len(linear.inputs) > 2 or bias is None:
-            continue
-        weight = index.graph.array(linear.inputs[1])
-        if weight is not None and bias.shape == weight.shape[1:]:
-            return Node("LinearFloat", [*linear.inputs, other], node.outputs)
-    return node
-
-
-def _fuse_silu(index: _Index, node: Node) -> Node:
+def _fuse_silu(index: Index, node: Node) -> Node:
     if node.op != "Mul":
         return node
     for name, other in (node.inputs, node.inputs[::-1]):
@@ -76,7 +68,7 @@ def _fuse_silu(index: _Index, node: Node) -> Node:
     return node
 
 
-def _fuse_glu(index: _Index, node: Node) -> Node:
+def _fuse_glu(index: Index, node: Node) -> Node:
     if node.op != "Mul":
         return node
     for name, other in (node.inputs, node.inputs[::-1]):

@@ -13,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 
 from halfbyte.errors import UsageError
 from halfbyte.export.functions import OPSET
-from halfbyte.export.fuse import fuse
+from halfbyte.export.fuse import fuse, fuse_blocks
 from halfbyte.export.graph_ir import Array, Attributes, Graph, Node, PackedCodes, plain
 from halfbyte.export.graph_section import PACKED_NUMBERS
 
@@ -51,6 +51,7 @@ def lower(graph: Graph) -> None:
         elif not _fold(graph, node):
             graph.nodes += RULES.get(node.op, _keep)(graph, node)
     fuse(graph)
+    fuse_blocks(graph)
     drop_unused(graph)
 
 

@@ -1,0 +1,74 @@
+#include "graph/quantized_linear.h"
+
+#include <algorithm>
+
+namespace halfbyte {
+namespace {
+
+constexpr std::int64_t kBlockRows = 128;  // their codes stay in the second-level cache
+
+std::size_t aligned(std::int64_t num_bytes) { return static_cast<std::size_t>((num_bytes + 63) / 64 * 64); }
+
+Activation activation_named(NodePlanner& node, const std::string& name, std::int64_t n) {
+  if (name.empty()) return Activation::kNone;
+  if (name == "silu") return Activation::kSilu;
+  if (name == "relu") return Activation::kRelu;
+  if (name == "glu" && n % 2 == 0) return Activation::kGlu;
+  node.fail("it cannot be followed by " + name);
+}
+
+}  // namespace
+
+QuantizedLinear::QuantizedLinear(NodePlanner& node, int weight_bits, int act_bits)
+    : kernels_(&node.kernels()),
+      linear_(find_linear(*kernels_, weight_bits, act_bits)),
+      qmax_(act_bits == 8 ? 127 : 7) {
+  n_ = node.shape(1)[0], k_ = node.shape(1)[1];
+  if (node.shape(2) != Shape{n_} || node.shape(3) != Shape{n_})
+    node.fail("scales and bias must have one value per output");
+  if (k_ == 0) node.fail("the weights have no inputs");
+  if (k_ > largest_k(weight_bits, act_bits)) node.fail("so many inputs could overflow int32");
+  activation_ = activation_named(node, node.text_attribute("activation", ""), n_);
+  has_separate_glu_ = activation_ == Activation::kGlu && n_ / 2 % kTileOutputs != 0;
+  factor_ = node.real_attribute("factor", 1.0f);
+}
+
+std::size_t QuantizedLinear::scratch_bytes(std::int64_t rows) const {
+  const std::int64_t block = std::min(rows, kBlockRows);
+  return aligned(block * padded_codes(k_)) + aligned(block * 4) +
+         (has_separate_glu_ ? aligned(block * n_ * 4) : 0);
+}
+
+void QuantizedLinear::run(const Operands& operands, const float* x, std::int64_t x_stride,
+                          std::int64_t rows, const float* residual, float* out, void* scratch) const {
+  for (std::int64_t row = 0; row < rows; row += kBlockRows) {
+    const std::int64_t count = std::min(kBlockRows, rows - row), at = row * num_outputs();
+    run_block(operands, x + row * x_stride, x_stride, count, residual ? residual + at : nullptr,
+              out + at, scratch);
+  }
+}
+
+void QuantizedLinear::run_block(const Operands& operands, const float* x, std::int64_t x_stride,
+                                std::int64_t rows, const float* residual, float* out,
+                                void* scratch) const {
+  auto* bytes = static_cast<unsigned char*>(scratch);
+  auto* scales = bytes + aligned(rows * padded_codes(k_));
+  const CodeRows codes{rows, k_, reinterpret_cast<std::int8_t*>(bytes), padded_codes(k_),
+                       reinterpret_cast<float*>(scales)};
+  quantize_rows(*kernels_, x, x_stride, qmax_, codes);
+  const LinearOperands matrices{codes, operands.in<std::uint8_t>(1), n_};
+  Epilogue epilogue{operands.in<float>(2), operands.in<float>(3), out, num_outputs()};
+  if (has_separate_glu_) {
+    epilogue.out = reinterpret_cast<float*>(scales + aligned(rows * 4));
+    epilogue.out_stride = n_;
+    linear_(matrices, epilogue);
+    return kernels_->glu(epilogue.out, rows, n_ / 2, out);
+  }
+  epilogue.activation = activation_;
+  epilogue.residual = residual;
+  epilogue.residual_stride = num_outputs();
+  epilogue.factor = factor_;
+  linear_(matrices, epilogue);
+}
+
+}  // namespace halfbyte

@@ -1,0 +1,121 @@
+"""What the compile step fuses computes the same bits as what it was made of."""
+
+import numpy as np
+import pytest
+from onnx import helper
+from onnx_graphs import int4_tensor, model_of, run_engine
+
+import halfbyte.export.lower
+from halfbyte.engine import ModelFile, Session, State
+from halfbyte.export.compile import compile_model
+from halfbyte.export.graph_ir import read_onnx
+from halfbyte.export.lower import lower
+
+CHUNKS = [(8, 0), (4, 0), (1, 0), (8, 0), (3, 2), (1, 3)]  # steps, frames more
+BLOCKS = {  # fixture -> operators of a whole block, and how many layers
+    "voice": ({"PatchLinearW4A8": 3, "ChunkAttention": 4, "ChunkConv": 4}),
+    "mixed": ({"ChunkAttention": 2, "ChunkConv": 2}),
+}
+
+
+def compile_both(model, folder, monkeypatch):
+    """The graph as one file with whole blocks fused and one without."""
+    compile_model({"encoder": model}, {"name": "test"}, folder / "fused.hb")
+    with monkeypatch.context() as patch:
+        patch.setattr(halfbyte.export.lower, "fuse_blocks", lambda graph: None)
+        compile_model({"encoder": model}, {"name": "test"}, folder / "plain.hb")
+    return ModelFile(folder / "fused.hb"), ModelFile(folder / "plain.hb")
+
+
+def operators_of(model):
+    graph = read_onnx(model, "encoder")
+    lower(graph)
+    return [node.op for node in graph.nodes]
+
+
+@pytest.mark.parametrize("isa", ["portable", None])
+@pytest.mark.parametrize("name", BLOCKS)
+def test_fused_streams_have_the_bits_of_unfused_ones(name, isa, request, tmp_path, monkeypatch):
+    exported = request.getfixturevalue(name)
+    files = compile_both(exported.encoder, tmp_path, monkeypatch)
+    sessions = [Session(file, isa=isa) for file in files]
+    for left_steps in (None, 3):
+        states = [State(file, left_context_steps=left_steps) for file in files]
+        for seed, (steps, extra) in enumerate(CHUNKS):
+            features = {"features": exported.features(steps, extra, seed)}
+            fused, plain = (s.run(features, t) for s, t in zip(sessions, states, strict=True))
+            assert fused == plain
+            assert states[0].save() == states[1].save()
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_whole_blocks_are_found(name, request):
+    found = operators_of(request.getfixturevalue(name).encoder)
+    assert {op: found.count(op) for op in BLOCKS[name]} == BLOCKS[name]
+    assert not {"Softmax", "Pad", "Relu", "Glu", "DepthwiseConv"} & set(found)
+
+
+def linear_with(tail, inputs, initializers=(), num_outputs=16):
+    """A graph of a W4A8 layer y = linear(x) and nodes after it."""
+    rng = np.random.default_rng(5)
+    constants = {
+        "codes": int4_tensor("codes", rng.integers(-7, 8, (num_outputs, 24)).astype(np.int8)),
+        "scales": (rng.random(num_outputs) * 0.1 + 0.01).astype(np.float16),
+        "bias": rng.standard_normal(num_outputs).astype(np.float16),
+        **dict(initializers),
+    }
+    linear = helper.make_node(
+        "LinearW4A8", ["x", "codes", "scales", "bias"], ["y"], domain="halfbyte"
+    )
+    return model_of([linear, *tail], inputs, ["z"], constants)
+
+
+def after(op, names, output="z", **attributes):
+    return helper.make_node(op, names.split(), [output], **attributes)
+
+
+HALF = {"half": np.array(0.5, np.float32)}
+TAILS = {  # id: (nodes after y, shape of r, constants, operators of the fused graph)
+    "relu": ([after("Relu", "y")], None, {}, ["LinearW4A8"]),
+    "silu": ([after("Sigmoid", "y", "s"), after("Mul", "s y")], None, {}, ["LinearW4A8"]),
+    "residual": ([after("Add", "r y")], (2, 5, 16), {}, ["LinearW4A8"]),
+    "half": ([after("Mul", "y half", "h"), after("Add", "h r")], (2, 5, 16), HALF, ["LinearW4A8"]),
+    "smaller": ([after("Add", "y r")], (5, 1), {}, ["LinearW4A8"]),
+    "larger": ([after("Add", "y r")], (3, 2, 5, 16), {}, ["LinearW4A8"]),
+    "twice": ([after("Add", "y y")], None, {}, ["LinearW4A8", "Add"]),
+    "read_twice": (
+        [after("Relu", "y", "a"), after("Add", "a y")],
+        None,
+        {},
+        ["LinearW4A8", "Relu", "Add"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TAILS)
+def test_what_follows_a_layer_keeps_its_bits(case, tmp_path, monkeypatch):
+    tail, residual_shape, constants, expected = TAILS[case]
+    rng = np.random.default_rng(6)
+    inputs = {"x": rng.standard_normal((2, 5, 24)).astype(np.float32)}
+    if residual_shape is not None:
+        inputs["r"] = rng.standard_normal(residual_shape).astype(np.float32)
+    model = linear_with(tail, inputs, constants)
+    assert operators_of(model) == expected
+    fused, plain = compile_both(model, tmp_path, monkeypatch)
+    results = [run_engine(file, inputs, "encoder")["z"] for file in (fused, plain)]
+    np.testing.assert_array_equal(*results)
+
+
+def test_a_residual_that_is_read_later_is_not_overwritten(tmp_path, monkeypatch):
+    rng = np.random.default_rng(7)
+    inputs = {"x": rng.standard_normal((4, 24)).astype(np.float32)}
+    inputs["r"] = rng.standard_normal((4, 16)).astype(np.float32)
+    tail = [
+        after("Relu", "r", "a"),
+        after("Add", "a y", "b"),
+        after("Mul", "a b"),
+    ]
+    files = compile_both(linear_with(tail, inputs), tmp_path, monkeypatch)
+    results = [run_engine(file, inputs, "encoder")["z"] for file in files]
+    np.testing.assert_array_equal(*results)
+    assert np.abs(results[0]).max() > 0
