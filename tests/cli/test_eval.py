@@ -98,3 +98,14 @@ def test_transcripts_that_cannot_be_written(halfbyte, manifest, tmp_path):
     done = halfbyte("eval", TONES, manifest, "--transcripts", tmp_path / "none" / "heard.jsonl")
     assert done.is_mistake()
     assert "heard.jsonl: No such file" in done.err
+
+
+def test_bad_lines_are_left_out_and_counted(halfbyte, manifest):
+    bad = manifest.with_name("bad.jsonl")
+    line = '{"audio_filepath": "gone.wav", "text": "low", "duration": 1}\n'
+    bad.write_text(manifest.read_text() + line)
+    done = halfbyte("eval", TONES, bad, "--json")
+    assert done.is_mistake()
+    assert "line 6: audio" in done.err
+    summary = json.loads(halfbyte("eval", TONES, bad, "--json", "--skip-bad").out)
+    assert (summary["bad_lines"], summary["words"]) == (1, 9)

@@ -15,6 +15,8 @@ def write(folder: Path, *lines: object) -> Path:
     texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
     path = folder / "train.jsonl"
     path.write_text("\n".join(texts), encoding="utf-8")
+    (folder / "a").mkdir(exist_ok=True)
+    (folder / GOOD["audio_filepath"]).touch()
     return path
 
 
@@ -35,13 +37,16 @@ def test_text_may_be_empty_and_hold_any_character(tmp_path):
 
 def test_a_byte_order_mark_and_windows_line_ends_are_no_hindrance(tmp_path):
     path = tmp_path / "windows.jsonl"
+    write(tmp_path)
     path.write_bytes(b"\xef\xbb\xbf" + b"\r\n".join([json.dumps(GOOD).encode()] * 2) + b"\r\n")
     assert len(read_manifest(path)) == 2
 
 
 def test_an_absolute_audio_path_stays(tmp_path):
-    line = {**GOOD, "audio_filepath": "/recordings/x.flac"}
-    assert read_manifest(write(tmp_path, line))[0].audio_path == Path("/recordings/x.flac")
+    path = tmp_path / "x.flac"
+    path.touch()
+    manifest = write(tmp_path, {**GOOD, "audio_filepath": str(path)})
+    assert read_manifest(manifest)[0].audio_path == path
 
 
 @pytest.mark.parametrize(
@@ -56,6 +61,10 @@ def test_an_absolute_audio_path_stays(tmp_path):
         ({"audio_filepath": "a.wav", "duration": 1}, "'text' is missing"),
         ({"audio_filepath": "a.wav", "text": "a"}, "'duration' is missing"),
         ({**GOOD, "audio_filepath": 3}, "audio_filepath is 3; expected a string"),
+        ({**GOOD, "audio_filepath": "a/gone.wav"}, "gone.wav is missing"),
+        ({**GOOD, "audio_filepath": "a"}, "a is missing"),
+        ({**GOOD, "audio_filepath": "x" * 5000}, "is missing"),
+        ({**GOOD, "audio_filepath": "a\0b"}, "is missing"),
         ({**GOOD, "text": None}, "text is None; expected a string"),
         ({**GOOD, "duration": 0}, "duration is 0; expected seconds"),
         ({**GOOD, "duration": -1.0}, "duration is -1.0"),
@@ -72,6 +81,18 @@ def test_a_bad_line_is_named(tmp_path, line, said):
     assert "train.jsonl line 2" in message
     assert said in message
     assert "\n" not in message
+
+
+def test_bad_lines_are_left_out_and_handed_over(tmp_path):
+    path = write(tmp_path, "{", GOOD, {**GOOD, "text": None})
+    skipped: list[ManifestError] = []
+    assert len(read_manifest(path, skipped)) == 1
+    assert ["train.jsonl line 1" in str(skipped[0]), "line 3" in str(skipped[1])] == [True, True]
+
+
+def test_nothing_but_bad_lines_is_a_mistake_all_the_same(tmp_path):
+    with pytest.raises(ManifestError, match=r"only bad lines; the first: .*line 1 is not JSON"):
+        read_manifest(write(tmp_path, "{"), [])
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n"])

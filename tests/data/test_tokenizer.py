@@ -18,7 +18,7 @@ TEXTS = [
     "don't stop the fox",
     "",
 ] * 3
-SIZES = {"bpe": 60, "unigram": 45, "characters": 5}
+SIZES = {"bpe": 60, "unigram": 45, "characters": 5, "words": 5}
 
 
 @pytest.mark.parametrize("kind", SIZES)
@@ -45,6 +45,12 @@ def test_characters_take_what_the_text_has():
     assert set("".join(TEXTS).replace(" ", "")) <= set(few.tokens)
 
 
+def test_words_take_what_the_text_has():
+    tokenizer = train_tokenizer(TEXTS, TokenConfig("words", 5))
+    assert len(tokenizer.encode(TEXTS[0])) == len(TEXTS[0].split())
+    assert tokenizer.encode("fox elephant")[1] == tokenizer.tokens.index(UNKNOWN)
+
+
 def test_bpe_has_the_size_asked_for():
     assert len(train_tokenizer(TEXTS, TokenConfig("bpe", 60)).tokens) == 62
 
@@ -64,7 +70,7 @@ def test_the_stored_model_gives_the_same_tokens():
 @pytest.mark.parametrize(
     ("texts", "config", "said"),
     [
-        (TEXTS, TokenConfig("words", 60), "tokens.kind is 'words'"),
+        (TEXTS, TokenConfig("letters", 60), "tokens.kind is 'letters'"),
         (TEXTS, TokenConfig("bpe", 5000), "tokens.size 5000 does not fit the text"),
         (TEXTS, TokenConfig("bpe", 5), "tokens.size 5 does not fit the text"),
         (["", " "], TokenConfig("bpe", 60), "no text to fit tokens on"),

@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from halfbyte.errors import UsageError
+from halfbyte.errors import ManifestError, UsageError
 
 EPILOG = """\
 examples:
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("manifest", type=Path, nargs="+", metavar="MANIFEST", help="JSON lines")
     parser.add_argument("--chunk-ms", type=int, default=0, metavar="N", help="0: full context")
     parser.add_argument("--mode", default="rescoring", help="rescoring, prefix_beam, greedy, …")
+    parser.add_argument("--skip-bad", action="store_true", help="leave out bad lines, count them")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.add_argument("--transcripts", type=Path, metavar="FILE", help="write what was heard")
 
@@ -32,7 +33,8 @@ def run(options: argparse.Namespace) -> int:
 
     if not options.model.exists():
         raise UsageError(f"no model at {options.model}; expected a checkpoint, ONNX folder or .hb")
-    utterances = [u for manifest in options.manifest for u in read_manifest(manifest)]
+    skipped: list[ManifestError] | None = [] if options.skip_bad else None
+    utterances = [u for manifest in options.manifest for u in read_manifest(manifest, skipped)]
     recognizer = Recognizer(open_acoustic_model(options.model))
     result = Evaluation()
     results = evaluate(recognizer, utterances, options.chunk_ms, options.mode)
@@ -44,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
         "chunk_ms": options.chunk_ms,
         "mode": options.mode,
         **result.summary(),
+        **({"bad_lines": len(skipped)} if skipped else {}),
     }
     if options.transcripts:
         lines = (json.dumps({"id": i, "text": t}) for i, t in result.transcripts.items())

@@ -16,7 +16,9 @@ The same command goes on where a run was interrupted.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    parser.usage = "halfbyte train CONFIG --run DIR [--from CHECKPOINT] [key=value ...]"
+    parser.usage = (
+        "halfbyte train CONFIG --run DIR [--from CHECKPOINT] [--skip-bad] [key=value ...]"
+    )
     parser.add_argument("config", type=Path, metavar="CONFIG", help="YAML file")
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="folder of the run")
     parser.add_argument(
@@ -26,13 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CHECKPOINT",
         help="start from the weights and tokens of this checkpoint folder",
     )
+    parser.add_argument("--skip-bad", action="store_true", help="leave out bad lines of manifests")
 
 
 def run(options: argparse.Namespace) -> int:
     from halfbyte.train.config import load_config
     from halfbyte.train.run import train
 
-    config = load_config(options.config, options.overrides)
+    skip = ["data.skip_bad=true"] if options.skip_bad else []
+    config = load_config(options.config, options.overrides + skip)
     result = train(config, options.run, options.start_from)
     print(result)
     return 0

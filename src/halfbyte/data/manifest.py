@@ -21,14 +21,20 @@ class Utterance:
     speaker: str
 
 
-def read_manifest(path: str | os.PathLike[str]) -> list[Utterance]:
+def read_manifest(
+    path: str | os.PathLike[str], skipped: list[ManifestError] | None = None
+) -> list[Utterance]:
     """Read a manifest.
 
     Each line is a JSON object with `audio_filepath` (relative to the manifest), `text`,
     `duration` in seconds and, if known, `id` and `speaker`; other keys are left alone.
 
+    Args:
+        skipped: takes the mistakes of bad lines, which are then left out.
+
     Raises:
-        ManifestError: the file is missing or empty, or a line is not such an object.
+        ManifestError: the file is missing or empty; or, without `skipped`, a line is not such
+            an object or its audio is not there.
     """
     path = Path(path)
     try:
@@ -36,9 +42,21 @@ def read_manifest(path: str | os.PathLike[str]) -> list[Utterance]:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(f"cannot read manifest {path}: {error}") from error
-    utterances = [_utterance(path, i, line) for i, line in enumerate(lines, 1) if line.strip()]
+    utterances, bad = [], []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            utterances.append(_utterance(path, number, line))
+        except ManifestError as error:
+            if skipped is None:
+                raise
+            bad.append(error)
     if not utterances:
-        raise ManifestError(f"manifest {path} is empty; expected one JSON object a line")
+        reason = f"holds only bad lines; the first: {bad[0]}" if bad else "is empty"
+        raise ManifestError(f"manifest {path} {reason}; expected one JSON object a line")
+    if skipped is not None:
+        skipped += bad
     return utterances
 
 
@@ -51,13 +69,23 @@ def _utterance(path: Path, line_number: int, line: str) -> Utterance:
     if not isinstance(fields, dict):
         raise ManifestError(f"{where} is a {type(fields).__name__}; expected a JSON object")
     audio_path = path.parent / _string(fields, "audio_filepath", where)
-    return Utterance(
+    utterance = Utterance(
         str(fields.get("id", audio_path.stem)),
         audio_path,
         _string(fields, "text", where),
         _duration_s(fields, where),
         str(fields.get("speaker", "")),
     )
+    if not _is_file(audio_path):
+        raise ManifestError(f"{where}: audio {audio_path} is missing")
+    return utterance
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or holds a zero byte
+        return False
 
 
 def _value(fields: dict[str, Any], key: str, where: str) -> Any:

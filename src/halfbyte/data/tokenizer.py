@@ -1,4 +1,4 @@
-"""Text to tokens and back: sentencepiece pieces or characters."""
+"""Text to tokens and back: sentencepiece pieces, characters or words."""
 
 import io
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ WORD_START = "▁"
 class TokenConfig:
     """How text is cut into tokens."""
 
-    kind: str = "bpe"  # bpe, unigram or characters
-    size: int = 300  # pieces wanted; characters take what the text has
+    kind: str = "bpe"  # bpe, unigram, characters or words
+    size: int = 300  # pieces wanted; characters and words take what the text has
 
 
 class Tokenizer:
@@ -53,7 +53,7 @@ def train_tokenizer(texts: list[str], config: TokenConfig) -> Tokenizer:
     Raises:
         ConfigError: unknown kind, no text, or a size that the text does not give.
     """
-    kinds = {"bpe": "bpe", "unigram": "unigram", "characters": "char"}
+    kinds = {"bpe": "bpe", "unigram": "unigram", "characters": "char", "words": "word"}
     if config.kind not in kinds:
         raise ConfigError(f"tokens.kind is {config.kind!r}; expected one of {', '.join(kinds)}")
     spoken = [t for t in texts if t.strip()]
@@ -67,7 +67,7 @@ def train_tokenizer(texts: list[str], config: TokenConfig) -> Tokenizer:
             model_type=kinds[config.kind],
             vocab_size=config.size,
             hard_vocab_limit=config.kind == "bpe",
-            use_all_vocab=config.kind == "characters",
+            use_all_vocab=config.kind in ("characters", "words"),
             character_coverage=1.0,
             bos_id=-1,
             eos_id=-1,

@@ -29,6 +29,7 @@ class DataConfig:
     cache: str = "~/.cache/halfbyte"  # folder for decoded audio
     batch_s: float = 60.0  # padded seconds of audio per batch and process
     longest_s: float = 20.0  # longer utterances are left out of training
+    skip_bad: bool = False  # leave out bad lines of manifests instead of stopping
     workers: int = 0  # processes that make batches ahead; 0 makes them between steps
 
 

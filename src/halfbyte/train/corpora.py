@@ -1,6 +1,7 @@
 """The corpora of a training run: manifests, decoded audio, tokenizer, loaders."""
 
 import os
+import sys
 from pathlib import Path
 
 import lightning
@@ -13,7 +14,7 @@ from halfbyte.data.dataset import Batch, Corpus, EpochBatches, batch_loader
 from halfbyte.data.fbank import Fbank
 from halfbyte.data.manifest import Utterance, read_manifest
 from halfbyte.data.tokenizer import Tokenizer
-from halfbyte.errors import ConfigError
+from halfbyte.errors import ConfigError, ManifestError
 from halfbyte.train.config import TrainConfig
 
 _NORM_UTTERANCES = 1000  # enough for mean and variance of a feature
@@ -31,10 +32,17 @@ def data_root(config: TrainConfig) -> Path:
     return Path(root).expanduser()
 
 
-def read_utterances(config: TrainConfig, manifests: list[str]) -> list[Utterance]:
-    """All utterances of some manifests, in order."""
+def read_utterances(
+    config: TrainConfig, manifests: list[str], skipped: list[ManifestError] | None = None
+) -> list[Utterance]:
+    """All utterances of some manifests, in order.
+
+    Args:
+        skipped: takes the mistakes of bad lines if `data.skip_bad` leaves these out.
+    """
     root = data_root(config)
-    return [u for manifest in manifests for u in read_manifest(root / manifest)]
+    bad = ([] if skipped is None else skipped) if config.data.skip_bad else None
+    return [u for manifest in manifests for u in read_manifest(root / manifest, bad)]
 
 
 class Corpora(lightning.LightningDataModule):
@@ -48,14 +56,15 @@ class Corpora(lightning.LightningDataModule):
         super().__init__()
         self.config = config
         self._is_fresh = is_fresh
+        skipped: list[ManifestError] = []
         heard = [
             u
-            for u in read_utterances(config, config.data.train)
+            for u in read_utterances(config, config.data.train, skipped)
             if u.duration_s <= config.data.longest_s
         ]
         if not heard:
             raise ConfigError("nothing to train on: data.train names no recording short enough")
-        noises = self._audio(read_utterances(config, config.data.noise))
+        noises = self._audio(read_utterances(config, config.data.noise, skipped))
         num_noises = len(noises[0])
         self._train = Corpus(
             *self._audio(heard),
@@ -65,7 +74,9 @@ class Corpora(lightning.LightningDataModule):
             [noises[1][i] for i in range(num_noises)],
             config.seed,
         )
-        dev = read_utterances(config, config.data.dev)
+        dev = read_utterances(config, config.data.dev, skipped)
+        if skipped:
+            print(f"{len(skipped)} bad lines left out; the first: {skipped[0]}", file=sys.stderr)
         self._dev = Corpus(*self._audio(dev), tokenizer, config.features)
 
     def _audio(self, utterances: list[Utterance]) -> tuple[list[Utterance], AudioStore]:
