@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,7 @@ def train(workspace: Path, run: str, *options: str) -> Path:
     process = start_training(workspace, run, *options)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
+    assert not re.search(r"[1-9]/\?", output)  # the bar knows how much is left
     return workspace / run / "result"
 
 

@@ -99,10 +99,22 @@ def _trainer(config: TrainConfig, folder: Path) -> lightning.Trainer:
             ),
             _EpochWeights(folder, loop.average_last),
             _Metrics(folder / "metrics.jsonl"),
-            TQDMProgressBar(refresh_rate=5),
+            _ProgressBar(refresh_rate=5),
         ],
         enable_model_summary=False,
     )
+
+
+class _ProgressBar(TQDMProgressBar):
+    """Shows the time left from the first step on, also where a run goes on inside an epoch."""
+
+    def on_train_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        super().on_train_start()
+        bar = self.train_progress_bar
+        bar.reset(trainer.num_training_batches)
+        bar.set_description(f"Epoch {trainer.current_epoch}")
+        # What an interrupted run has done is not this run's speed.
+        bar.initial = bar.n = trainer.fit_loop.epoch_loop.batch_progress.current.ready
 
 
 class _WholeFiles(TorchCheckpointIO):
