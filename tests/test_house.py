@@ -94,7 +94,8 @@ def test_the_package_with_its_model_is_small():
 def test_the_package_holds_nothing_but_itself():
     folder = Path(halfbyte.__file__).parent
     suffixes = {p.suffix for p in folder.rglob("*") if p.is_file()}
-    assert suffixes <= {".py", ".pyi", ".pyc", ".so", ".hb", ".wav"}
+    page = {".html", ".css", ".js", ".svg"}
+    assert suffixes <= {".py", ".pyi", ".pyc", ".so", ".hb", ".wav", ".jsonl", *page}
 
 
 def tracked_files() -> list[Path]:

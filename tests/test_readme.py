@@ -42,6 +42,11 @@ def test_the_page_shows_the_results(page):
     assert tool.render(ROOT)[path] == path.read_text(encoding="utf-8"), "run: make readme"
 
 
+def test_the_model_on_the_servers_page_shows_the_results():
+    path = ROOT / tool.CARD
+    assert tool.render(ROOT)[path] == path.read_text(encoding="utf-8"), "run: make readme"
+
+
 def test_the_keys_of_a_result_line_are_documented():
     page = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
     documented = {

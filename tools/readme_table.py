@@ -20,6 +20,8 @@ RESULTS = Path("bench/results/en-voice.jsonl")
 SPEED = Path("bench/results/speed.jsonl")
 EQUALITY = Path("bench/results/equality.jsonl")
 PAGES = {"README.md": ["summary"], "docs/models.md": ["every line", "speed", "equality"]}
+CARD = Path("src/halfbyte/assets/en-voice.results.jsonl")  # what the server's page shows
+CARD_KEYS = ("model", "split", "chunk_ms", "mode", "wer", "words", "rtf", "machine", "commit")
 NOT_MEASURED = "Not measured yet."
 SUMMARY_MODE = "rescoring"
 
@@ -61,6 +63,15 @@ def summary_table(lines: list[Line]) -> str:
     head = ["model", "weights", "file", "chunk", *(f"WER {split}" for split in splits)]
     cells = [_summary_row(row, by_split, splits) for row, by_split in rows.items()]
     return _table([*head, "real-time factor", "RAM"], cells) + "\n\n" + _origin(chosen)
+
+
+def card(lines: list[Line]) -> str:
+    """The lines that go with the model file, decoded as a user does who chooses nothing."""
+    chosen = [line for line in lines if line["mode"] == SUMMARY_MODE]
+    return "".join(
+        json.dumps({key: line[key] for key in CARD_KEYS}, ensure_ascii=False) + "\n"
+        for line in chosen
+    )
 
 
 def full_table(lines: list[Line]) -> str:
@@ -149,7 +160,7 @@ def fill(page: str, name: str, table: str) -> str:
 
 
 def render(root: Path) -> dict[Path, str]:
-    """Every page with its table, by path."""
+    """Every page with its table, and the card, by path."""
     lines = read_results(root / RESULTS)
     tables = {
         "summary": summary_table(lines),
@@ -157,7 +168,7 @@ def render(root: Path) -> dict[Path, str]:
         "speed": speed_table(read_lines(root / SPEED)),
         "equality": equality_table(read_lines(root / EQUALITY)),
     }
-    pages = {}
+    pages = {root / CARD: card(lines)}
     for page, names in PAGES.items():
         text = (root / page).read_text(encoding="utf-8")
         for name in names:
@@ -171,7 +182,7 @@ def main(arguments: list[str]) -> int:
     differing = [
         (path, text)
         for path, text in render(ROOT).items()
-        if path.read_text(encoding="utf-8") != text
+        if not path.exists() or path.read_text(encoding="utf-8") != text
     ]
     if arguments == ["--check"]:
         for path, _ in differing:

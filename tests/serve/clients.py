@@ -93,6 +93,9 @@ class TestBench:
         self.server = server
         self.http = http
 
+    def get(self, path: str) -> Any:
+        return self.http.get(self.server.make_url(path))
+
     @contextlib.asynccontextmanager
     async def client(self, **options: Any) -> AsyncIterator[Client]:
         url = self.server.make_url("/v1/stream")

@@ -11,10 +11,12 @@ EPILOG = """\
 examples:
   halfbyte serve                                   this machine only, port 8765
   halfbyte serve --workers 2                       two processes, one model in memory
+  halfbyte serve --wyoming-port 10300              Home Assistant's protocol as well
   HALFBYTE_TOKEN=... halfbyte serve --host 0.0.0.0 --tls cert.pem key.pem
 
-Clients speak the protocols of docs/protocol.md. Audio is recognised and forgotten. With
-HALFBYTE_TOKEN set, clients must bring that token. /health and /metrics say how the server is.
+The page is at the address that is printed; clients speak the protocols of docs/server.md. Audio
+is recognised and forgotten. With HALFBYTE_TOKEN set, clients must bring that token. /health and
+/metrics say how the server is.
 """
 
 
@@ -23,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, metavar="M.hb", help="default: the one included")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=8765, help="port, 0 for any (%(default)s)")
+    parser.add_argument("--wyoming-port", type=int, metavar="N", help="none if not given")
     parser.add_argument("--workers", type=int, default=1, help="processes (%(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="engine threads of each")
     parser.add_argument(
@@ -64,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
         tuple(options.allow_origin),
         tuple(options.tls) if options.tls else None,
         options.model.stem if options.model else "en-voice",
+        options.wyoming_port,
     )
     if not serve_options.is_loopback and serve_options.token is None:
         print(

@@ -71,6 +71,8 @@ def access_middleware(access: Access) -> Any:
 
 
 def _is_public(request: web.Request) -> bool:
+    if "Upgrade" in request.headers:  # the address of the page takes WebSockets too
+        return False
     return request.path in PUBLIC_PATHS or request.path.startswith(PUBLIC_PREFIX)
 
 

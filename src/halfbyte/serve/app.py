@@ -6,7 +6,16 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from halfbyte.listen.recognizer import Recognizer
-from halfbyte.serve import native, status
+from halfbyte.serve import (
+    models,
+    native,
+    openai_files,
+    openai_realtime,
+    page,
+    status,
+    vosk,
+    wenet,
+)
 from halfbyte.serve.access import Access, access_middleware
 from halfbyte.serve.app_keys import SERVER, Server
 from halfbyte.serve.metrics import Metrics
@@ -14,7 +23,8 @@ from halfbyte.serve.scheduler import Scheduler
 from halfbyte.serve.settings import Limits
 from halfbyte.serve.status import keep_gauges
 
-PROTOCOLS = (native, status)  # modules with add_routes(app)
+# modules with add_routes(app)
+PROTOCOLS = (native, status, models, openai_files, openai_realtime, page, vosk, wenet)
 
 
 def make_app(

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from aiohttp import web
@@ -14,6 +15,15 @@ from halfbyte.serve.session import Session, now_s
 from halfbyte.serve.settings import Limits, StreamSettings
 
 _DRAIN_POLL_S = 0.02
+
+
+class Client(Protocol):
+    """Who asks for a stream: an HTTP request, or what stands for one elsewhere."""
+
+    @property
+    def remote(self) -> str | None:
+        """Its network address."""
+        ...
 
 
 @dataclass
@@ -31,7 +41,7 @@ class Server:
     sockets: WeakKeyDictionary[web.WebSocketResponse, web.Request] = field(
         default_factory=WeakKeyDictionary
     )
-    _requests: dict[Session, web.Request] = field(default_factory=dict)
+    _requests: dict[Session, Client] = field(default_factory=dict)
     _is_stopping: bool = False
 
     @property
@@ -54,7 +64,7 @@ class Server:
         """Whether no further stream may begin."""
         return self._is_stopping
 
-    def open(self, settings: StreamSettings, request: web.Request) -> Session:
+    def open(self, settings: StreamSettings, request: Client) -> Session:
         """Start a stream for a client; as Scheduler.open."""
         if self._is_stopping:
             raise RefusedError("shutting_down", "the server is stopping; connect again")

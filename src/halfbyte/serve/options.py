@@ -24,6 +24,7 @@ class ServeOptions:
         origins: web sites whose pages may connect.
         certificate: file of the TLS certificate, and of its key; None: no TLS.
         model_name: as clients see it.
+        wyoming_port: for the Wyoming protocol, 0 for any that is free; None: not offered.
     """
 
     host: str = "127.0.0.1"
@@ -35,6 +36,7 @@ class ServeOptions:
     origins: tuple[str, ...] = ()
     certificate: tuple[Path, Path] | None = None
     model_name: str = "halfbyte"
+    wyoming_port: int | None = None
 
     @property
     def is_loopback(self) -> bool:

@@ -1,6 +1,7 @@
 """Server processes: listening sockets, one worker or many, the last goodbye."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -8,14 +9,17 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from halfbyte.errors import UsageError
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.serve.app import make_app
+from halfbyte.serve.app_keys import SERVER
 from halfbyte.serve.metrics import Metrics, SharedNumbers
 from halfbyte.serve.options import ServeOptions
+from halfbyte.serve.wyoming import wyoming_server
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +42,14 @@ def serve(open_recognizer: Callable[[], Recognizer], options: ServeOptions) -> N
     """
     recognizer = open_recognizer()  # before anything is bound: a mistake is said at once
     options.tls()
-    sockets = _listen(options)
-    scheme = "https" if options.certificate else "http"
-    port = sockets[0].getsockname()[1]
-    print(f"{scheme}://{_shown_host(options.host)}:{port}", flush=True)
+    sockets = [_Listeners(listener) for listener in _listen(options, options.port)]
+    _show("https" if options.certificate else "http", sockets[0].http)
+    if options.wyoming_port is not None:
+        for listeners, listener in zip(
+            sockets, _listen(options, options.wyoming_port), strict=True
+        ):
+            listeners.wyoming = listener
+        _show("tcp", listener)
     if options.num_workers == 1:
         asyncio.run(_work(recognizer, sockets[0], options, Metrics(), None))
     else:
@@ -49,14 +57,27 @@ def serve(open_recognizer: Callable[[], Recognizer], options: ServeOptions) -> N
         _Workers(open_recognizer, sockets, options).run()
 
 
-def _listen(options: ServeOptions) -> list[socket.socket]:
+@dataclass
+class _Listeners:
+    """The sockets on which a worker listens."""
+
+    http: socket.socket
+    wyoming: socket.socket | None = None
+
+    def close(self) -> None:
+        self.http.close()
+        if self.wyoming:
+            self.wyoming.close()
+
+
+def _listen(options: ServeOptions, port: int) -> list[socket.socket]:
     """One socket a worker, all on one port: the kernel spreads connections over them.
 
     The parent keeps them, so that the connections that wait for a worker that died are served
     by the one after it.
     """
     sockets: list[socket.socket] = []
-    port = options.port
+    wanted_port = port
     try:
         family, *_, address = socket.getaddrinfo(
             options.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -74,18 +95,19 @@ def _listen(options: ServeOptions) -> list[socket.socket]:
         for listener in sockets:
             listener.close()
         raise UsageError(
-            f"cannot listen on {options.host}, port {options.port}: {error.strerror or error}"
+            f"cannot listen on {options.host}, port {wanted_port}: {error.strerror or error}"
         ) from error
     return sockets
 
 
-def _shown_host(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+def _show(scheme: str, listener: socket.socket) -> None:
+    host, port, *_ = listener.getsockname()
+    print(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
 
 
 async def _work(
     recognizer: Recognizer,
-    listener: socket.socket,
+    listeners: _Listeners,
     options: ServeOptions,
     metrics: Metrics,
     parent_pipe: int | None,
@@ -101,17 +123,20 @@ async def _work(
     )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_S)
     await runner.setup()
-    await web.SockSite(runner, listener, ssl_context=options.tls()).start()
+    await web.SockSite(runner, listeners.http, ssl_context=options.tls()).start()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
     if parent_pipe is not None:
         loop.add_reader(parent_pipe, stop.set)  # it is closed with the parent
-    await stop.wait()
-    if parent_pipe is not None:
-        loop.remove_reader(parent_pipe)
-    await runner.cleanup()
+    async with contextlib.AsyncExitStack() as stack:
+        if listeners.wyoming:
+            await stack.enter_async_context(wyoming_server(app[SERVER], listeners.wyoming))
+        await stop.wait()
+        if parent_pipe is not None:
+            loop.remove_reader(parent_pipe)
+        await runner.cleanup()
 
 
 class _Workers:
@@ -120,7 +145,7 @@ class _Workers:
     def __init__(
         self,
         open_recognizer: Callable[[], Recognizer],
-        sockets: list[socket.socket],
+        sockets: list[_Listeners],
         options: ServeOptions,
     ):
         self._open_recognizer = open_recognizer
@@ -155,9 +180,9 @@ class _Workers:
             for number in _STOP_SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
             os.close(self._pipe[1])
-            for other, listener in enumerate(self._sockets):
+            for other, listeners in enumerate(self._sockets):
                 if other != worker:
-                    listener.close()
+                    listeners.close()
             metrics = Metrics(self._numbers, worker)
             metrics.clear_gauges()
             asyncio.run(

@@ -1,0 +1,78 @@
+// The model card: what GET /v1/models says of the model that listens.
+
+/** @returns {Promise<object>} facts of the first model */
+export async function fetchModel() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const answer = await fetch("v1/models", { headers });
+  if (!answer.ok) throw new Error(`The server does not show its model (${answer.status})`);
+  return (await answer.json()).data[0];
+}
+
+/** @param {object} model @param {Document} page */
+export function showModel(model, page) {
+  const facts = [
+    ["Name", model.id],
+    ["Size", model.bytes && `${(model.bytes / 1e6).toFixed(1)} MB`],
+    ["Parameters", model.parameters && `${(model.parameters / 1e6).toFixed(1)} million`],
+    ["Weights", bits(model.parameters_by_bits)],
+    ["Language", model.card.language],
+    ["Licence", model.card.licence?.split(" (")[0]],
+  ];
+  const list = page.getElementById("facts");
+  list.replaceChildren();
+  for (const [name, value] of facts) {
+    if (value) list.append(element("dt", name), element("dd", value));
+  }
+  page.getElementById("made-for").textContent = sentence(model.card.made_for ?? "");
+  if (model.results.length) showResults(model.results, page.getElementById("results"));
+}
+
+function showResults(lines, box) {
+  const unique = (key) => [...new Set(lines.map((line) => line[key]))];
+  const chunks = unique("chunk_ms");
+  const head = element("tr", element("th", "Test set"), ...chunks.map((ms) => element("th", chunk(ms))));
+  head.querySelectorAll("th").forEach((cell) => (cell.scope = "col"));
+  const rows = unique("split").map((split) => {
+    const name = element("th", split.replace("/test", "").replaceAll("_", " "));
+    name.scope = "row";
+    const cells = chunks.map((ms) => {
+      const line = lines.find((one) => one.split === split && one.chunk_ms === ms);
+      return element("td", line ? `${(100 * line.wer).toFixed(1)} %` : "–");
+    });
+    return element("tr", name, ...cells);
+  });
+  box.querySelector("thead").replaceChildren(head);
+  box.querySelector("tbody").replaceChildren(...rows);
+  const machines = unique("machine").join(", ");
+  const commits = unique("commit").map((commit) => commit.slice(0, 7));
+  box.querySelector("#results-origin").textContent = `Measured on ${machines}, commit ${commits}.`;
+  box.hidden = false;
+}
+
+function chunk(ms) {
+  return ms === 0 ? "whole" : `${ms} ms`;
+}
+
+/** {"4": 4240000, "32": 6000} as "4 bits, under 1 % in 32", the most frequent width first. */
+function bits(numByBits = {}) {
+  const [most, ...others] = Object.entries(numByBits).sort((a, b) => b[1] - a[1]);
+  if (!most) return "";
+  const total = others.reduce((sum, [, count]) => sum + count, most[1]);
+  const rest = others.map(([width, count]) => `${percent(count / total)} in ${width}`);
+  return [`${most[0]} bits`, ...rest].join(", ");
+}
+
+function percent(part) {
+  return part < 0.01 ? "under 1 %" : `${Math.round(100 * part)} %`;
+}
+
+function sentence(text) {
+  return text && `Made for ${text}.`;
+}
+
+function element(name, ...children) {
+  const made = document.createElement(name);
+  made.append(...children);
+  return made;
+}

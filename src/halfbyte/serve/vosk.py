@@ -1,0 +1,177 @@
+"""The Vosk server's WebSocket protocol.
+
+A client may send `{"config": {"sample_rate": …, "words": …}}`, then s16le audio; each block of it
+gets one answer, a partial result or the final one of a segment. `{"eof": 1}` gets the last final
+result, `{"reset": 1}` too, and the next stream begins. Our differences: without a configuration
+the sample rate is 16 kHz, and `phrase_list` has no effect yet.
+"""
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import WSMessage, WSMsgType, web
+
+from halfbyte.listen.events import Event
+from halfbyte.serve.app_keys import SERVER
+from halfbyte.serve.refusals import CLOSE_DONE, RefusedError
+from halfbyte.serve.session import Endpoint, Session
+from halfbyte.serve.settings import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, StreamSettings
+from halfbyte.serve.sockets import close_socket, open_socket, receive, send
+
+_CONTROLS = ("config", "eof", "reset")
+
+
+def add_routes(app: web.Application) -> None:
+    """Plug the protocol in, at an address of its own."""
+    app.router.add_get("/vosk", handle)
+
+
+async def handle(request: web.Request) -> web.WebSocketResponse:
+    """One connection."""
+    socket = await open_socket(request)
+    await converse(socket, request)
+    return socket
+
+
+async def converse(
+    socket: web.WebSocketResponse, request: web.Request, first: WSMessage | None = None
+) -> None:
+    """Speak with a client until it ends; `first` is its first message, if read."""
+    conversation = _Conversation(socket, request)
+    try:
+        await conversation.run(first)
+    except RefusedError as refusal:
+        await close_socket(socket, refusal.close_code, {"error": str(refusal)})
+    except ConnectionError:
+        pass
+    else:
+        await close_socket(socket, CLOSE_DONE)
+    finally:
+        conversation.close()
+
+
+class _Conversation:
+    """One connection: a stream, and after a reset another."""
+
+    def __init__(self, socket: web.WebSocketResponse, request: web.Request):
+        self._socket = socket
+        self._request = request
+        self._server = request.app[SERVER]
+        self._settings = StreamSettings()
+        self._has_words = True
+        self._num_alternatives = 0
+        self._session: Session | None = None
+        self._heard: asyncio.Task[None] | None = None
+        self._finals: list[Event] = []  # not told yet
+        self._partial = ""
+
+    async def run(self, first: WSMessage | None) -> None:
+        message = first or await receive(self._socket, self._server)
+        while message is not None:
+            if message.type is WSMsgType.BINARY:
+                await self._answer(message.data)
+            else:
+                kind, value = _control(message.data)
+                if kind == "config":
+                    self._configure(value)
+                else:
+                    await self._finish()
+                if kind == "eof":
+                    return
+            message = await receive(self._socket, self._server)
+
+    def close(self) -> None:
+        """Drop the stream."""
+        if self._heard:
+            self._heard.cancel()
+        if self._session:
+            self._session.close()
+        self._session = self._heard = None
+
+    async def _answer(self, audio: bytes) -> None:
+        session = self._open()
+        await session.feed(audio)
+        await session.caught_up()
+        await asyncio.sleep(0)  # `_hear` takes what has come
+        self._raise_if_broken()
+        if self._finals:
+            await self._say(self._result([self._finals.pop(0)]))
+        else:
+            await self._say({"partial": self._partial})
+
+    async def _finish(self) -> None:
+        """The answer to `eof` and `reset`: all that has not been told, as one result."""
+        if self._session and self._heard:
+            self._session.finish()
+            await asyncio.wait((self._heard,))
+            self._raise_if_broken()
+        self.close()
+        finals, self._finals, self._partial = self._finals, [], ""
+        await self._say(self._result(finals))
+
+    def _open(self) -> Session:
+        if not self._session:
+            self._session = self._server.open(self._settings, self._request)
+            self._heard = asyncio.create_task(self._hear(self._session))
+        return self._session
+
+    async def _hear(self, session: Session) -> None:
+        async for event in session.events():
+            if isinstance(event, Endpoint):
+                continue
+            if event.is_final:
+                self._finals.append(event)
+            self._partial = "" if event.is_final else event.text
+
+    def _raise_if_broken(self) -> None:
+        if self._heard and self._heard.done():
+            self._heard.result()
+
+    def _configure(self, config: Any) -> None:
+        if not isinstance(config, dict):
+            raise RefusedError("bad_message", "config is no object")
+        rate_hz = config.get("sample_rate", self._settings.sample_rate_hz)
+        is_number = isinstance(rate_hz, int | float) and not isinstance(rate_hz, bool)
+        if not is_number or not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
+            raise RefusedError(
+                "bad_message", f"sample_rate has to be {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}"
+            )
+        if self._session and rate_hz != self._settings.sample_rate_hz:
+            raise RefusedError("bad_message", "the sample rate came after audio; send it before")
+        self._settings = replace(self._settings, sample_rate_hz=int(rate_hz))
+        self._has_words = bool(config.get("words", self._has_words))
+        alternatives = config.get("max_alternatives", 0)
+        self._num_alternatives = alternatives if isinstance(alternatives, int) else 0
+
+    def _result(self, finals: list[Event]) -> dict[str, Any]:
+        """One result of several segments: a client takes one answer for each of its messages."""
+        words = [word for final in finals for word in final.words]
+        result: dict[str, Any] = {"text": " ".join(final.text for final in finals if final.text)}
+        if self._has_words and words:
+            result["result"] = [
+                {"conf": w.confidence, "end": w.end_s, "start": w.start_s, "word": w.text}
+                for w in words
+            ]
+        if not self._num_alternatives:
+            return result
+        confidences = [word.confidence for word in words]
+        mean = sum(confidences) / len(confidences) if confidences else 0.0
+        return {"alternatives": [{"confidence": mean, **result}]}
+
+    async def _say(self, message: dict[str, Any]) -> None:
+        await send(self._socket, self._server, message)
+
+
+def _control(text: str) -> tuple[str, Any]:
+    """Name and value of a control message."""
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        raise RefusedError("bad_message", "the message is no JSON; send audio as binary") from None
+    if isinstance(message, dict):
+        for kind in _CONTROLS:
+            if kind in message:
+                return kind, message[kind]
+    raise RefusedError("bad_message", f"expected an object with one of {', '.join(_CONTROLS)}")

@@ -1,0 +1,144 @@
+"""WeNet's WebSocket protocol, as its runtime's server speaks it.
+
+A client sends `{"signal": "start"}`, 16 kHz s16le audio and `{"signal": "end"}`; the server says
+`server_ready`, `partial_result`, `final_result` and `speech_end`. Lists of hypotheses are JSON in a
+string, times are milliseconds. Our difference: a `start` may name another `sample_rate`.
+"""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import WSMessage, WSMsgType, web
+
+from halfbyte.listen.events import Event
+from halfbyte.serve.app_keys import SERVER
+from halfbyte.serve.refusals import CLOSE_DONE, RefusedError
+from halfbyte.serve.relay import run_together
+from halfbyte.serve.session import Endpoint, Session
+from halfbyte.serve.settings import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, StreamSettings
+from halfbyte.serve.sockets import close_socket, open_socket, receive, send
+
+
+def add_routes(app: web.Application) -> None:
+    """Plug the protocol in, at an address of its own."""
+    app.router.add_get("/wenet", handle)
+
+
+async def handle(request: web.Request) -> web.WebSocketResponse:
+    """One connection."""
+    socket = await open_socket(request)
+    await converse(socket, request)
+    return socket
+
+
+async def converse(
+    socket: web.WebSocketResponse, request: web.Request, first: WSMessage | None = None
+) -> None:
+    """Speak with a client until it has what it wants; `first` is its first message, if read."""
+    try:
+        await _Conversation(socket, request).run(first)
+    except RefusedError as refusal:
+        failure = {"status": "failed", "message": str(refusal)}
+        await close_socket(socket, refusal.close_code, failure)
+    else:
+        await close_socket(socket, CLOSE_DONE)
+
+
+class _Conversation:
+    """One stream, between `start` and `speech_end`."""
+
+    def __init__(self, socket: web.WebSocketResponse, request: web.Request):
+        self._socket = socket
+        self._request = request
+        self._server = request.app[SERVER]
+        self._is_continuous = False
+
+    async def run(self, first: WSMessage | None) -> None:
+        start = first or await receive(self._socket, self._server)
+        if start is None:
+            return
+        session = self._start(start)
+        try:
+            await self._say("server_ready")
+            await run_together(self._read(session), self._tell(session))
+        finally:
+            session.close()
+
+    def _start(self, message: WSMessage) -> Session:
+        if message.type is not WSMsgType.TEXT:
+            raise RefusedError("bad_message", "audio came before the start signal")
+        control = _control(message.data)
+        if control["signal"] != "start":
+            raise RefusedError("bad_message", "the end signal came before the start signal")
+        self._is_continuous = _of_type(control, "continuous_decoding", bool, False)
+        _of_type(control, "nbest", int, 1)  # one hypothesis comes, whatever it asks for
+        rate_hz = _of_type(control, "sample_rate", int, StreamSettings().sample_rate_hz)
+        if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
+            raise RefusedError(
+                "bad_message", f"sample_rate is {rate_hz}; {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} go"
+            )
+        return self._server.open(replace(StreamSettings(), sample_rate_hz=rate_hz), self._request)
+
+    async def _read(self, session: Session) -> None:
+        while (message := await receive(self._socket, self._server)) is not None:
+            if message.type is WSMsgType.BINARY:
+                await session.feed(message.data)
+            elif _control(message.data)["signal"] == "end":
+                session.finish()
+                return
+            else:
+                raise RefusedError("bad_message", "the start signal came twice")
+        session.close()
+
+    async def _tell(self, session: Session) -> None:
+        has_final = False
+        async for event in session.events():
+            if isinstance(event, Endpoint):
+                continue
+            await self._say(
+                "final_result" if event.is_final else "partial_result", nbest=_nbest(event)
+            )
+            has_final |= event.is_final
+            if event.is_final and not self._is_continuous:
+                break
+        if not has_final:  # without sound; clients wait for a result
+            await self._say("final_result", nbest=json.dumps([{"sentence": "", "word_pieces": []}]))
+        await self._say("speech_end")
+        session.close()
+        await close_socket(self._socket, CLOSE_DONE)
+
+    async def _say(self, kind: str, **more: str) -> None:
+        message = {"status": "ok", "type": kind, **more}
+        await send(self._socket, self._server, message)
+
+
+def _control(text: str) -> dict[str, Any]:
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        raise RefusedError("bad_message", "the message is no JSON; send audio as binary") from None
+    if not isinstance(message, dict) or message.get("signal") not in ("start", "end"):
+        raise RefusedError("bad_message", 'expected an object with "signal": "start" or "end"')
+    return message
+
+
+def _of_type(control: dict[str, Any], name: str, kind: type, default: Any) -> Any:
+    value = control.get(name, default)
+    if type(value) is not kind:
+        raise RefusedError("bad_message", f"{name} is of a wrong kind; expected {kind.__name__}")
+    return value
+
+
+def _nbest(event: Event) -> str:
+    hypothesis: dict[str, Any] = {"sentence": event.text}
+    if event.is_final:
+        hypothesis["word_pieces"] = [
+            {"word": word.text, "start": _ms(word.start_s), "end": _ms(word.end_s)}
+            for word in event.words
+        ]
+    return json.dumps([hypothesis], ensure_ascii=False)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
