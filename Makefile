@@ -10,7 +10,7 @@ RECORDING := src/halfbyte/assets/demo.wav
 HOUSE_TESTS := tests/test_doctests.py tests/test_house.py tests/test_docs.py tests/test_readme.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-corpora check bench readme docs build clean
+.PHONY: help demo test test-corpora check bench readme docs build c clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ build:  ## build the C++ core in place, for development
 	cmake -S . -B build/dev -G Ninja -DPython_EXECUTABLE=$$(command -v $(PYTHON)) \
 	  -DCMAKE_LIBRARY_OUTPUT_DIRECTORY=$(CURDIR)/src/halfbyte
 	cmake --build build/dev
+
+c:  ## build the C library and its example in build/c
+	cmake -S . -B build/c -G Ninja -DHALFBYTE_PYTHON=OFF -DHALFBYTE_C=ON
+	cmake --build build/c
 
 clean:  ## remove virtual environments and build folders
 	rm -rf $(DEMO) $(TEST) build

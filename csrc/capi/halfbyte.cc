@@ -1,0 +1,190 @@
+// include/halfbyte.h over the C++ core: handles are objects, exceptions become a status and a message.
+#include "halfbyte.h"
+
+#include <algorithm>
+#include <deque>
+#include <iterator>
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "audio/wav.h"
+#include "error.h"
+#include "graph/model.h"
+#include "listen/engine_model.h"
+#include "listen/stream.h"
+
+using halfbyte::ErrorKind;
+
+struct halfbyte_model {
+  std::shared_ptr<halfbyte::EngineModel> model;
+};
+
+struct halfbyte_stream {
+  halfbyte::Stream stream;
+  std::deque<halfbyte::Event> waiting;
+  halfbyte::Event taken;             // what the last event points into
+  std::vector<halfbyte_word> words;  // of it
+
+  void add(std::vector<halfbyte::Event> events) {
+    std::move(events.begin(), events.end(), std::back_inserter(waiting));
+  }
+};
+
+struct halfbyte_wav {
+  halfbyte::WavReader reader;
+};
+
+namespace {
+
+thread_local std::string last_error;
+
+halfbyte_status status_of(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kAudio: return HALFBYTE_ERROR_AUDIO;
+    case ErrorKind::kModelFile: return HALFBYTE_ERROR_MODEL_FILE;
+    case ErrorKind::kInput: return HALFBYTE_ERROR_INPUT;
+    case ErrorKind::kUsage: return HALFBYTE_ERROR_USAGE;
+  }
+  return HALFBYTE_ERROR_INTERNAL;
+}
+
+halfbyte_status failed(halfbyte_status status, const char* message) noexcept {
+  try {
+    last_error = message;
+  } catch (...) {
+    last_error.clear();  // no memory for the message; the status still says what happened
+  }
+  return status;
+}
+
+// Runs `call`; whatever it throws becomes a status.
+template <class Call>
+halfbyte_status guarded(Call call) noexcept {
+  try {
+    call();
+    return HALFBYTE_OK;
+  } catch (const halfbyte::Error& error) {
+    return failed(status_of(error.kind()), error.what());
+  } catch (const std::bad_alloc&) {
+    return failed(HALFBYTE_ERROR_MEMORY, "no memory left; use a smaller model or fewer streams");
+  } catch (const std::exception& error) {
+    return failed(HALFBYTE_ERROR_INTERNAL, error.what());
+  } catch (...) {
+    return failed(HALFBYTE_ERROR_INTERNAL, "an exception of unknown type; please report it");
+  }
+}
+
+template <class Pointer>
+void require(Pointer pointer, const char* name) {
+  if (pointer == nullptr)
+    throw halfbyte::Error(ErrorKind::kUsage, std::string(name) + " is null; expected a pointer");
+}
+
+halfbyte::StreamOptions options_of(const halfbyte_options& options) {
+  halfbyte::StreamOptions own;
+  if (options.chunk_ms != HALFBYTE_CHUNK_OF_MODEL) own.chunk_ms = options.chunk_ms;
+  require(options.mode, "options.mode");
+  own.mode = halfbyte::mode_of(options.mode);
+  own.endpoint.trailing_silence_ms = options.trailing_silence_ms;
+  if (options.trailing_silence_ms == HALFBYTE_NEVER) own.endpoint.trailing_silence_ms.reset();
+  own.sample_rate_hz = options.sample_rate_hz;
+  return own;
+}
+
+}  // namespace
+
+const char* halfbyte_last_error(void) { return last_error.c_str(); }
+
+halfbyte_status halfbyte_model_open(const char* path, halfbyte_model** model) {
+  return guarded([&] {
+    require(path, "path");
+    require(model, "model");
+    *model = new halfbyte_model{
+        std::make_shared<halfbyte::EngineModel>(halfbyte::Model::open(path))};
+  });
+}
+
+void halfbyte_model_close(halfbyte_model* model) { delete model; }
+
+int halfbyte_model_sample_rate_hz(const halfbyte_model* model) {
+  return model == nullptr ? 0 : model->model->settings()->features.sample_rate_hz;
+}
+
+halfbyte_options halfbyte_default_options(void) {
+  return {HALFBYTE_CHUNK_OF_MODEL, "rescoring", 800, 16000};
+}
+
+halfbyte_status halfbyte_stream_open(halfbyte_model* model, const halfbyte_options* options,
+                                     halfbyte_stream** stream) {
+  return guarded([&] {
+    require(model, "model");
+    require(stream, "stream");
+    const auto own = options_of(options == nullptr ? halfbyte_default_options() : *options);
+    *stream = new halfbyte_stream{halfbyte::Stream(model->model, own), {}, {}, {}};
+  });
+}
+
+void halfbyte_stream_close(halfbyte_stream* stream) { delete stream; }
+
+halfbyte_status halfbyte_stream_accept(halfbyte_stream* stream, const float* samples,
+                                       size_t num_samples) {
+  return guarded([&] {
+    require(stream, "stream");
+    if (num_samples > 0) require(samples, "samples");
+    stream->add(stream->stream.accept(samples, num_samples));
+  });
+}
+
+halfbyte_status halfbyte_stream_finish(halfbyte_stream* stream) {
+  return guarded([&] {
+    require(stream, "stream");
+    stream->add(stream->stream.finish());
+  });
+}
+
+int halfbyte_stream_next_event(halfbyte_stream* stream, halfbyte_event* event) {
+  if (stream == nullptr || event == nullptr || stream->waiting.empty()) return 0;
+  const halfbyte_status status = guarded([&] {
+    stream->words.resize(stream->waiting.front().words.size());
+    stream->taken = std::move(stream->waiting.front());
+    stream->waiting.pop_front();
+  });
+  if (status != HALFBYTE_OK) return 0;
+  const halfbyte::Event& taken = stream->taken;
+  for (size_t i = 0; i < taken.words.size(); ++i) {
+    const halfbyte::Word& word = taken.words[i];
+    stream->words[i] = {word.text.c_str(), word.start_ms, word.end_ms, word.confidence};
+  }
+  *event = {taken.text.c_str(),   taken.is_final ? 1 : 0, taken.start_ms, taken.end_ms,
+            stream->words.data(), stream->words.size()};
+  return 1;
+}
+
+halfbyte_status halfbyte_wav_open(const char* path, halfbyte_wav** wav) {
+  return guarded([&] {
+    require(path, "path");
+    require(wav, "wav");
+    *wav = new halfbyte_wav{halfbyte::WavReader(path)};
+  });
+}
+
+void halfbyte_wav_close(halfbyte_wav* wav) { delete wav; }
+
+int halfbyte_wav_sample_rate_hz(const halfbyte_wav* wav) {
+  return wav == nullptr ? 0 : wav->reader.sample_rate_hz();
+}
+
+halfbyte_status halfbyte_wav_read(halfbyte_wav* wav, float* samples, size_t max_samples,
+                                  size_t* num_samples) {
+  return guarded([&] {
+    require(wav, "wav");
+    require(num_samples, "num_samples");
+    if (max_samples > 0) require(samples, "samples");
+    const std::vector<float> read = wav->reader.read(max_samples);
+    std::copy(read.begin(), read.end(), samples);
+    *num_samples = read.size();
+  });
+}

@@ -1,0 +1,121 @@
+#include "listen/settings.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "error.h"
+#include "listen/json.h"
+
+namespace halfbyte {
+namespace {
+
+[[noreturn]] void refuse(const std::string& problem) {
+  throw Error(ErrorKind::kModelFile, "the model's metadata " + problem + "; export the model again");
+}
+
+const Json& member(const Json& object, const std::string& name, Json::Kind kind) {
+  const Json* found = object.find(name);
+  if (found == nullptr || found->kind != kind) refuse("lacks or mistypes '" + name + "'");
+  return *found;
+}
+
+int integer_of(const Json& value, const std::string& name) {
+  const double number = value.number;
+  const double limit = std::numeric_limits<int>::max();
+  if (value.kind != Json::Kind::kNumber || number != std::floor(number) || std::fabs(number) > limit)
+    refuse("mistypes '" + name + "', which is a whole number");
+  return static_cast<int>(number);
+}
+
+int integer(const Json& object, const std::string& name) {
+  return integer_of(member(object, name, Json::Kind::kNumber), name);
+}
+
+double number(const Json& object, const std::string& name) {
+  return member(object, name, Json::Kind::kNumber).number;
+}
+
+int at_least(int least, const Json& object, const std::string& name) {
+  const int value = integer(object, name);
+  if (value < least)
+    refuse("has " + name + " " + std::to_string(value) + "; expected at least " +
+           std::to_string(least));
+  return value;
+}
+
+int token_id(const Json& metadata, const std::string& name, std::size_t num_tokens) {
+  const int id = integer(metadata, name);
+  if (id < 0 || static_cast<std::size_t>(id) >= num_tokens)
+    refuse("has " + name + " " + std::to_string(id) + "; expected one of its " +
+           std::to_string(num_tokens) + " tokens");
+  return id;
+}
+
+FbankOptions read_features(const Json& features) {
+  FbankOptions options;
+  options.sample_rate_hz = at_least(1, features, "sample_rate_hz");
+  options.num_mel_bins = at_least(1, features, "num_mel_bins");
+  options.frame_length_ms = at_least(1, features, "frame_length_ms");
+  options.frame_shift_ms = at_least(1, features, "frame_shift_ms");
+  options.low_hz = number(features, "low_hz");
+  options.high_hz = number(features, "high_hz");
+  return options;
+}
+
+void read_streaming(const Json& streaming, ModelSettings* settings) {
+  settings->subsampling = at_least(1, streaming, "subsampling");
+  settings->overlap_frames = at_least(0, streaming, "overlap_frames");
+  settings->chunk_steps = at_least(1, streaming, "chunk_steps");
+  for (const Json& choice : member(streaming, "chunk_choices_steps", Json::Kind::kArray).array)
+    settings->chunk_choices_steps.push_back(integer_of(choice, "chunk_choices_steps"));
+  settings->left_context_steps = integer(streaming, "left_context_steps");
+  settings->max_segment_ms = at_least(1, streaming, "max_segment_ms");
+  const auto& choices = settings->chunk_choices_steps;
+  if (std::find(choices.begin(), choices.end(), settings->chunk_steps) == choices.end())
+    refuse("has chunk_steps " + std::to_string(settings->chunk_steps) +
+           "; expected one of chunk_choices_steps");
+}
+
+}  // namespace
+
+ModelSettings read_settings(const std::string& metadata_json) {
+  const Json metadata = Json::parse(metadata_json);
+  ModelSettings settings;
+  settings.features = read_features(member(metadata, "features", Json::Kind::kObject));
+  read_streaming(member(metadata, "streaming", Json::Kind::kObject), &settings);
+  for (const Json& token : member(metadata, "tokens", Json::Kind::kArray).array) {
+    if (token.kind != Json::Kind::kString) refuse("mistypes 'tokens', which are strings");
+    settings.tokens.push_back(token.string);
+  }
+  settings.blank_id = token_id(metadata, "blank_id", settings.tokens.size());
+  settings.boundary_id = token_id(metadata, "eos_id", settings.tokens.size());
+  const Json& decoding = member(metadata, "decoding", Json::Kind::kObject);
+  settings.beam = at_least(1, decoding, "beam");
+  settings.ctc_weight = number(decoding, "ctc_weight");
+  return settings;
+}
+
+int ModelSettings::chunk_steps_of(std::optional<int> chunk_ms) const {
+  if (!chunk_ms) return chunk_steps;
+  const int steps = *chunk_ms / step_ms();
+  const auto& choices = chunk_choices_steps;
+  if (steps * step_ms() == *chunk_ms &&
+      std::find(choices.begin(), choices.end(), steps) != choices.end())
+    return steps;
+  std::string listed;
+  for (const int choice : choices) listed += std::to_string(choice * step_ms()) + ", ";
+  throw Error(ErrorKind::kUsage, "a chunk of " + std::to_string(*chunk_ms) +
+                                     " ms is not among the model's: " + listed + "or 0");
+}
+
+Mode mode_of(const std::string& name) {
+  if (name == "rescoring") return Mode::kRescoring;
+  if (name == "prefix_beam") return Mode::kPrefixBeam;
+  if (name == "greedy") return Mode::kGreedy;
+  if (name == "attention") return Mode::kAttention;
+  throw Error(ErrorKind::kUsage, "unknown decoding mode '" + name +
+                                     "'; expected one of rescoring, prefix_beam, greedy, attention");
+}
+
+}  // namespace halfbyte

@@ -1,0 +1,156 @@
+#include "listen/stream.h"
+
+#include <utility>
+
+#include "error.h"
+#include "listen/silence.h"
+
+namespace halfbyte {
+namespace {
+
+constexpr std::size_t kOwnParts = 3;  // of a snapshot: features, resampler, model; the segment's follow
+
+int first_pass_steps(const ModelSettings& settings, const StreamOptions& options) {
+  const bool is_full_context = options.chunk_ms == StreamOptions::kFullContextMs;
+  return settings.chunk_steps_of(is_full_context ? std::nullopt : options.chunk_ms);
+}
+
+}  // namespace
+
+Stream::Stream(std::shared_ptr<AcousticModel> model, const StreamOptions& options)
+    : model_(std::move(model)),
+      settings_(model_->settings()),
+      options_(options),
+      chunk_steps_(first_pass_steps(*settings_, options)),
+      fbank_(settings_->features),
+      state_(model_->initial_state()),
+      segment_(new_segment()) {
+  const int model_rate_hz = settings_->features.sample_rate_hz;
+  if (options.sample_rate_hz != model_rate_hz)
+    resampler_.emplace(options.sample_rate_hz, model_rate_hz);
+}
+
+void Stream::take(const float* samples, std::size_t num_samples) {
+  if (is_finished_) throw Error(ErrorKind::kUsage, "the stream is finished; start another");
+  if (resampler_) {
+    const std::vector<float> settled = resampler_->accept(samples, num_samples);
+    fbank_.accept(settled.data(), settled.size());
+  } else {
+    fbank_.accept(samples, num_samples);
+  }
+}
+
+std::vector<Event> Stream::run() {
+  std::vector<Event> events;
+  while (fbank_.num_frames_ready() >= window_frames()) run_chunk(window_frames(), &events);
+  return events;
+}
+
+std::vector<Event> Stream::finish() {
+  if (is_finished_) return {};
+  if (resampler_) {
+    const std::vector<float> settled = resampler_->finish();
+    fbank_.accept(settled.data(), settled.size());
+  }
+  fbank_.finish();
+  std::vector<Event> events = run();
+  is_finished_ = true;
+  const int least_frames = settings_->subsampling + settings_->overlap_frames;  // give one step
+  if (fbank_.num_frames_ready() >= static_cast<std::size_t>(least_frames))
+    run_chunk(fbank_.num_frames_ready(), &events);
+  if (segment_.num_steps() > 0) events.push_back(end_segment());
+  return events;
+}
+
+Segment Stream::new_segment() const { return Segment(settings_, options_.mode, is_full_context()); }
+
+std::size_t Stream::window_frames() const {
+  return static_cast<std::size_t>(settings_->subsampling * chunk_steps_ + settings_->overlap_frames);
+}
+
+void Stream::run_chunk(std::size_t num_frames, std::vector<Event>* events) {
+  const FloatRows window{fbank_.frames(), num_frames, fbank_.num_mel_bins()};
+  if (skip_silence(window)) return;
+  const std::string before = segment_.text();
+  model_->encode(window, *state_, &encoded_);
+  segment_.accept(window, &encoded_);
+  fbank_.pop(encoded_.num_steps * static_cast<std::size_t>(settings_->subsampling));
+  if (segment_.text() != before) events->push_back(event(segment_.text(), false));
+  if (is_endpoint()) events->push_back(end_segment());
+}
+
+// Leaves out a window of digital silence between segments: the next one begins after it.
+bool Stream::skip_silence(const FloatRows& window) {
+  if (segment_.num_steps() > 0 || !is_silence(window)) return false;
+  const auto num_frames = static_cast<int>(window.num_rows);
+  const int num_steps = (num_frames - settings_->overlap_frames) / settings_->subsampling;
+  fbank_.pop(static_cast<std::size_t>(num_steps * settings_->subsampling));
+  frames_done_ += num_steps * settings_->subsampling;
+  return true;
+}
+
+int64_t Stream::samples_due() const {
+  const auto length = static_cast<int64_t>(fbank_.frame_length_samples());
+  const auto shift = static_cast<int64_t>(fbank_.frame_shift_samples());
+  const int64_t accepted = fbank_.num_samples_accepted();
+  const int64_t num_computed = accepted < length ? 0 : (accepted - length) / shift + 1;
+  const auto ready = static_cast<int64_t>(fbank_.num_frames_ready());
+  const int64_t last_frame = num_computed - ready + static_cast<int64_t>(window_frames()) - 1;
+  const int64_t num_samples = last_frame * shift + length;
+  return resampler_ ? resampler_->num_in_samples_for(num_samples - 1) : num_samples;
+}
+
+bool Stream::is_endpoint() const {
+  const int64_t num_steps = segment_.num_steps();
+  const int64_t step_ms = settings_->step_ms();
+  if (num_steps * step_ms >= settings_->max_segment_ms) return true;
+  const std::optional<int> silence_ms = options_.endpoint.trailing_silence_ms;
+  const std::optional<int64_t> last = segment_.last_token_step();
+  return silence_ms && last && (num_steps - 1 - *last) * step_ms >= *silence_ms;
+}
+
+Event Stream::end_segment() {
+  if (is_full_context()) segment_.encode_whole(*model_);
+  const std::vector<AlignedToken> timed = segment_.finalize(*model_);
+  std::vector<int> tokens;
+  for (const AlignedToken& token : timed) tokens.push_back(token.token);
+  Event final = event(text_of(tokens, settings_->tokens), true);
+  final.words = words_of(timed, settings_->tokens, settings_->step_ms(), start_ms());
+  frames_done_ += segment_.num_steps() * settings_->subsampling;
+  segment_ = new_segment();
+  state_ = model_->initial_state();
+  return final;
+}
+
+int64_t Stream::start_ms() const { return frames_done_ * settings_->features.frame_shift_ms; }
+
+Event Stream::event(const std::string& text, bool is_final) const {
+  return {text, is_final, start_ms(), start_ms() + segment_.num_steps() * settings_->step_ms(), {}};
+}
+
+StreamSnapshot Stream::save() const {
+  StreamSnapshot snapshot{frames_done_, is_finished_, {}};
+  snapshot.parts = {fbank_.save(), resampler_ ? resampler_->save() : "", model_->save_state(*state_)};
+  for (std::string& part : segment_.save()) snapshot.parts.push_back(std::move(part));
+  return snapshot;
+}
+
+void Stream::restore(const StreamSnapshot& saved) {
+  if (saved.parts.size() < kOwnParts || saved.frames_done < 0 ||
+      saved.parts[1].empty() != !resampler_.has_value())
+    throw Error(ErrorKind::kUsage, "the saved state of a stream is damaged: it has other parts");
+  Segment segment = new_segment();
+  segment.restore({saved.parts.begin() + kOwnParts, saved.parts.end()});
+  Fbank fbank = fbank_;
+  fbank.restore(saved.parts[0]);
+  std::optional<Resampler> resampler = resampler_;
+  if (resampler) resampler->restore(saved.parts[1]);
+  state_ = model_->restore_state(saved.parts[2]);
+  segment_ = std::move(segment);
+  fbank_ = std::move(fbank);
+  resampler_ = std::move(resampler);
+  frames_done_ = saved.frames_done;
+  is_finished_ = saved.is_finished;
+}
+
+}  // namespace halfbyte

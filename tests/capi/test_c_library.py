@@ -1,0 +1,140 @@
+"""The C library says what the Python package says, event by event, and refuses what it refuses."""
+
+import ctypes
+import subprocess
+from array import array
+
+import pytest
+from capi.c_library import AUDIO, MODEL_FILE, OK, PROGRAM, ROOT, USAGE, Library, Said
+from tones import recording
+
+from halfbyte import EndpointRule, Event, Recognizer
+from halfbyte.listen.settings import MODES
+from halfbyte.listen.transcript import as_text
+
+TONES = ROOT / "tests" / "golden" / "tones.hb"
+VOICE = ROOT / "src" / "halfbyte" / "assets" / "en-voice.hb"
+RECORDINGS = [*sorted((ROOT / "tests" / "data").glob("*.wav")), VOICE.parent / "demo.wav"]
+SENTENCE = recording("low high mid", pause_s=0.9)
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    return Library()
+
+
+@pytest.fixture(scope="module")
+def model(library) -> ctypes.c_void_p:
+    return library.open_model(TONES)
+
+
+def test_the_program_says_what_the_command_line_says(library):
+    for path in RECORDINGS:
+        for chunk_ms in (0, 320):
+            command = [PROGRAM, VOICE, path, str(chunk_ms)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            finals = Recognizer(VOICE).transcribe(path, chunk_ms)
+            assert done.stdout == as_text(finals) + "\n"
+
+
+def of_python(event: Event) -> Said:
+    times_ms = (round(event.start_s * 1000), round(event.end_s * 1000))
+    words = [
+        (w.text, round(w.start_s * 1000), round(w.end_s * 1000), w.confidence) for w in event.words
+    ]
+    return Said(event.text, event.is_final, times_ms, words)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("chunk_ms", [0, 120, 320])
+@pytest.mark.parametrize("rate_hz", [16000, 44100])
+def test_every_event_is_that_of_the_package(library, model, rate_hz, chunk_ms, mode):
+    expected = Recognizer(TONES).stream(chunk_ms, mode, EndpointRule(300), rate_hz)
+    stream = library.open_stream(
+        model,
+        chunk_ms=chunk_ms,
+        mode=mode.encode(),
+        trailing_silence_ms=300,
+        sample_rate_hz=rate_hz,
+    )
+    for start in range(0, len(SENTENCE), 7001):
+        piece = SENTENCE[start : start + 7001]
+        assert library.accept(stream, piece) == OK
+        assert rounded(library.events(stream)) == [of_python(e) for e in expected.accept(piece)]
+    assert library.c.halfbyte_stream_finish(stream) == OK
+    last = rounded(library.events(stream))
+    assert last == [of_python(e) for e in expected.finish()]
+    assert last[-1].is_final
+    library.c.halfbyte_stream_close(stream)
+
+
+def rounded(events: list[Said]) -> list[Said]:
+    """With confidences as the package rounds them."""
+    for event in events:
+        event.words = [(*word[:3], round(word[3], 4)) for word in event.words]
+    return events
+
+
+def test_a_stream_outlives_the_handle_of_its_model(library):
+    model = library.open_model(TONES)
+    stream = library.open_stream(model)
+    library.c.halfbyte_model_close(model)
+    assert library.accept(stream, SENTENCE) == OK
+    assert library.c.halfbyte_stream_finish(stream) == OK
+    assert library.events(stream)[-1].is_final
+    assert library.accept(stream, SENTENCE) == USAGE
+    assert "finished" in library.last_error()
+    library.c.halfbyte_stream_close(stream)
+
+
+def test_what_is_refused_is_a_status_and_one_line(library, model, tmp_path):
+    c, handle = library.c, ctypes.c_void_p()
+    path = tmp_path / "no.hb"
+    assert c.halfbyte_model_open(str(path).encode(), ctypes.byref(handle)) == MODEL_FILE
+    assert str(path) in library.last_error()
+    assert "\n" not in library.last_error()
+    assert c.halfbyte_wav_open(str(path).encode(), ctypes.byref(handle)) == AUDIO
+    options = c.halfbyte_default_options()
+    options.chunk_ms = 7
+    arguments = (model, ctypes.byref(options), ctypes.byref(handle))
+    assert c.halfbyte_stream_open(*arguments) == USAGE
+    assert "a chunk of 7 ms" in library.last_error()
+    options.chunk_ms, options.mode = 0, b"best"
+    assert c.halfbyte_stream_open(*arguments) == USAGE
+    assert "best" in library.last_error()
+    options.mode, options.sample_rate_hz = b"greedy", 1
+    assert c.halfbyte_stream_open(*arguments) == AUDIO
+    assert handle.value is None
+
+
+def test_null_is_refused_or_does_nothing(library, model):
+    c = library.c
+    assert c.halfbyte_model_open(None, None) == USAGE
+    assert c.halfbyte_stream_open(None, None, None) == USAGE
+    assert c.halfbyte_stream_open(model, None, None) == USAGE
+    assert c.halfbyte_stream_accept(None, None, ctypes.c_size_t(1)) == USAGE
+    assert c.halfbyte_wav_read(None, None, ctypes.c_size_t(1), None) == USAGE
+    for name in ("model", "stream", "wav"):
+        getattr(c, f"halfbyte_{name}_close")(None)
+    assert c.halfbyte_stream_next_event(None, None) == 0
+    assert c.halfbyte_model_sample_rate_hz(model) == 16000
+
+
+def test_samples_that_are_none_are_refused_and_leave_the_stream_as_it_was(library, model):
+    stream = library.open_stream(model)
+    assert library.accept(stream, array("f", [0.0, float("nan")])) == AUDIO
+    assert library.accept(stream, SENTENCE) == OK
+    library.c.halfbyte_stream_finish(stream)
+    other = library.open_stream(model)
+    library.accept(other, SENTENCE)
+    library.c.halfbyte_stream_finish(other)
+    assert library.events(stream) == library.events(other)
+
+
+def test_the_program_refuses_in_one_line(library, tmp_path):
+    done = subprocess.run(
+        [PROGRAM, VOICE, tmp_path / "no.wav"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("transcribe: ")
+    assert done.stderr.count("\n") == 1
