@@ -13,6 +13,7 @@ LINK = re.compile(r"\[[^\]]+\]\((?!https?:|#|mailto:)([^)#\s]+)")
 
 
 def variables_in_code() -> set[str]:
+    """Names with our prefix, but for options of the build and constants of the C header."""
     paths = [
         *ROOT.glob("src/**/*.py"),
         *ROOT.glob("csrc/**/*.cc"),
@@ -20,6 +21,10 @@ def variables_in_code() -> set[str]:
         *ROOT.glob("tests/**/*.py"),
         ROOT / "Makefile",
     ]
+    return names_in(paths) - names_in([ROOT / "CMakeLists.txt", *ROOT.glob("include/*.h")])
+
+
+def names_in(paths: list[Path]) -> set[str]:
     return {name for path in paths for name in VARIABLE.findall(path.read_text(encoding="utf-8"))}
 
 
