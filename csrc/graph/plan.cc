@@ -12,12 +12,27 @@
 namespace halfbyte {
 namespace {
 
+// A file asks for memory by its shapes; nobody's model needs this much.
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION  // set by fuzzers, whose runs must be short
+constexpr std::size_t kMaxBytes = std::size_t{1} << 20;
+#else
+constexpr std::size_t kMaxBytes = std::size_t{1} << 32;
+#endif
+
+void check_memory(std::size_t num_bytes) {
+  if (num_bytes > kMaxBytes)
+    throw Error(ErrorKind::kInput, "a graph would take " + std::to_string(num_bytes) +
+                                       " bytes for its values, at most " +
+                                       std::to_string(kMaxBytes) + " run; give less at once");
+}
+
 std::size_t bytes_of(const PlannedValue& value) {
   return static_cast<std::size_t>(value.shape.num_elements()) * dtype_bytes(value.dtype);
 }
 
 // 64-byte aligned memory for values that a plan keeps.
 std::shared_ptr<void> allocate(std::size_t num_bytes) {
+  check_memory(num_bytes);
   void* data = std::aligned_alloc(64, (num_bytes + 127) / 64 * 64);
   if (data == nullptr) throw std::bad_alloc();
   return {data, std::free};
@@ -47,6 +62,7 @@ Plan::Plan(const Graph& graph, const std::vector<Tensor>& inputs, const Kernels&
   move_outputs_into_arena();
   drop_unread_steps();
   arena_bytes_ = plan_memory(buffers_);
+  check_memory(arena_bytes_);
   forget_unused();
   addresses_.resize(values_.size());
 }

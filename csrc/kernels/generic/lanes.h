@@ -160,9 +160,15 @@ HB_INLINE void store_part(float* p, Lanes v, int64_t count) {
 // Lane l takes lane l + kBy, for the lower lanes; what the upper ones take does not matter.
 template <int kBy>
 HB_INLINE Native lowered(Native v) {
+#ifdef __clang__  // has no shuffle by a vector
+  Native lowered = v;
+  for (int lane = 0; lane + kBy < kNativeLanes; ++lane) lowered[lane] = v[lane + kBy];
+  return lowered;
+#else
   NativeInt from;
   for (int lane = 0; lane < kNativeLanes; ++lane) from[lane] = (lane + kBy) % kNativeLanes;
   return __builtin_shuffle(v, from);
+#endif
 }
 
 // Folds 16 lanes into one: lane l with l + 8, then l + 4, l + 2, l + 1. `fold` takes whole registers.

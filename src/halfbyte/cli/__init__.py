@@ -62,6 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except OSError as error:
         return print_mistake(program, f"{error.filename or 'output'}: {error.strerror or error}")
+    except MemoryError:
+        return print_mistake(program, "not enough memory; give shorter audio or a smaller model")
     except KeyboardInterrupt:
         print_mistake(program, "interrupted")
         return INTERRUPTED

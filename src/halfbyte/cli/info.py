@@ -135,7 +135,7 @@ def _numbers(tensor: Tensor) -> Any:
 
 
 def _print_facts(facts: dict[str, Any]) -> None:
-    print(f"{facts['name']}: {facts['bytes']:,} bytes, {facts['parameters']:,} weights")
+    print(f"{_shown(facts['name'])}: {facts['bytes']:,} bytes, {facts['parameters']:,} weights")
     for section, size in facts["sections"].items():
         print(f"  section {section:<16} {size:>10,} bytes")
     for operator, row in facts["layers_by_operator"].items():
@@ -144,11 +144,16 @@ def _print_facts(facts: dict[str, Any]) -> None:
             f"{row['bytes']:>10,} bytes"
         )
     for name, value in facts["streaming"].items():
-        print(f"  {name}: {value}")
+        print(f"  {_shown(name)}: {_shown(value)}")
     for name, difference in facts["test_vector"].items():
         print(f"  test vector, {name}: largest difference from the training graph {difference:.3g}")
     for name, value in facts["card"].items():
-        print(f"  {name}: {value}")
+        print(f"  {_shown(name)}: {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    """Text for a terminal, which a file does not get to steer."""
+    return text if (text := str(value)).isprintable() else json.dumps(value)
 
 
 def _print_layers(layers: dict[str, list[Layer]]) -> None:

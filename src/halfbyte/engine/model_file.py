@@ -64,7 +64,7 @@ class ModelFile:
     def _read_metadata(self) -> dict[str, Any]:
         try:
             metadata = json.loads(self.core.section("meta"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ModelFileError(f"{self.path}: section 'meta' is no JSON ({error})") from error
         if not isinstance(metadata, dict):
             raise ModelFileError(f"{self.path}: section 'meta' is no JSON object; compile it again")

@@ -1,7 +1,9 @@
 """Audio files as blocks of samples: WAV built in, other formats through soundfile."""
 
 import os
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,8 @@ class AudioFile:
         import soundfile
 
         try:
-            samples = self._sound.read(num_samples, dtype="float32", always_2d=True)
+            with _quiet_libraries():
+                samples = self._sound.read(num_samples, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise AudioError(f"cannot read audio {self.path}: {error.error_string}") from error
         return samples.mean(axis=1)
@@ -74,6 +77,31 @@ def _is_other_format(path: Path) -> bool:
     return magic in (b"fLaC", b"OggS") or is_mp3
 
 
+_LIBRARIES = threading.Lock()
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Keep libmpg123's notes about damaged files off standard error, where our lines go.
+
+    The whole process's standard error is away for as long as this takes, so one thread at a time.
+    """
+    with _LIBRARIES:
+        try:
+            kept = os.dup(2)
+        except OSError:  # the process has no standard error
+            yield
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 def _open_with_soundfile(path: Path) -> Any:
     try:
         import soundfile
@@ -82,7 +110,8 @@ def _open_with_soundfile(path: Path) -> Any:
             f"{path} is not WAV; to read flac, ogg, opus and mp3: pip install 'halfbyte[audio]'"
         ) from None
     try:
-        sound = soundfile.SoundFile(path)
+        with _quiet_libraries():
+            sound = soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"cannot read audio {path}: {error.error_string}") from error
     if sound.frames == 0:

@@ -5,7 +5,15 @@ from typing import Any
 
 from halfbyte import _core
 from halfbyte.engine import ModelFile, Session, State
+from halfbyte.engine.tensor import Tensor
+from halfbyte.errors import ModelFileError
 from halfbyte.listen.settings import read_settings
+
+# Graph -> its inputs with type and number of axes, and its outputs; docs/model-file.md.
+_GRAPHS = {
+    "encoder": ({"features": ("float32", 3)}, ("encoder_out", "ctc_log_probs")),
+    "decoder": ({"tokens": ("int64", 2), "memory": ("float32", 3)}, ("log_probs",)),
+}
 
 
 class EngineModel:
@@ -19,9 +27,13 @@ class EngineModel:
     """
 
     def __init__(self, file: ModelFile):
-        self.settings = read_settings(file.metadata)
+        try:
+            self.settings = read_settings(file.metadata)
+        except ModelFileError as error:
+            raise ModelFileError(f"{file.path}: {error}") from None
         self.file = file
         self._sessions = threading.local()
+        self._check_graphs()
 
     def initial_state(self) -> State:
         """State of a stream before its first chunk."""
@@ -30,8 +42,12 @@ class EngineModel:
     def encode(self, features: Any, state: State) -> tuple[Any, Any]:
         """One chunk: (T, F) in, (C, D) encoder output and (C, V) log-probabilities out."""
         outputs = self._session("encoder").run({"features": _batch_of_one(features)}, state)
-        encoded, log_probs = outputs["encoder_out"], outputs["ctc_log_probs"]
-        return _only_row(encoded.view()), _only_row(log_probs.view())
+        num_frames = len(memoryview(features)) - self.settings.overlap_frames
+        num_steps = num_frames // self.settings.subsampling
+        return (
+            self._rows(outputs["encoder_out"], "encoder_out", num_steps),
+            self._rows(outputs["ctc_log_probs"], "ctc_log_probs", num_steps),
+        )
 
     def decoder(self, memory: memoryview) -> Any:
         """The attention decoder over a memory of (T, D), for the searches of the core."""
@@ -54,13 +70,37 @@ class EngineModel:
             setattr(self._sessions, graph, session)
         return session
 
+    def _check_graphs(self) -> None:
+        """Refuse a file whose graphs are not those of a recogniser."""
+        for graph, (inputs, outputs) in _GRAPHS.items():
+            if graph not in self.file.graph_names:
+                raise ModelFileError(f"{self.file.path}: has no graph {graph!r}; compile it again")
+            found = {i.name: (i.dtype, len(i.axes)) for i in self.file.inputs(graph)}
+            for name, (dtype, rank) in inputs.items():
+                if found.get(name) != (dtype, rank):
+                    raise ModelFileError(
+                        f"{self.file.path}: graph {graph!r} takes no {dtype} {name!r} of {rank} "
+                        "axes, as a recogniser's does; export the model again"
+                    )
+            for name in outputs:
+                if name not in self.file.outputs(graph):
+                    raise ModelFileError(
+                        f"{self.file.path}: graph {graph!r} gives no {name!r}, as a recogniser's "
+                        "does; export the model again"
+                    )
+
+    def _rows(self, tensor: Tensor, name: str, num_steps: int) -> Any:
+        """(1, C, D) as (C, D)."""
+        is_matrix = tensor.dtype == "float32" and len(tensor.shape) == 3
+        if not is_matrix or tensor.shape[:2] != (1, num_steps) or not tensor.shape[2]:
+            raise ModelFileError(
+                f"{self.file.path}: graph 'encoder' gives {name} as {tensor.dtype} {tensor.shape}; "
+                f"its metadata promises {num_steps} steps; export the model again"
+            )
+        return tensor.view().cast("B").cast("f", list(tensor.shape[1:]))
+
 
 def _batch_of_one(matrix: Any) -> Any:
     """(T, F) as (1, T, F)."""
     view: Any = memoryview(matrix)
     return view.cast("B").cast("f", [1, *view.shape])
-
-
-def _only_row(view: Any) -> Any:
-    """(1, C, D) as (C, D)."""
-    return view.cast("B").cast("f", list(view.shape[1:]))

@@ -1,7 +1,7 @@
 """Settings of a model file that a stream follows, and those that a caller may change."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from halfbyte.errors import ModelFileError, UsageError
 
@@ -60,58 +60,94 @@ class ModelSettings:
         return steps
 
 
+# Setting -> least and largest value; beyond these no model makes sense and memory would not hold.
+_RANGES: dict[str, tuple[float, float]] = {
+    "features.sample_rate_hz": (1000, 192_000),
+    "features.num_mel_bins": (1, 512),
+    "features.frame_length_ms": (1, 1000),
+    "features.frame_shift_ms": (1, 1000),
+    "features.low_hz": (0, 96_000),
+    "features.high_hz": (-96_000, 96_000),
+    "streaming.subsampling": (1, 64),
+    "streaming.overlap_frames": (0, 1000),
+    "streaming.chunk_steps": (1, 10_000),
+    "streaming.left_context_steps": (0, 100_000),
+    "streaming.max_segment_ms": (1, 3_600_000),
+    "decoding.beam": (1, 1000),
+    "decoding.ctc_weight": (0, 1000),
+}
+
+
 def read_settings(metadata: dict[str, Any]) -> ModelSettings:
     """Settings from a model file's metadata.
 
     Raises:
         ModelFileError: a setting is missing, of the wrong kind or out of range.
     """
-    settings = _parse(metadata)
-    at_least_one = (
-        *("sample_rate_hz", "num_mel_bins", "frame_length_ms", "frame_shift_ms", "subsampling"),
-        *("chunk_steps", "max_segment_ms", "beam"),
+    numbers = {path.partition(".")[2]: _number(metadata, path) for path in _RANGES}
+    tokens = _tokens(metadata)
+    return ModelSettings(
+        **{name: _as_declared(name, value) for name, value in numbers.items()},
+        chunk_choices_steps=_chunk_choices(metadata, numbers["chunk_steps"]),
+        tokens=tokens,
+        blank_id=_token_id(metadata, "blank_id", tokens),
+        boundary_id=_token_id(metadata, "eos_id", tokens),
     )
-    for name in at_least_one:
-        if getattr(settings, name) < 1:
-            raise ModelFileError(
-                f"the model's metadata has {name} {getattr(settings, name)}; expected at least 1"
-            )
-    if settings.chunk_steps not in settings.chunk_choices_steps:
-        raise ModelFileError(
-            f"the model's metadata has chunk_steps {settings.chunk_steps}; expected one of "
-            f"chunk_choices_steps {list(settings.chunk_choices_steps)}"
-        )
-    for name in ("blank_id", "boundary_id"):
-        if not 0 <= getattr(settings, name) < len(settings.tokens):
-            raise ModelFileError(
-                f"the model's metadata has {name} {getattr(settings, name)}; expected one of its "
-                f"{len(settings.tokens)} tokens"
-            )
-    return settings
 
 
-def _parse(metadata: dict[str, Any]) -> ModelSettings:
-    try:
-        features, streaming = metadata["features"], metadata["streaming"]
-        decoding = metadata["decoding"]
-        return ModelSettings(
-            int(features["sample_rate_hz"]),
-            int(features["num_mel_bins"]),
-            int(features["frame_length_ms"]),
-            int(features["frame_shift_ms"]),
-            float(features["low_hz"]),
-            float(features["high_hz"]),
-            int(streaming["subsampling"]),
-            int(streaming["overlap_frames"]),
-            int(streaming["chunk_steps"]),
-            tuple(int(c) for c in streaming["chunk_choices_steps"]),
-            int(streaming["left_context_steps"]),
-            int(streaming["max_segment_ms"]),
-            [str(t) for t in metadata["tokens"]],
-            int(metadata["blank_id"]),
-            int(metadata["eos_id"]),
-            int(decoding["beam"]),
-            float(decoding["ctc_weight"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"the model's metadata lacks or mistypes {error}") from error
+def _as_declared(name: str, value: float) -> Any:
+    return float(value) if name in ("low_hz", "high_hz", "ctc_weight") else value
+
+
+def _fail(path: str, value: Any, expected: str) -> NoReturn:
+    shown = repr(value) if len(repr(value)) < 40 else f"a long {type(value).__name__}"
+    raise ModelFileError(f"the model's metadata has {path} {shown}; expected {expected}")
+
+
+def _value(metadata: dict[str, Any], path: str) -> Any:
+    value: Any = metadata
+    for key in path.split("."):
+        if not isinstance(value, dict) or key not in value:
+            raise ModelFileError(f"the model's metadata lacks {path}; export the model again")
+        value = value[key]
+    return value
+
+
+def _number(metadata: dict[str, Any], path: str) -> float:
+    low, high = _RANGES[path]
+    value = _value(metadata, path)
+    kinds = (int, float) if path.endswith(("_hz", "_weight")) else int
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+        _fail(path, value, f"at least {low}, at most {high}")
+    return value
+
+
+def _chunk_choices(metadata: dict[str, Any], chunk_steps: float) -> tuple[int, ...]:
+    path = "streaming.chunk_choices_steps"
+    low, high = _RANGES["streaming.chunk_steps"]
+    choices = _value(metadata, path)
+    if not isinstance(choices, list) or not all(
+        type(c) is int and low <= c <= high for c in choices
+    ):
+        _fail(path, choices, f"a list of whole numbers from {low} to {high}")
+    if chunk_steps not in choices:
+        _fail("streaming.chunk_steps", chunk_steps, f"one of chunk_choices_steps {choices}")
+    return tuple(choices)
+
+
+def _tokens(metadata: dict[str, Any]) -> list[str]:
+    """Token texts; printable, for they reach terminals and logs."""
+    tokens = _value(metadata, "tokens")
+    if not isinstance(tokens, list):
+        _fail("tokens", tokens, "a list of strings")
+    for i, token in enumerate(tokens):
+        if not isinstance(token, str) or not token.isprintable():
+            _fail(f"token {i}", token, "a string of printable characters")
+    return tokens
+
+
+def _token_id(metadata: dict[str, Any], path: str, tokens: list[str]) -> int:
+    value = _value(metadata, path)
+    if type(value) is not int or not 0 <= value < len(tokens):
+        _fail(path, value, f"one of its {len(tokens)} tokens")
+    return value

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import difflib
+import reprlib
 import types
 import typing
 from dataclasses import dataclass, field
@@ -102,7 +103,7 @@ def load_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read configuration {path}: {error}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} holds a {type(tree).__name__}; expected keys and values")
@@ -139,7 +140,7 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
 
 def _build(kind: Any, tree: Any, path: str) -> Any:
     if not isinstance(tree, dict):
-        raise ConfigError(f"{path.rstrip('.')} is {tree!r}; expected a section")
+        raise ConfigError(f"{path.rstrip('.')} is {_shown(tree)}; expected a section")
     hints = typing.get_type_hints(kind)
     for key in tree:
         if key not in hints:
@@ -160,7 +161,7 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
         return [_convert(arguments[0], v, f"{path}[{i}]") for i, v in enumerate(value)]
     if origin is tuple and isinstance(value, list):
         if Ellipsis not in arguments and len(value) != len(arguments):
-            raise ConfigError(f"{path} is {value!r}; expected {len(arguments)} values")
+            raise ConfigError(f"{path} is {_shown(value)}; expected {len(arguments)} values")
         return tuple(_convert(arguments[0], v, f"{path}[{i}]") for i, v in enumerate(value))
     if origin is dict and isinstance(value, dict):
         return {str(k): _convert(arguments[1], v, f"{path}.{k}") for k, v in value.items()}
@@ -170,4 +171,9 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
             return float(value)
     if isinstance(hint, type) and not isinstance(hint, types.GenericAlias) and type(value) is hint:
         return value
-    raise ConfigError(f"{path} is {value!r}; expected {getattr(hint, '__name__', hint)}")
+    raise ConfigError(f"{path} is {_shown(value)}; expected {getattr(hint, '__name__', hint)}")
+
+
+def _shown(value: Any) -> str:
+    """The beginning of a value, for aliases let a short file hold an endless one."""
+    return reprlib.repr(value)[:80]

@@ -1,0 +1,84 @@
+"""Seeds of the fuzzers: small valid inputs. `python fuzz/seeds.py FOLDER` writes FOLDER/TARGET/…"""
+
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(ROOT / "tests" / "engine")]
+
+from onnx_graphs import compiled  # noqa: E402
+from streaming_graph import streaming_model  # noqa: E402
+from test_operators import CASES, case_model, quantized_model  # noqa: E402
+
+from halfbyte import _core  # noqa: E402
+
+Seeds = dict[str, bytes]
+
+
+def model_files(folder: Path) -> Seeds:
+    return {"streaming": compiled(streaming_model(), folder, "encoder").path.read_bytes()}
+
+
+def graphs(folder: Path) -> Seeds:
+    """The graph section of a streaming model and of one model per operator."""
+    models = {case: case_model(case)[0] for case in CASES}
+    models["streaming"] = streaming_model()
+    for op in ("LinearW4A8", "LinearW8A8", "LinearW4A4"):
+        models[op] = quantized_model(op, np.zeros((3, 8), np.float32), 8, 8)
+    opened = {name: compiled(model, folder) for name, model in models.items()}
+    return {name: file.core.section("graph:graph") for name, file in opened.items()}
+
+
+def wavs(_folder: Path) -> Seeds:
+    subtypes = ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"]
+    seeds = {}
+    for container in ("WAV", "WAVEX", "RF64"):
+        for subtype in subtypes:
+            if soundfile.check_format(container, subtype):
+                file = io.BytesIO()
+                samples = np.sin(np.arange(60)).reshape(30, 2)
+                soundfile.write(file, samples, 8000, format=container, subtype=subtype)
+                seeds[f"{container}-{subtype}"] = file.getvalue()
+    return seeds
+
+
+def saved_states(_folder: Path) -> Seeds:
+    samples = np.sin(np.arange(1000, dtype=np.float32))
+    log_probs = np.float32([[-0.1, -3, -4], [-2, -0.2, -3]])
+    parts = [
+        _core.audio.Fbank(),
+        _core.audio.Resampler(44100, 16000),
+        _core.decode.CtcGreedy(0),
+        _core.decode.CtcPrefixBeam(0, 4, 3),
+    ]
+    for part in parts[:2]:
+        part.accept(samples)
+    for part in parts[2:]:
+        part.accept(log_probs)
+    return {str(i): bytes([i]) + part.save() for i, part in enumerate(parts)}
+
+
+SEEDS = {
+    "fuzz_model_file": model_files,
+    "fuzz_graph": graphs,
+    "fuzz_wav": wavs,
+    "fuzz_saved_state": saved_states,
+}
+
+
+def main() -> None:
+    for target, make in SEEDS.items():
+        folder = Path(sys.argv[1]) / target
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as scratch:
+            for name, content in make(Path(scratch)).items():
+                (folder / name).write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""All hostile files. `python tests/hostile/build.py FOLDER` writes them, with the odd audio."""
+
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "src")]
+
+from hostile.audio import hostile_audio, odd_audio  # noqa: E402
+from hostile.configs import hostile_configs  # noqa: E402
+from hostile.models import hostile_models  # noqa: E402
+
+
+def main() -> None:
+    kinds = {
+        "audio": {name: case.content for name, case in hostile_audio().items()},
+        "odd-audio": odd_audio(),
+        "models": {name: case.content for name, case in hostile_models().items()},
+        "configs": {name: case.content for name, case in hostile_configs().items()},
+    }
+    for kind, files in kinds.items():
+        folder = Path(sys.argv[1]) / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        print(f"{folder}: {len(files)} files")
+
+
+if __name__ == "__main__":
+    main()
