@@ -10,7 +10,7 @@ RECORDING := src/halfbyte/assets/demo.wav
 HOUSE_TESTS := tests/test_doctests.py tests/test_house.py tests/test_docs.py tests/test_readme.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-corpora check bench readme docs build c clean
+.PHONY: help demo test test-corpora check bench readme docs build hostile fuzz c clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,36 @@ build:  ## build the C++ core in place, for development
 c:  ## build the C library and its example in build/c
 	cmake -S . -B build/c -G Ninja -DHALFBYTE_PYTHON=OFF -DHALFBYTE_C=ON
 	cmake --build build/c
+
+FUZZ := build/fuzz
+FUZZ_TARGETS := fuzz_model_file fuzz_graph fuzz_wav fuzz_saved_state
+FUZZ_S ?= 150
+
+.PHONY: fuzz-targets
+fuzz-targets:
+	cmake -S . -B $(FUZZ) -G Ninja -DHALFBYTE_FUZZ=ON -DCMAKE_CXX_COMPILER=clang++ \
+	  -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1
+	cmake --build $(FUZZ)
+
+# Portable kernels, which the sanitizers see into. What they find ends the run.
+hostile fuzz: export HALFBYTE_ISA := portable
+hostile: fuzz-targets $(TEST)/.installed  ## hostile files through the engine under sanitizers (needs clang)
+	rm -rf $(FUZZ)/hostile
+	$(TEST)/bin/python tests/hostile/build.py $(FUZZ)/hostile
+	$(TEST)/bin/python fuzz/seeds.py $(FUZZ)/seeds
+	$(FUZZ)/fuzz/fuzz_wav -rss_limit_mb=4096 $(FUZZ)/hostile/audio/* $(FUZZ)/hostile/odd-audio/* 2>$(FUZZ)/hostile.log
+	$(FUZZ)/fuzz/fuzz_model_file $(FUZZ)/hostile/models/* 2>>$(FUZZ)/hostile.log
+	for target in $(FUZZ_TARGETS); do \
+	  $(FUZZ)/fuzz/$$target $(FUZZ)/seeds/$$target/* fuzz/corpus/$$target/* 2>>$(FUZZ)/hostile.log || exit 1; \
+	done
+	@echo "no finding; $$(grep -c '^Running: ' $(FUZZ)/hostile.log) files, log in $(FUZZ)/hostile.log"
+
+fuzz: fuzz-targets $(TEST)/.installed  ## search new inputs, FUZZ_S seconds a target (needs clang)
+	$(TEST)/bin/python fuzz/seeds.py $(FUZZ)/seeds
+	for target in $(FUZZ_TARGETS); do mkdir -p $(FUZZ)/found/$$target; \
+	  $(FUZZ)/fuzz/$$target -max_total_time=$(FUZZ_S) -timeout=20 -rss_limit_mb=4096 -max_len=20000 \
+	    -artifact_prefix=$(FUZZ)/ $(FUZZ)/found/$$target fuzz/corpus/$$target $(FUZZ)/seeds/$$target || exit 1; \
+	done
 
 clean:  ## remove virtual environments and build folders
 	rm -rf $(DEMO) $(TEST) build
