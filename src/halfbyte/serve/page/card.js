@@ -38,7 +38,7 @@ function showResults(lines, box) {
     name.scope = "row";
     const cells = chunks.map((ms) => {
       const line = lines.find((one) => one.split === split && one.chunk_ms === ms);
-      return element("td", line ? `${(100 * line.wer).toFixed(1)} %` : "–");
+      return element("td", line ? (100 * line.wer).toFixed(1) : "–");
     });
     return element("tr", name, ...cells);
   });
@@ -54,17 +54,13 @@ function chunk(ms) {
   return ms === 0 ? "whole" : `${ms} ms`;
 }
 
-/** {"4": 4240000, "32": 6000} as "4 bits, under 1 % in 32", the most frequent width first. */
+/** {"4": 4240000, "32": 6000} as "4 bits (99.9 %)": the most frequent width and its share. */
 function bits(numByBits = {}) {
-  const [most, ...others] = Object.entries(numByBits).sort((a, b) => b[1] - a[1]);
-  if (!most) return "";
-  const total = others.reduce((sum, [, count]) => sum + count, most[1]);
-  const rest = others.map(([width, count]) => `${percent(count / total)} in ${width}`);
-  return [`${most[0]} bits`, ...rest].join(", ");
-}
-
-function percent(part) {
-  return part < 0.01 ? "under 1 %" : `${Math.round(100 * part)} %`;
+  const sorted = Object.entries(numByBits).sort((a, b) => b[1] - a[1]);
+  if (!sorted.length) return "";
+  const [width, count] = sorted[0];
+  const total = sorted.reduce((sum, [, other]) => sum + other, 0);
+  return `${width} bits` + (count < total ? ` (${((100 * count) / total).toFixed(1)} %)` : "");
 }
 
 function sentence(text) {
