@@ -7,6 +7,7 @@
 #include "audio/samples.h"
 #include "error.h"
 #include "kernels/float_environment.h"
+#include "kernels/kernels.h"
 #include "specified_math.h"
 #include "state_bytes.h"
 
@@ -58,7 +59,7 @@ struct Fbank::Tables {
       : length(samples_of_ms(o.sample_rate_hz, o.frame_length_ms)),
         shift(samples_of_ms(o.sample_rate_hz, o.frame_shift_ms)),
         fft_size(power_of_two_from(length)),
-        spectrum(fft_size),
+        transform(fft_size),
         filters(o.num_mel_bins, fft_size, o.sample_rate_hz, o.low_hz, checked_high_hz(o)) {
     for (size_t i = 0; i < length; ++i) {
       double hann = 0.5 - 0.5 * cos_of_turn(static_cast<int64_t>(i),
@@ -69,8 +70,27 @@ struct Fbank::Tables {
 
   size_t length, shift, fft_size;  // samples
   std::vector<double> window;      // (length,)
-  PowerSpectrum spectrum;
+  TransformTables transform;
   MelFilters filters;
+
+  LogMel view() const {
+    LogMel mel;
+    mel.length = static_cast<int64_t>(length);
+    mel.shift = static_cast<int64_t>(shift);
+    mel.fft_size = static_cast<int64_t>(fft_size);
+    mel.num_bins = static_cast<int64_t>(filters.num_bins());
+    mel.sample_scale = kSampleScale;
+    mel.preemphasis = kPreemphasis;
+    mel.energy_floor = kEnergyFloor;
+    mel.window = window.data();
+    mel.reversed = transform.reversed.data();
+    mel.cosines = transform.cosines.data();
+    mel.sines = transform.sines.data();
+    mel.first_bins = filters.first_bins.data();
+    mel.filter_starts = filters.filter_starts.data();
+    mel.weights = filters.weights.data();
+    return mel;
+  }
 };
 
 Fbank::Fbank(const FbankOptions& options) {
@@ -89,34 +109,22 @@ void Fbank::accept(const float* samples, size_t num_samples) {
   check_finite(samples, num_samples, num_samples_accepted_);
   num_samples_accepted_ += static_cast<int64_t>(num_samples);
   pending_.insert(pending_.end(), samples, samples + num_samples);
-  size_t start = 0;
-  for (; start + tables_->length <= pending_.size(); start += tables_->shift) {
-    compute_frame(pending_.data() + start);
-  }
-  pending_.erase(pending_.begin(), pending_.begin() + static_cast<ptrdiff_t>(start));
+  if (pending_.size() < tables_->length) return;
+  const size_t num_frames = (pending_.size() - tables_->length) / tables_->shift + 1;
+  compute_frames(num_frames);
+  pending_.erase(pending_.begin(),
+                 pending_.begin() + static_cast<ptrdiff_t>(num_frames * tables_->shift));
 }
 
-void Fbank::compute_frame(const float* samples) {
-  const Tables& t = *tables_;
-  thread_local std::vector<double> frame, power, energies;
-  frame.assign(t.fft_size, 0.0);
-  power.resize(t.fft_size / 2);
-  energies.resize(num_mel_bins());
-
-  double sum = 0.0;
-  for (size_t i = 0; i < t.length; ++i) sum += frame[i] = samples[i] * kSampleScale;
-  double mean = sum / static_cast<double>(t.length);
-  for (size_t i = 0; i < t.length; ++i) frame[i] -= mean;
-  for (size_t i = t.length - 1; i > 0; --i) frame[i] -= kPreemphasis * frame[i - 1];
-  frame[0] -= kPreemphasis * frame[0];
-  for (size_t i = 0; i < t.length; ++i) frame[i] *= t.window[i];
-
-  t.spectrum.compute(frame.data(), power.data());
-  t.filters.apply(power.data(), energies.data());
-  for (double energy : energies) {
-    frames_.push_back(
-        static_cast<float>(specified_log(energy > kEnergyFloor ? energy : kEnergyFloor)));
-  }
+void Fbank::compute_frames(size_t num_frames) {
+  thread_local std::vector<double> scratch;
+  scratch.resize(kLogMelLanes * (tables_->fft_size * 3 / 2 + 1));
+  const size_t misaligned = reinterpret_cast<uintptr_t>(scratch.data()) % 64 / sizeof(double);
+  double* aligned = scratch.data() + (kLogMelLanes - misaligned) % kLogMelLanes;
+  const size_t start = frames_.size();
+  frames_.resize(start + num_frames * num_mel_bins());
+  kernels().log_mel(tables_->view(), pending_.data(), static_cast<int64_t>(num_frames), aligned,
+                    frames_.data() + start);
 }
 
 void Fbank::pop(size_t num_frames) {

@@ -54,7 +54,7 @@ class Fbank {
  private:
   struct Tables;  // window, transform, filters: constant, shared by copies
 
-  void compute_frame(const float* samples);
+  void compute_frames(size_t num_frames);
 
   std::shared_ptr<const Tables> tables_;
   std::vector<float> pending_;  // samples that a coming frame still needs

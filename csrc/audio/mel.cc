@@ -18,27 +18,19 @@ MelFilters::MelFilters(size_t num_bins, size_t fft_size, double sample_rate_hz, 
     double left = low + static_cast<double>(b) * step;
     double centre = low + static_cast<double>(b + 1) * step;
     double right = low + static_cast<double>(b + 2) * step;
-    Filter filter;
+    int64_t first_bin = 0;
+    filter_starts.push_back(static_cast<int64_t>(weights.size()));
     for (size_t i = 0; i < fft_size / 2; ++i) {
       double mel = mel_of_hz(bin_hz * static_cast<double>(i));
       if (mel <= left || mel >= right) continue;
-      if (filter.weights.empty()) filter.first_bin = i;
-      filter.weights.push_back(mel <= centre ? (mel - left) / (centre - left)
-                                             : (right - mel) / (right - centre));
+      if (static_cast<int64_t>(weights.size()) == filter_starts.back())
+        first_bin = static_cast<int64_t>(i);
+      weights.push_back(mel <= centre ? (mel - left) / (centre - left)
+                                      : (right - mel) / (right - centre));
     }
-    filters_.push_back(filter);
+    first_bins.push_back(first_bin);
   }
-}
-
-void MelFilters::apply(const double* power, double* energies) const {
-  for (size_t b = 0; b < filters_.size(); ++b) {
-    const Filter& filter = filters_[b];
-    double sum = 0.0;
-    for (size_t i = 0; i < filter.weights.size(); ++i) {
-      sum += filter.weights[i] * power[filter.first_bin + i];
-    }
-    energies[b] = sum;
-  }
+  filter_starts.push_back(static_cast<int64_t>(weights.size()));
 }
 
 }  // namespace halfbyte

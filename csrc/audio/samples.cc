@@ -1,13 +1,27 @@
 #include "audio/samples.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <string>
 
 #include "error.h"
 
 namespace halfbyte {
+namespace {
+
+constexpr uint32_t kExponent = 0x7f800000;  // all ones: infinity or NaN
+
+}  // namespace
 
 void check_finite(const float* samples, size_t num_samples, int64_t first_index) {
+  uint32_t is_bad = 0;  // without branches first, then which it was
+  for (size_t i = 0; i < num_samples; ++i) {
+    uint32_t bits;
+    std::memcpy(&bits, samples + i, sizeof bits);
+    is_bad |= (bits & kExponent) == kExponent;
+  }
+  if (!is_bad) return;
   for (size_t i = 0; i < num_samples; ++i) {
     if (std::isfinite(samples[i])) continue;
     throw Error(ErrorKind::kAudio,
@@ -27,5 +41,7 @@ std::vector<float> samples_of_s16(const uint8_t* bytes, size_t num_bytes) {
   }
   return samples;
 }
+
+float largest(const float* values, size_t count) { return *std::max_element(values, values + count); }
 
 }  // namespace halfbyte

@@ -100,6 +100,23 @@ struct DepthwiseConv {
   float* out;           // (T, D) contiguous
 };
 
+// Tables of a filterbank (audio/fbank.h); double throughout.
+struct LogMel {
+  int64_t length, shift;  // samples of a frame, and from one to the next
+  int64_t fft_size;       // a power of two, at least 4
+  int64_t num_bins;
+  double sample_scale, preemphasis, energy_floor;  // the floor is a normal number
+  const double* window;                            // (length)
+  const int64_t* reversed;                         // (fft_size / 2) bit-reversed index
+  const double* cosines;                           // (fft_size / 2) of 2 pi k / fft_size
+  const double* sines;
+  const int64_t* first_bins;     // (num_bins) first power bin of each filter
+  const int64_t* filter_starts;  // (num_bins + 1) of each filter's weights
+  const double* weights;
+};
+// Largest number of doubles of scratch for each point of the transform: a power for every second one.
+constexpr int64_t kLogMelLanes = 8;
+
 using LinearKernel = void (*)(const LinearOperands&, const Epilogue&);
 using RowOp = void (*)(const float* x, int64_t rows, int64_t d, float* out);  // contiguous; in place
 using UnaryOp = void (*)(const float* x, int64_t count, float* out);          // in place
@@ -135,6 +152,11 @@ struct Kernels {
   BinaryOp add;
   BinaryOp mul;
   void (*scale)(const float* x, float factor, int64_t count, float* out);  // in place
+
+  // Frame t of `samples`, which begins at t * shift, becomes row t of out (num_frames, num_bins); at least
+  // one frame. The bits do not depend on how frames are put together. scratch: 64-byte aligned,
+  // kLogMelLanes * 3 / 2 * fft_size doubles.
+  void (*log_mel)(const LogMel&, const float* samples, int64_t num_frames, double* scratch, float* out);
 };
 
 // The table for this process: that of the environment variable HALFBYTE_ISA, or else the best that the

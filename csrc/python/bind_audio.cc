@@ -146,8 +146,18 @@ void bind_audio(nb::module_& m) {
   bind_fbank(audio);
   bind_specified_math(audio);
   audio.def(
+      "largest", [](FloatMatrix rows) { return largest(rows.data(), rows.size()); },
+      "rows"_a.noconvert(), "The largest number of (T, F) float32, neither of them 0.");
+  audio.def(
       "from_s16",
-      [](ByteVector codes) { return samples_view(samples_of_s16(codes.data(), codes.size())); },
+      [](ByteVector codes) {
+        std::vector<float> samples;
+        {
+          nb::gil_scoped_release no_gil;
+          samples = samples_of_s16(codes.data(), codes.size());
+        }
+        return samples_view(std::move(samples));
+      },
       "codes"_a.noconvert(),
       "16-bit little-endian codes as (S,) float32 samples in [-1, 1).");
 }

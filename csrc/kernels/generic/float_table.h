@@ -6,6 +6,7 @@
 #include "kernels/generic/elementwise.h"
 #include "kernels/generic/gemm_f32.h"
 #include "kernels/generic/linear.h"
+#include "kernels/generic/log_mel.h"
 #include "kernels/generic/quantize.h"
 #include "kernels/generic/rows.h"
 
@@ -49,6 +50,7 @@ constexpr Kernels make_kernels(const char* isa, const IntegerKernels& integer) {
       add_f32,
       mul_f32,
       scale_f32,
+      log_mel_f64,
   };
 }
 

@@ -3,6 +3,8 @@
 from array import array
 from typing import Any
 
+from halfbyte import _core
+
 # Largest log-mel energy of a frame of digital silence. White noise of one 16-bit step, the loudest
 # that dither leaves, reached 10.0 in ten minutes of it; the softest frame of the recordings in
 # tests/data has 10.4, and speech 20 to 25.
@@ -30,7 +32,7 @@ def num_silent_steps(features: Any, subsampling: int, overlap_frames: int, num_s
 
 def is_silence(features: Any) -> bool:
     """Whether all frames of a window (T, F) are digital silence."""
-    return max(memoryview(features).cast("B").cast("f")) <= LOUDEST_SILENCE
+    return _core.audio.largest(features) <= LOUDEST_SILENCE
 
 
 def only_blank(log_probs: Any, num_steps: int, blank_id: int) -> Any:

@@ -14,6 +14,7 @@ from halfbyte.serve.refusals import RefusedError
 _CLOSE_WAIT_S = 2.0  # for the client's side of the closing handshake
 _SLACK = 4  # a message this many times too long is cut off by the library, without an event
 _requests: WeakKeyDictionary[web.WebSocketResponse, web.Request] = WeakKeyDictionary()
+_watches: WeakKeyDictionary[web.WebSocketResponse, "_IdleWatch"] = WeakKeyDictionary()
 
 
 async def open_socket(request: web.Request) -> web.WebSocketResponse:
@@ -27,7 +28,47 @@ async def open_socket(request: web.Request) -> web.WebSocketResponse:
     await socket.prepare(request)
     request.app[SERVER].sockets[socket] = request
     _requests[socket] = request
+    _watches[socket] = _IdleWatch(limits.idle_s)
     return socket
+
+
+class _IdleWatch:
+    """A timeout for every message that costs one timer per `idle_s`, not one per message."""
+
+    def __init__(self, idle_s: float):
+        self._idle_s = idle_s
+        self._loop = asyncio.get_running_loop()
+        self._since_s = 0.0
+        self._task: asyncio.Task[Any] | None = None  # that waits for a message
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_expired = False
+
+    async def receive(self, socket: web.WebSocketResponse) -> WSMessage:
+        """The next message, whatever it is."""
+        self._since_s = self._loop.time()
+        self._task = asyncio.current_task()
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._since_s + self._idle_s, self._look)
+        try:
+            return await socket.receive()
+        except asyncio.CancelledError:
+            if not self._is_expired or self._task is None:
+                raise
+            self._task.uncancel()
+            message = f"nothing came for {self._idle_s:g} s"
+            raise RefusedError("idle", message) from None
+        finally:
+            self._task = None
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._task is None:
+            return  # the next message starts the timer again
+        if self._loop.time() >= self._since_s + self._idle_s:
+            self._is_expired = True
+            self._task.cancel()
+        else:
+            self._timer = self._loop.call_at(self._since_s + self._idle_s, self._look)
 
 
 async def receive(socket: web.WebSocketResponse, server: Server) -> WSMessage | None:
@@ -37,11 +78,8 @@ async def receive(socket: web.WebSocketResponse, server: Server) -> WSMessage | 
         RefusedError: the message is too long, or none came in time.
     """
     limits = server.limits
-    try:
-        async with asyncio.timeout(limits.idle_s):
-            message = await socket.receive()
-    except TimeoutError:
-        raise RefusedError("idle", f"nothing came for {limits.idle_s:g} s") from None
+    watch = _watches[socket]
+    message = await watch.receive(socket)
     if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
         return None
     if len(message.data) > limits.max_message_bytes:
@@ -60,9 +98,13 @@ async def send(socket: web.WebSocketResponse, server: Server, message: dict[str,
         RefusedError: the client does not read.
         ConnectionError: the client is gone.
     """
+    text = json.dumps(message, ensure_ascii=False)
+    transport = _requests[socket].transport
+    if transport is not None and transport.get_write_buffer_size() == 0:
+        return await socket.send_str(text)  # does not wait: no timer is needed
     try:
         async with asyncio.timeout(server.limits.send_s):
-            await socket.send_str(json.dumps(message, ensure_ascii=False))
+            await socket.send_str(text)
     except TimeoutError:
         raise RefusedError("too_slow", "events were not taken in time; read them faster") from None
 
