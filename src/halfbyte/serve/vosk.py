@@ -7,6 +7,7 @@ the sample rate is 16 kHz, and `phrase_list` has no effect yet.
 """
 
 import asyncio
+import contextlib
 import json
 from dataclasses import replace
 from typing import Any
@@ -66,10 +67,13 @@ class _Conversation:
         self._heard: asyncio.Task[None] | None = None
         self._finals: list[Event] = []  # not told yet
         self._partial = ""
+        self._refusal: RefusedError | None = None
+        self._is_answering = False
 
     async def run(self, first: WSMessage | None) -> None:
         message = first or await receive(self._socket, self._server)
         while message is not None:
+            self._is_answering = True
             if message.type is WSMsgType.BINARY:
                 await self._answer(message.data)
             else:
@@ -80,6 +84,7 @@ class _Conversation:
                     await self._finish()
                 if kind == "eof":
                     return
+            self._is_answering = False
             message = await receive(self._socket, self._server)
 
     def close(self) -> None:
@@ -118,16 +123,28 @@ class _Conversation:
         return self._session
 
     async def _hear(self, session: Session) -> None:
-        async for event in session.events():
-            if isinstance(event, Endpoint):
-                continue
-            if event.is_final:
-                self._finals.append(event)
-            self._partial = "" if event.is_final else event.text
+        try:
+            async for event in session.events():
+                if isinstance(event, Endpoint):
+                    continue
+                if event.is_final:
+                    self._finals.append(event)
+                self._partial = "" if event.is_final else event.text
+        except RefusedError as refusal:
+            await self._break_off(refusal)
+
+    async def _break_off(self, refusal: RefusedError) -> None:
+        """Between two messages of the client: what was heard is told without being asked for."""
+        self._refusal = refusal
+        if not self._is_answering:
+            with contextlib.suppress(RefusedError, ConnectionError):
+                if self._finals:
+                    await self._say(self._result(self._finals))
+            await close_socket(self._socket, refusal.close_code, {"error": str(refusal)})
 
     def _raise_if_broken(self) -> None:
-        if self._heard and self._heard.done():
-            self._heard.result()
+        if self._refusal:
+            raise self._refusal
 
     def _configure(self, config: Any) -> None:
         if not isinstance(config, dict):

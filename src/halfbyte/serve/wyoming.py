@@ -108,11 +108,8 @@ class _Conversation:
             await session.feed(event.payload)
         elif event.type == "audio-stop" and self._session and self._telling:
             self._session.finish()
-            telling, self._telling = self._telling, None
-            try:
-                await telling
-            finally:
-                self._close()
+            await asyncio.wait((self._telling,))
+            self._close()
         # Others are left out, as the protocol asks: `transcribe` names what there is but one of.
 
     def _open(self, audio: dict[str, Any]) -> Session:
@@ -127,6 +124,17 @@ class _Conversation:
         return self._session
 
     async def _tell(self, session: Session) -> None:
+        """Tell what a stream says; a stream that breaks off takes the connection with it."""
+        try:
+            await self._tell_results(session)
+        except RefusedError as refusal:
+            with contextlib.suppress(ConnectionError):
+                await self._say("error", {"text": str(refusal), "code": refusal.code})
+            self._writer.close()
+        except ConnectionError:
+            pass
+
+    async def _tell_results(self, session: Session) -> None:
         language = {"language": language_code(self._server)}
         finals: list[Event] = []
         async for event in session.events():
@@ -149,8 +157,12 @@ class _Conversation:
 
     async def _say(self, kind: str, data: dict[str, Any] | None = None) -> None:
         self._writer.write(pack(WyomingEvent(kind, data or {})))
-        async with asyncio.timeout(self._server.limits.send_s):
-            await self._writer.drain()
+        try:
+            async with asyncio.timeout(self._server.limits.send_s):
+                await self._writer.drain()
+        except TimeoutError:
+            self._writer.transport.abort()
+            raise ConnectionError("the client does not read") from None
 
     def _info(self) -> dict[str, Any]:
         """What `describe` is answered."""
