@@ -227,6 +227,12 @@ def test_the_verb_writes_manifests_report_and_plot(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out) == json.loads((out / "report.json").read_text())
 
 
+def test_a_plot_shows_what_its_font_lacks(tmp_path):
+    write_jsonl(tmp_path / "为" / "train.jsonl", [{**FIRST, "text": "而对楼市 $a$ \u0007"}])
+    assert main(["prepare", str(tmp_path / "为"), "-o", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "report.png").stat().st_size > 1000
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
