@@ -51,3 +51,16 @@ def test_times_of_operators_add_up(graph):
     operators = line["operators"].values()
     assert sum(o["share"] for o in operators) == pytest.approx(1, abs=0.01)
     assert any(name.startswith("Linear") for name in line["operators"])
+
+
+def test_a_short_soak_loses_and_disturbs_nothing():
+    audio = map(str, sorted((ROOT / "tests" / "data").glob("*.wav")))
+    options = ["--minutes", "0.08", "--clients", "3", "--misbehaving", "4", "--trial"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, str(ROOT / "bench" / "soak_server.py"), *options, "--audio", *audio]
+    result = subprocess.run(command, env=environment, check=False, stdout=subprocess.PIPE)
+    line = json.loads(result.stdout.splitlines()[-1])
+    assert line["transcripts"] > 0
+    assert line["works_again"]
+    assert (line["differing"], line["breaks"]) == (0, 0)
+    assert (line["complaints"], line["zombies"]) == (0, 0)

@@ -78,6 +78,11 @@ class Stream:
             UsageError: the stream is finished, or samples are not such an object.
             AudioError: NaN or infinite samples; nothing of them is taken in.
         """
+        self.take_in(samples)
+        return self.run_chunks()
+
+    def take_in(self, samples: Any) -> None:
+        """The first half of `accept`: features of the samples."""
         if self._is_finished:
             raise UsageError("the stream is finished; start another with Recognizer.stream()")
         try:
@@ -87,7 +92,6 @@ class Stream:
                 f"samples are of type {type(samples).__name__}; expected a contiguous buffer of "
                 "float32 with one axis, such as array.array('f') or a numpy array"
             ) from None
-        return self._run_chunks()
 
     def finish(self) -> list[Event]:
         """No more samples follow; returns the last events, the final one included."""
@@ -96,7 +100,7 @@ class Stream:
         if self._resampler:
             self._fbank.accept(self._resampler.finish())
         self._fbank.finish()
-        events = self._run_chunks()
+        events = self.run_chunks()
         self._is_finished = True
         if self._fbank.num_frames_ready >= self._least_frames():
             events += self._run_chunk(self._fbank.num_frames_ready)
@@ -183,7 +187,8 @@ class Stream:
         """Frames of a whole chunk."""
         return self._settings.subsampling * self._chunk_steps + self._settings.overlap_frames
 
-    def _run_chunks(self) -> list[Event]:
+    def run_chunks(self) -> list[Event]:
+        """The other half of `accept`: what the features so far change."""
         window = self._window_frames()
         events: list[Event] = []
         while self._fbank.num_frames_ready >= window:

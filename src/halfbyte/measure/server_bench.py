@@ -104,7 +104,7 @@ def _wait_until_up(url: str) -> None:
 def run_trial(command: ServerCommand, load: Load) -> Trial:
     """Start a server, play to it, look at it while it works, stop it."""
     with running_server(command) as (pid, url):
-        idle_bytes = _memory_bytes(pid)
+        idle_bytes = memory_bytes(pid)
         words = [sys.executable, "-m", "halfbyte.measure.server_load"]
         generator = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -117,7 +117,7 @@ def run_trial(command: ServerCommand, load: Load) -> Trial:
         cpu_s, start_s, before = _cpu_s(pid), time.monotonic(), _metrics(url)
         time.sleep(max(1.0, load.duration_s - RAMP_S - 2.0))
         cores = (_cpu_s(pid) - cpu_s) / (time.monotonic() - start_s)
-        full_bytes, after = _memory_bytes(pid), _metrics(url)
+        full_bytes, after = memory_bytes(pid), _metrics(url)
         text, _ = generator.communicate(timeout=load.duration_s + 120)
         if generator.returncode:
             raise BenchError("the load generator failed")
@@ -208,30 +208,30 @@ def _ms(seconds: Sequence[float], *shares: float) -> list[float]:
     return [round(1000 * quantile(seconds, share), 1) for share in shares]
 
 
-def _tree(pid: int) -> list[int]:
+def process_tree(pid: int) -> list[int]:
     """A process and the processes below it."""
     pids = [pid]
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
             for child in task.read_text().split():
-                pids += _tree(int(child))
+                pids += process_tree(int(child))
     return pids
 
 
 def _cpu_s(pid: int) -> float:
     """Processor time of a process and those below it."""
     ticks = 0
-    for process in _tree(pid):
+    for process in process_tree(pid):
         with contextlib.suppress(OSError):
             stat = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
             ticks += int(stat[11]) + int(stat[12])
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _memory_bytes(pid: int) -> int:
+def memory_bytes(pid: int) -> int:
     """Memory of a process and those below it; what they share counts once."""
     total = 0
-    for process in _tree(pid):
+    for process in process_tree(pid):
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
                 if line.startswith("Pss:"):

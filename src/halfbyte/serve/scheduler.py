@@ -8,10 +8,11 @@ from collections import deque
 
 from halfbyte.errors import HalfbyteError
 from halfbyte.listen.recognizer import Recognizer
-from halfbyte.serve.metrics import Metrics
+from halfbyte.serve.metrics import STAGES, Metrics
 from halfbyte.serve.refusals import RefusedError
 from halfbyte.serve.session import Session, Step, now_s
 from halfbyte.serve.settings import Limits, StreamSettings
+from halfbyte.serve.timed_model import TimedModel
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,8 @@ class Scheduler:
         num_threads: int = 1,
         metrics: Metrics | None = None,
     ):
-        self.recognizer = recognizer
+        self.model = TimedModel(recognizer.model)
+        self.recognizer = Recognizer(self.model)
         self.limits = limits
         self.metrics = metrics or Metrics()
         self._loop = asyncio.get_running_loop()
@@ -149,6 +151,10 @@ class Scheduler:
         metrics = self.metrics
         metrics.add("halfbyte_batches_total")
         metrics.add("halfbyte_steps_total", len(results))
+        for _, step in results:
+            for stage, stage_s in zip(STAGES, step.stages_s, strict=False):
+                metrics.add_engine_seconds(stage, stage_s)
+                seconds -= stage_s
         metrics.add_engine_seconds("other", seconds)
         at_s = now_s()
         for session, step in results:

@@ -45,6 +45,7 @@ class Step:
         taken_bytes: of audio, by this step.
         due_at_s: when that audio was complete.
         kinds: of the latencies that it gives: first_word, partial, final.
+        stages_s: processor time: features, encoder, and the rest, mostly search.
     """
 
     events: list[SessionEvent]
@@ -54,6 +55,7 @@ class Step:
     taken_bytes: int = 0
     due_at_s: float = 0.0
     kinds: tuple[str, ...] = ()
+    stages_s: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 class Session:
@@ -74,6 +76,7 @@ class Session:
         self._stream = stream
         self._limits = limits
         self._scheduler = scheduler
+        self._model = scheduler.model
         self._audio: deque[bytes] = deque()
         self._fed_bytes = 0
         self._taken_bytes = 0
@@ -200,15 +203,27 @@ class Session:
         is_last = self._is_finishing  # before taking: what came before it is then in the queue
         events: list[SessionEvent] = []
         audio = self._take()
-        for event in self._stream.accept(self._samples(audio)):
+        encoder_s, start_s = self._model.seconds, time.thread_time()
+        self._stream.take_in(self._samples(audio))
+        features_s = time.thread_time() - start_s
+        for event in self._stream.run_chunks():
             events += self._said(event, self._reason(event))
         if is_last:
             for event in self._stream.finish():
                 events += self._said(event, "finish")
             self._is_exhausted = True
         self._due_bytes = self._stream.samples_due() * self.settings.sample_bytes
+        encoder_s = self._model.seconds - encoder_s
+        search_s = time.thread_time() - start_s - features_s - encoder_s
         return Step(
-            events, self._due_bytes, is_last, None, len(audio), self.due_at_s, self._kinds(events)
+            events,
+            self._due_bytes,
+            is_last,
+            None,
+            len(audio),
+            self.due_at_s,
+            self._kinds(events),
+            (features_s, encoder_s, search_s),
         )
 
     def _kinds(self, events: list[SessionEvent]) -> tuple[str, ...]:
