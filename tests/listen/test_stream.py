@@ -295,3 +295,21 @@ def test_feature_settings_are_the_models(recognizer, sentence):
     (event,) = finals(feed(slow_stream, sentence, WHOLE))
     num_frames = (len(sentence) - 640) // 320 + 1
     assert event.end_s == pytest.approx((num_frames - 3) // 4 * 0.08)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_alternatives_follow_the_likeliest_text(recognizer, mode):
+    samples = recording(SENTENCE)
+    (one,) = finals(feed(recognizer.stream(mode=mode), samples, 8000))
+    (several,) = finals(feed(recognizer.stream(mode=mode, num_best=4), samples, 8000))
+    assert (several.text, several.words) == (one.text, one.words)
+    assert one.alternatives == []
+    assert (several.alternatives == []) == (mode == "greedy")
+    assert len(several.alternatives) <= 3
+    assert len({several.text, *several.alternatives}) == len(several.alternatives) + 1
+
+
+@pytest.mark.parametrize("num_best", [0, -1, True, 1.5])
+def test_a_number_of_alternatives_that_is_none_is_refused(recognizer, num_best):
+    with pytest.raises(UsageError, match="num_best"):
+        recognizer.stream(num_best=num_best)

@@ -130,3 +130,19 @@ async def _send(client: Client, message: str | bytes) -> None:
         await client.socket.send_bytes(message)
     else:
         await client.socket.send_str(message)
+
+
+def test_alternatives_come_with_a_final_if_asked_for(recognizer):
+    audio, rate_hz = s16(SPEECH[0])
+
+    async def talk():
+        async with running(recognizer) as bench, bench.client() as client:
+            ready = await client.start(sample_rate_hz=rate_hz, num_best=3)
+            assert ready["num_best"] == 3
+            return await client.play(audio)
+
+    (final,) = finals(asyncio.run(talk()))
+    alternatives = final.pop("alternatives")
+    assert [final] == stream_finals(recognizer, SPEECH[0])
+    assert len(alternatives) == 2
+    assert len({final["text"], *alternatives}) == 3

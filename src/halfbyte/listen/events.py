@@ -22,3 +22,4 @@ class Event:
     start_s: float  # of the segment, from the first sample of the stream
     end_s: float  # of what has been heard
     words: list[Word] = field(default_factory=list)  # of a final result
+    alternatives: list[str] = field(default_factory=list)  # of a final result; likeliest first

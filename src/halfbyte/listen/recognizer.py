@@ -43,9 +43,10 @@ class Recognizer:
         mode: str = "rescoring",
         endpoint: EndpointRule | None = None,
         sample_rate_hz: int = 16000,
+        num_best: int = 1,
     ) -> Stream:
         """Start a stream; see Stream for the arguments."""
-        return Stream(self.model, chunk_ms, mode, endpoint, sample_rate_hz)
+        return Stream(self.model, chunk_ms, mode, endpoint, sample_rate_hz, num_best)
 
     def transcribe(
         self,

@@ -87,12 +87,17 @@ class Segment:
         self.num_steps = 0
         self.accept(None, memory, log_probs)
 
-    def finalize(self, model: AcousticModel, offset_s: float) -> tuple[str, list[Word]]:
-        """Final text and words; `offset_s` is where the segment starts in the stream."""
-        tokens = self._final_tokens(model)
+    def finalize(self, model: AcousticModel, offset_s: float) -> tuple[list[str], list[Word]]:
+        """Final texts, likeliest first, and the words of the first.
+
+        Args:
+            offset_s: where the segment starts in the stream.
+        """
+        ranked = self._ranked_tokens(model)
         step_s = self._settings.step_ms / 1000
-        words = words_of(self._timed(tokens), self._settings.tokens, step_s, offset_s)
-        return text_of(tokens, self._settings.tokens), words
+        words = words_of(self._timed(ranked[0]), self._settings.tokens, step_s, offset_s)
+        texts = (text_of(tokens, self._settings.tokens) for tokens in ranked)
+        return list(dict.fromkeys(texts)), words  # tokens may differ where texts do not
 
     def _timed(self, tokens: list[int]) -> list[TimedToken]:
         """Tokens on the steps of their best CTC path.
@@ -147,24 +152,27 @@ class Segment:
             and bool(self._memory) == bool(num_steps)
         )
 
-    def _final_tokens(self, model: AcousticModel) -> list[int]:
+    def _ranked_tokens(self, model: AcousticModel) -> list[list[int]]:
+        """Tokens of the hypotheses, likeliest first; at least one."""
         settings = self._settings
         if self._num_silent_steps == self.num_steps:
-            return []
-        if self._mode in ("greedy", "prefix_beam"):
-            return self._best.tokens
+            return [[]]
+        if self._mode == "greedy":
+            return [self._best.tokens]
+        if self._mode == "prefix_beam":
+            return [hypothesis.tokens for hypothesis in self._search.best(settings.beam)]
         decoder = model.decoder(self._rows(self._memory, len(self._memory) // self.num_steps))
         boundary = settings.boundary_id
         if self._mode == "attention":
             found = _core.decode.attention_search(
                 decoder, boundary, boundary, self.num_steps, settings.beam
             )
-            return [token for token in found[0].tokens if token != settings.blank_id]
+            return [[t for t in one.tokens if t != settings.blank_id] for one in found]
         candidates = [(h.tokens, h.score) for h in self._search.best(settings.beam)]
         rescored = _core.decode.attention_rescoring(
             decoder, candidates, boundary, boundary, settings.ctc_weight
         )
-        return candidates[rescored[0].index][0]
+        return [candidates[one.index][0] for one in rescored]
 
     def _hypothesis(self) -> Any:
         """The best first-pass hypothesis, with tokens and the frame of each."""

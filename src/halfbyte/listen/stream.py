@@ -1,12 +1,13 @@
 """A stream: samples in, words out, segment by segment."""
 
+from dataclasses import replace
 from typing import Any
 
 from halfbyte import _core
 from halfbyte.errors import UsageError
 from halfbyte.listen.acoustic_model import AcousticModel
 from halfbyte.listen.endpoint import EndpointRule
-from halfbyte.listen.events import Event, Word
+from halfbyte.listen.events import Event
 from halfbyte.listen.segment import Segment
 from halfbyte.listen.settings import FULL_CONTEXT_MS, MODES, ModelSettings
 from halfbyte.listen.silence import is_silence
@@ -30,6 +31,7 @@ class Stream:
         mode: of the final result: rescoring, prefix_beam, greedy or attention.
         endpoint: when a segment ends.
         sample_rate_hz: of the samples that will be given.
+        num_best: final results are the likeliest and up to so many minus one alternatives.
 
     Raises:
         UsageError: a chunk length or mode that the model does not offer.
@@ -42,15 +44,19 @@ class Stream:
         mode: str = "rescoring",
         endpoint: EndpointRule | None = None,
         sample_rate_hz: int = 16000,
+        num_best: int = 1,
     ):
         settings = model.settings
         if isinstance(sample_rate_hz, bool) or not isinstance(sample_rate_hz, int):
             raise UsageError(f"sample_rate_hz is {sample_rate_hz!r}; expected a whole number")
         if mode not in MODES:
             raise UsageError(f"unknown decoding mode {mode!r}; expected one of {', '.join(MODES)}")
+        if isinstance(num_best, bool) or not isinstance(num_best, int) or num_best < 1:
+            raise UsageError(f"num_best is {num_best!r}; expected a whole number, at least 1")
         self._model = model
         self._settings = settings
         self._mode = mode
+        self._num_best = num_best
         self._endpoint = endpoint or EndpointRule()
         self._is_full_context = chunk_ms == FULL_CONTEXT_MS
         self._chunk_steps = settings.chunk_steps_of(None if self._is_full_context else chunk_ms)
@@ -233,8 +239,12 @@ class Stream:
         segment = self._segment
         if self._is_full_context:
             segment.encode_whole(self._model)
-        text, words = segment.finalize(self._model, self._start_s())
-        event = self._event(text, is_final=True, words=words)
+        texts, words = segment.finalize(self._model, self._start_s())
+        event = replace(
+            self._event(texts[0], is_final=True),
+            words=words,
+            alternatives=texts[1 : self._num_best],
+        )
         self._frames_done += segment.num_steps * self._settings.subsampling
         self._segment = self._new_segment()
         self._state = self._model.initial_state()
@@ -243,10 +253,10 @@ class Stream:
     def _start_s(self) -> float:
         return self._frames_done * self._settings.frame_shift_ms / 1000
 
-    def _event(self, text: str, is_final: bool, words: list[Word] | None = None) -> Event:
+    def _event(self, text: str, is_final: bool) -> Event:
         start_s = self._start_s()
         end_s = start_s + self._segment.num_steps * self._settings.step_ms / 1000
-        return Event(text, is_final, round(start_s, 3), round(end_s, 3), words or [])
+        return Event(text, is_final, round(start_s, 3), round(end_s, 3))
 
 
 def _new_fbank(settings: ModelSettings) -> Any:

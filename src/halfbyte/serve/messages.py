@@ -21,8 +21,9 @@ VERSION = 1
 START, FINISH = "start", "finish"
 _START_KEYS = (
     *("type", "version", "sample_rate_hz", "encoding", "chunk_ms", "mode", "partials"),
-    "trailing_silence_ms",
+    *("trailing_silence_ms", "num_best"),
 )
+_MOST_ALTERNATIVES = 10
 _LONGEST_SILENCE_MS = 60_000
 
 
@@ -72,6 +73,7 @@ def settings_of(message: Mapping[str, Any]) -> StreamSettings:
         _one_of("mode", message.get("mode", default.mode), MODES),
         EndpointRule(silence_ms),
         _one_of("partials", message.get("partials", True), (True, False)),
+        _whole("num_best", message.get("num_best", default.num_best), 1, _MOST_ALTERNATIVES),
     )
 
 
@@ -91,6 +93,7 @@ def ready_message(settings: StreamSettings, model: ModelSettings, name: str) -> 
         "mode": settings.mode,
         "trailing_silence_ms": settings.endpoint.trailing_silence_ms,
         "partials": settings.wants_partials,
+        "num_best": settings.num_best,
     }
 
 
@@ -115,6 +118,8 @@ def _result_message(event: Event) -> dict[str, Any]:
     }
     if event.is_final:
         message["words"] = [asdict(word) for word in event.words]
+        if event.alternatives:
+            message["alternatives"] = event.alternatives
     return message
 
 

@@ -72,7 +72,11 @@ class Scheduler:
                 "overloaded", f"the engine is {self.delay_s:.1f} s behind; try later"
             )
         stream = self.recognizer.stream(
-            settings.chunk_ms, settings.mode, settings.endpoint, settings.sample_rate_hz
+            settings.chunk_ms,
+            settings.mode,
+            settings.endpoint,
+            settings.sample_rate_hz,
+            settings.num_best,
         )
         session = Session(stream, settings, self.limits, self)
         self._sessions.add(session)

@@ -20,6 +20,7 @@ class StreamSettings:
         mode: of the final result, as there.
         endpoint: when a segment ends.
         wants_partials: whether partial events come out.
+        num_best: as in `Recognizer.stream`.
     """
 
     sample_rate_hz: int = 16000
@@ -28,6 +29,7 @@ class StreamSettings:
     mode: str = "rescoring"
     endpoint: EndpointRule = field(default_factory=EndpointRule)
     wants_partials: bool = True
+    num_best: int = 1
 
     @property
     def sample_bytes(self) -> int:
