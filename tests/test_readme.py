@@ -133,8 +133,33 @@ def test_the_equality_table_shows_the_newest_line_of_the_level_model():
     assert "| ONNX Runtime | 0.27 % | 0.025 |\n| engine | 0.30 % | 0.025 |" in table
 
 
+def test_the_table_of_words_shows_the_newest_line():
+    line = {
+        "epochs": 20,
+        "train_cpu_s": 900,
+        "bytes": 800_000,
+        "sentence_accuracy": 0.95,
+        "utterances": 1601,
+        "false_words": 3,
+        "silent_utterances": 105,
+        "is_quiet": False,
+        "corpus": "speech_commands",
+        "machine": "a machine",
+        "commit": "0123456789abcdef",
+    }
+    table = tool.words_table([{}, line])
+    assert "| 20 | 15 min | 0.8 MB | 95.0 % of 1601 | 3 in 105 |" in table
+    assert table.endswith("The machine did other work meanwhile.")
+
+
 def test_without_results_the_page_says_so():
-    tables = (tool.summary_table, tool.full_table, tool.speed_table, tool.equality_table)
+    tables = (
+        tool.summary_table,
+        tool.full_table,
+        tool.speed_table,
+        tool.equality_table,
+        tool.words_table,
+    )
     assert {table([]) for table in tables} == {"Not measured yet."}
 
 

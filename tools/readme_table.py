@@ -1,4 +1,4 @@
-"""Writes the result tables of README.md and docs/models.md from bench/results.
+"""Writes the result tables of README.md, docs/models.md and docs/tutorial.md from bench/results.
 
     python tools/readme_table.py            write them
     python tools/readme_table.py --check    exit 1 if a table is not what the results give
@@ -19,7 +19,12 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path("bench/results/en-voice.jsonl")
 SPEED = Path("bench/results/speed.jsonl")
 EQUALITY = Path("bench/results/equality.jsonl")
-PAGES = {"README.md": ["summary"], "docs/models.md": ["every line", "speed", "equality"]}
+WORDS = Path("bench/results/words.jsonl")
+PAGES = {
+    "README.md": ["summary"],
+    "docs/models.md": ["every line", "speed", "equality"],
+    "docs/tutorial.md": ["words"],
+}
 CARD = Path("src/halfbyte/assets/en-voice.results.jsonl")  # what the server's page shows
 CARD_KEYS = ("model", "split", "chunk_ms", "mode", "wer", "words", "rtf", "machine", "commit")
 NOT_MEASURED = "Not measured yet."
@@ -146,6 +151,24 @@ def equality_table(lines: list[Line]) -> str:
     return f"{_table(head, cells)}\n\n{note}, {line['codes']:,} codes. {_origin([line])}"
 
 
+def words_table(lines: list[Line]) -> str:
+    """The newest run of recipes/words."""
+    if not lines:
+        return NOT_MEASURED
+    line = lines[-1]
+    right = line["sentence_accuracy"]
+    row = [
+        str(line["epochs"]),
+        f"{line['train_cpu_s'] / 60:.0f} min",
+        _megabytes(line["bytes"]),
+        f"{_percent(right)} of {line['utterances']}",
+        f"{line['false_words']} in {line['silent_utterances']}",
+    ]
+    head = ["epochs", "processor time", "file", "words right", "words heard where none is"]
+    load = "" if line["is_quiet"] else " The machine did other work meanwhile."
+    return _table(head, [row]) + f"\n\nTest split of {line['corpus']}. {_origin([line])}{load}"
+
+
 def fill(page: str, name: str, table: str) -> str:
     """The page with the table of that name replaced.
 
@@ -167,6 +190,7 @@ def render(root: Path) -> dict[Path, str]:
         "every line": full_table(lines),
         "speed": speed_table(read_lines(root / SPEED)),
         "equality": equality_table(read_lines(root / EQUALITY)),
+        "words": words_table(read_lines(root / WORDS)),
     }
     pages = {root / CARD: card(lines)}
     for page, names in PAGES.items():
