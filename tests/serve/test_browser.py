@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 import soundfile
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 from serve import browser
 from serve.clients import running
 from tones import recording
 
 from halfbyte.listen.events import Event, Word
 from halfbyte.listen.transcript import as_srt
+from halfbyte.serve.access import Access
 
 pytestmark = pytest.mark.skipif(
     not browser.IS_THERE,
@@ -206,12 +208,12 @@ def test_what_a_screen_reader_hears(page, talk):
 
 @pytest.fixture
 def short_lived(tones):
-    """A server of its own: its address, and what ends it."""
+    """A server of its own, which asks for a token: its address, and what ends it."""
     found = {}
     is_ready = threading.Event()
 
     async def serve():
-        async with running(tones) as bench:
+        async with running(tones, access=Access(token="secret")) as bench:
             found["loop"], found["stop"] = asyncio.get_running_loop(), asyncio.Event()
             found["url"] = str(bench.server.make_url("/"))
             is_ready.set()
@@ -225,9 +227,12 @@ def short_lived(tones):
     thread.join()
 
 
-def test_a_server_that_goes_away_is_said(driver, short_lived):
+def test_a_server_that_asks_for_a_token_and_goes_away(driver, short_lived):
     url, stop = short_lived
-    page = Page(driver, url)
+    driver.get(url)
+    says_so = "return document.getElementById('status').textContent.includes('#token=')"
+    WebDriverWait(driver, WAIT_S).until(lambda _: driver.execute_script(says_so))
+    page = Page(driver, f"{url}#token=secret")
     page["microphone"].click()
     page.wait(lambda: page.status() == "Listening")
     stop()

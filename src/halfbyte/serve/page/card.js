@@ -1,10 +1,14 @@
 // The model card: what GET /v1/models says of the model that listens.
 
+import { token } from "./token.js";
+
 /** @returns {Promise<object>} facts of the first model */
 export async function fetchModel() {
-  const token = new URLSearchParams(location.hash.slice(1)).get("token");
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   const answer = await fetch("v1/models", { headers });
+  if (answer.status === 401) {
+    throw new Error("This server asks for a token: add #token=TOKEN to the address of this page");
+  }
   if (!answer.ok) throw new Error(`The server does not show its model (${answer.status})`);
   return (await answer.json()).data[0];
 }

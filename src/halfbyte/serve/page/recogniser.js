@@ -1,5 +1,7 @@
 // One stream of the native protocol, version 1: docs/protocol.md.
 
+import { token } from "./token.js";
+
 const VERSION = 1;
 const MOST_UNSENT_BYTES = 256 * 1024; // then a file waits for the network
 const LOOK_AGAIN_MS = 20;
@@ -90,11 +92,10 @@ export class Recogniser {
   }
 }
 
-/** Beside this page; a token that the server asks for stands behind # of the page's address. */
+/** Beside this page. */
 function address() {
   const url = new URL("v1/stream", document.baseURI);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (token) url.searchParams.set("token", token);
   return url;
 }
