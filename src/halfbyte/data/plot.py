@@ -23,9 +23,11 @@ def plot_report(report: Report, path: Path) -> None:
     from matplotlib import pyplot
 
     figure, (durations, characters) = pyplot.subplots(2, 1, figsize=(10, 8))
+    everything = [d for split in report.splits.values() for d in split.durations_s]
+    ends_s = (min(everything), max(everything))
     for name, split in report.splits.items():
         label = f"{name}, {sum(split.durations_s) / 3600:.1f} h"
-        durations.hist(split.durations_s, bins=50, histtype="step", label=label)
+        durations.hist(split.durations_s, bins=50, range=ends_s, histtype="step", label=label)
     durations.set(xlabel="seconds", ylabel="utterances", title=report.source, yscale="log")
     durations.legend()
     total = sum((s.characters for s in report.splits.values()), start=type(split.characters)())
