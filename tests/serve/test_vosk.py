@@ -61,6 +61,7 @@ def test_without_words_and_with_alternatives(server, talk, text):
     assert all("result" not in result for result in plain)
     answers = asyncio.run(converse(address, talk, {"max_alternatives": 3}))
     best = [answer["alternatives"][0] for answer in answers if "alternatives" in answer]
+    assert max(len(answer.get("alternatives", [])) for answer in answers) == 3
     assert " ".join(one["text"] for one in best if one["text"]) == text
 
 

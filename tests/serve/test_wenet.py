@@ -47,6 +47,14 @@ def test_it_gives_what_transcribe_gives(server, talk, finals, path):
     ]
 
 
+def test_several_hypotheses(server, talk, finals):
+    address = f"ws://127.0.0.1:{server.port}"
+    came, _ = asyncio.run(converse(address, talk, nbest=3))
+    best, *others = json.loads(next(m["nbest"] for m in came if m["type"] == "final_result"))
+    assert best["sentence"] == finals[0]["text"]
+    assert len({best["sentence"], *(other["sentence"] for other in others)}) == 3
+
+
 def test_one_utterance_unless_asked_to_go_on(server, talk, finals):
     async def first_only():
         async with websockets.connect(f"ws://127.0.0.1:{server.port}") as socket:

@@ -1,6 +1,5 @@
 """The language of a model, as protocols name it."""
 
-from halfbyte.listen.engine_model import EngineModel
 from halfbyte.serve.app_keys import Server
 
 _CODES = {  # ISO 639-1
@@ -24,8 +23,8 @@ _CODES = {  # ISO 639-1
 
 def language_name(server: Server) -> str:
     """Such as `english`; empty if the model's card has none."""
-    model = server.scheduler.recognizer.model
-    card = model.file.metadata.get("card") if isinstance(model, EngineModel) else None
+    file = server.scheduler.file
+    card = file.metadata.get("card") if file else None
     return str(card.get("language", "")).lower() if isinstance(card, dict) else ""
 
 

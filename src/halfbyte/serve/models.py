@@ -14,7 +14,6 @@ from typing import Any
 from aiohttp import web
 
 from halfbyte.engine import ModelFile
-from halfbyte.listen.engine_model import EngineModel
 from halfbyte.serve.app_keys import SERVER, Server
 
 _RESULT_KEYS = ("split", "chunk_ms", "mode", "wer", "words", "rtf", "machine", "commit")
@@ -53,8 +52,8 @@ def _model(server: Server) -> dict[str, Any]:
         "card": {},
         "results": [],
     }
-    engine = server.scheduler.recognizer.model
-    return model | _file_facts(engine.file) if isinstance(engine, EngineModel) else model
+    file = server.scheduler.file
+    return model | _file_facts(file) if file else model
 
 
 def _file_facts(file: ModelFile) -> dict[str, Any]:

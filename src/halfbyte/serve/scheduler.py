@@ -7,6 +7,7 @@ import time
 from collections import deque
 
 from halfbyte.errors import HalfbyteError
+from halfbyte.listen.engine_model import EngineModel
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.serve.metrics import STAGES, Metrics
 from halfbyte.serve.refusals import RefusedError
@@ -40,7 +41,9 @@ class Scheduler:
         num_threads: int = 1,
         metrics: Metrics | None = None,
     ):
-        self.model = TimedModel(recognizer.model)
+        model = recognizer.model
+        self.file = model.file if isinstance(model, EngineModel) else None
+        self.model = TimedModel(model)
         self.recognizer = Recognizer(self.model)
         self.limits = limits
         self.metrics = metrics or Metrics()

@@ -21,6 +21,7 @@ from halfbyte.serve.session import Endpoint, Session
 from halfbyte.serve.settings import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, StreamSettings
 from halfbyte.serve.sockets import close_socket, open_socket, receive, send
 
+MOST_ALTERNATIVES = 10
 _CONTROLS = ("config", "eof", "reset")
 
 
@@ -159,8 +160,13 @@ class _Conversation:
             raise RefusedError("bad_message", "the sample rate came after audio; send it before")
         self._settings = replace(self._settings, sample_rate_hz=int(rate_hz))
         self._has_words = bool(config.get("words", self._has_words))
-        alternatives = config.get("max_alternatives", 0)
-        self._num_alternatives = alternatives if isinstance(alternatives, int) else 0
+        alternatives = config.get("max_alternatives", self._num_alternatives)
+        if type(alternatives) is not int or not 0 <= alternatives <= MOST_ALTERNATIVES:
+            raise RefusedError(
+                "bad_message", f"max_alternatives has to be 0 to {MOST_ALTERNATIVES}"
+            )
+        self._num_alternatives = alternatives
+        self._settings = replace(self._settings, num_best=max(1, alternatives))
 
     def _result(self, finals: list[Event]) -> dict[str, Any]:
         """One result of several segments: a client takes one answer for each of its messages."""
@@ -175,7 +181,13 @@ class _Conversation:
             return result
         confidences = [word.confidence for word in words]
         mean = sum(confidences) / len(confidences) if confidences else 0.0
-        return {"alternatives": [{"confidence": mean, **result}]}
+        others = finals[0].alternatives if len(finals) == 1 else []
+        return {
+            "alternatives": [
+                {"confidence": mean, **result},
+                *({"confidence": 0.0, "text": text} for text in others),
+            ]
+        }
 
     async def _say(self, message: dict[str, Any]) -> None:
         await send(self._socket, self._server, message)

@@ -6,7 +6,6 @@ string, times are milliseconds. Our difference: a `start` may name another `samp
 """
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from aiohttp import WSMessage, WSMsgType, web
@@ -18,6 +17,8 @@ from halfbyte.serve.relay import run_together
 from halfbyte.serve.session import Endpoint, Session
 from halfbyte.serve.settings import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, StreamSettings
 from halfbyte.serve.sockets import close_socket, open_socket, receive, send
+
+MOST_HYPOTHESES = 10
 
 
 def add_routes(app: web.Application) -> None:
@@ -72,13 +73,14 @@ class _Conversation:
         if control["signal"] != "start":
             raise RefusedError("bad_message", "the end signal came before the start signal")
         self._is_continuous = _of_type(control, "continuous_decoding", bool, False)
-        _of_type(control, "nbest", int, 1)  # one hypothesis comes, whatever it asks for
+        num_best = min(max(1, _of_type(control, "nbest", int, 1)), MOST_HYPOTHESES)
         rate_hz = _of_type(control, "sample_rate", int, StreamSettings().sample_rate_hz)
         if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
             raise RefusedError(
                 "bad_message", f"sample_rate is {rate_hz}; {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} go"
             )
-        return self._server.open(replace(StreamSettings(), sample_rate_hz=rate_hz), self._request)
+        settings = StreamSettings(sample_rate_hz=rate_hz, num_best=num_best)
+        return self._server.open(settings, self._request)
 
     async def _read(self, session: Session) -> None:
         while (message := await receive(self._socket, self._server)) is not None:
@@ -137,7 +139,8 @@ def _nbest(event: Event) -> str:
             {"word": word.text, "start": _ms(word.start_s), "end": _ms(word.end_s)}
             for word in event.words
         ]
-    return json.dumps([hypothesis], ensure_ascii=False)
+    others = [{"sentence": text, "word_pieces": []} for text in event.alternatives]
+    return json.dumps([hypothesis, *others], ensure_ascii=False)
 
 
 def _ms(seconds: float) -> int:
