@@ -13,8 +13,14 @@ constexpr std::int64_t kMaxElements = std::int64_t{1} << 28;  // of a tensor mad
 }  // namespace
 
 NodePlanner::NodePlanner(const Graph& graph, const Node& node,
-                         const std::vector<PlannedValue>& values, const Kernels& kernels)
-    : graph_(graph), node_(node), values_(values), kernels_(kernels), outputs_(node.outputs.size()) {
+                         const std::vector<PlannedValue>& values, const Kernels& kernels,
+                         int num_threads)
+    : graph_(graph),
+      node_(node),
+      values_(values),
+      kernels_(kernels),
+      num_threads_(num_threads),
+      outputs_(node.outputs.size()) {
   for (Output& output : outputs_) output.value.dtype = output_dtype();
 }
 

@@ -9,6 +9,7 @@
 
 #include "graph/graph.h"
 #include "graph/tensor.h"
+#include "graph/thread_pool.h"
 #include "kernels/kernels.h"
 
 namespace halfbyte {
@@ -18,6 +19,7 @@ struct Operands {
   const void* const* inputs;
   void* const* outputs;
   void* scratch;  // 64-byte aligned
+  ThreadPool* pool = nullptr;  // nullptr: this thread alone
 
   template <class T>
   const T* in(int index) const {
@@ -49,9 +51,10 @@ class NodePlanner {
   };
 
   NodePlanner(const Graph& graph, const Node& node, const std::vector<PlannedValue>& values,
-              const Kernels& kernels);
+              const Kernels& kernels, int num_threads);
 
   const Kernels& kernels() const { return kernels_; }
+  int num_threads() const { return num_threads_; }
   int num_inputs() const { return static_cast<int>(node_.inputs.size()); }
   int num_outputs() const { return static_cast<int>(node_.outputs.size()); }
   bool has(int input) const;
@@ -97,6 +100,7 @@ class NodePlanner {
   const Node& node_;
   const std::vector<PlannedValue>& values_;
   const Kernels& kernels_;
+  int num_threads_;
   std::vector<Output> outputs_;
   std::vector<int> in_place_;
   std::size_t scratch_bytes_ = 0;

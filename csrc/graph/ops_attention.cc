@@ -112,9 +112,11 @@ class Attention {
   Attention(const AttentionSizes& sizes, const Kernels& kernels) : s_(sizes), kernels_(&kernels) {}
 
   void run(const Operands& operands) const {
-    const HeadScratch scratch(s_, static_cast<float*>(operands.scratch));
-    for (std::int64_t b = 0; b < s_.batch; ++b)
-      for (std::int64_t h = 0; h < s_.heads; ++h) run_head(operands, b, h, scratch);
+    auto* memory = static_cast<float*>(operands.scratch);
+    share_loop(operands.pool, s_.batch * s_.heads, [&](int part, std::int64_t begin, std::int64_t end) {
+      const HeadScratch scratch(s_, memory + part * HeadScratch::num_floats(s_));
+      for (std::int64_t i = begin; i < end; ++i) run_head(operands, i / s_.heads, i % s_.heads, scratch);
+    });
   }
 
  private:
@@ -218,7 +220,8 @@ RunFunction plan_chunk_attention(NodePlanner& node) {
   node.set_output(0, {sizes.batch, sizes.chunk, sizes.model_width()});
   for (int next : {1, 2}) node.set_output(next, {sizes.batch, sizes.heads, sizes.kept, sizes.width});
   if (sizes.chunk == 0 || sizes.width == 0) node.fail("the chunk has no steps");
-  node.need_scratch(static_cast<std::size_t>(HeadScratch::num_floats(sizes)) * sizeof(float));
+  node.need_scratch(static_cast<std::size_t>(HeadScratch::num_floats(sizes) * node.num_threads()) *
+                    sizeof(float));
   return [attention = Attention(sizes, node.kernels())](const Operands& operands) {
     attention.run(operands);
   };

@@ -84,17 +84,23 @@ RunFunction plan_patch_linear(NodePlanner& node, int weight_bits, int act_bits) 
   node.set_output(0, {patches.batch, patches.rows, patches.columns, linear.num_outputs()});
   const std::int64_t block = std::min(kBlockPatches, patches.count());
   const std::size_t patch_bytes = static_cast<std::size_t>((block * patches.size + 15) / 16 * 64);
-  node.need_scratch(patch_bytes + linear.scratch_bytes(block));
+  const std::size_t part_bytes = patch_bytes + linear.scratch_bytes(block);
+  node.need_scratch(part_bytes * static_cast<std::size_t>(node.num_threads()));
   return [=](const Operands& operands) {
-    auto* gathered = static_cast<float*>(operands.scratch);
-    for (std::int64_t first = 0; first < patches.count(); first += block) {
-      const std::int64_t count = std::min(block, patches.count() - first);
-      for (std::int64_t i = 0; i < count; ++i)
-        patches.gather(operands.in<float>(0), first + i, gathered + i * patches.size);
-      linear.run(operands, gathered, patches.size, count, nullptr,
-                 operands.out<float>(0) + first * linear.num_outputs(),
-                 static_cast<unsigned char*>(operands.scratch) + patch_bytes);
-    }
+    const std::int64_t num_blocks = block == 0 ? 0 : (patches.count() + block - 1) / block;
+    share_loop(operands.pool, num_blocks, [&](int part, std::int64_t begin, std::int64_t end) {
+      auto* scratch = static_cast<unsigned char*>(operands.scratch) + part * part_bytes;
+      auto* gathered = reinterpret_cast<float*>(scratch);
+      const Operands alone{operands.inputs, operands.outputs, nullptr};
+      for (std::int64_t first = begin * block; first < std::min(end * block, patches.count());
+           first += block) {
+        const std::int64_t count = std::min(block, patches.count() - first);
+        for (std::int64_t i = 0; i < count; ++i)
+          patches.gather(operands.in<float>(0), first + i, gathered + i * patches.size);
+        linear.run(alone, gathered, patches.size, count, nullptr,
+                   operands.out<float>(0) + first * linear.num_outputs(), scratch + patch_bytes);
+      }
+    });
   };
 }
 

@@ -40,8 +40,13 @@ std::shared_ptr<void> allocate(std::size_t num_bytes) {
 
 }  // namespace
 
-Plan::Plan(const Graph& graph, const std::vector<Tensor>& inputs, const Kernels& kernels)
-    : graph_(graph), kernels_(kernels), values_(graph.values().size()), locations_(values_.size()) {
+Plan::Plan(const Graph& graph, const std::vector<Tensor>& inputs, const Kernels& kernels,
+           ThreadPool* pool)
+    : graph_(graph),
+      kernels_(kernels),
+      pool_(pool),
+      values_(graph.values().size()),
+      locations_(values_.size()) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const int value = graph.inputs()[i].value;
     input_shapes_.push_back(inputs[i].shape);
@@ -85,7 +90,7 @@ void Plan::count_uses() {
 
 void Plan::plan_node(int index) {
   const Node& node = graph_.nodes()[index];
-  NodePlanner planner(graph_, node, values_, kernels_);
+  NodePlanner planner(graph_, node, values_, kernels_, pool_ == nullptr ? 1 : pool_->size());
   const RunFunction run = node.op->plan(planner);
   const bool is_known = std::all_of(node.inputs.begin(), node.inputs.end(), [this](int input) {
     return input == Node::kAbsent || values_[input].known != nullptr;
@@ -124,7 +129,7 @@ void Plan::evaluate(const Node& node, NodePlanner& planner, const RunFunction& r
   }
   if (!run) return;
   const std::shared_ptr<void> scratch = allocate(planner.scratch_bytes());
-  run({inputs.data(), outputs.data(), scratch.get()});
+  run({inputs.data(), outputs.data(), scratch.get(), pool_});
 }
 
 int Plan::new_buffer(std::size_t num_bytes, int first, int last) {
@@ -251,7 +256,7 @@ void Plan::run_step(const Step& step, unsigned char* arena) {
   for (std::size_t i = 0; i < step.outputs.size(); ++i)
     step_outputs_[i] = addresses_[step.outputs[i]];
   void* scratch = step.scratch < 0 ? nullptr : arena + buffers_[step.scratch].offset_bytes;
-  step.run({step_inputs_.data(), step_outputs_.data(), scratch});
+  step.run({step_inputs_.data(), step_outputs_.data(), scratch, pool_});
 }
 
 void Plan::run(const std::vector<Tensor>& inputs, unsigned char* arena, std::int64_t* node_ns) {

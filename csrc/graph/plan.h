@@ -14,7 +14,9 @@ class Plan {
  public:
   // `inputs` gives the shapes, one tensor per graph input. Nodes that depend only on constants and
   // shapes run here, once. Throws kInput if the graph cannot take these shapes.
-  Plan(const Graph& graph, const std::vector<Tensor>& inputs, const Kernels& kernels);
+  // `pool` runs the steps; nullptr for the calling thread alone.
+  Plan(const Graph& graph, const std::vector<Tensor>& inputs, const Kernels& kernels,
+       ThreadPool* pool = nullptr);
 
   bool fits(const std::vector<Tensor>& inputs) const;
   std::size_t arena_bytes() const { return arena_bytes_; }
@@ -58,6 +60,7 @@ class Plan {
 
   const Graph& graph_;
   const Kernels& kernels_;
+  ThreadPool* pool_;
   std::vector<Shape> input_shapes_;
   std::vector<PlannedValue> values_;
   std::vector<Location> locations_;

@@ -5,6 +5,7 @@
 namespace halfbyte {
 namespace {
 
+constexpr std::int64_t kLeastShared = 1 << 19;  // multiply-adds below which other threads only delay
 constexpr std::int64_t kBlockRows = 128;  // their codes stay in the second-level cache
 
 std::size_t aligned(std::int64_t num_bytes) { return static_cast<std::size_t>((num_bytes + 63) / 64 * 64); }
@@ -22,7 +23,8 @@ Activation activation_named(NodePlanner& node, const std::string& name, std::int
 QuantizedLinear::QuantizedLinear(NodePlanner& node, int weight_bits, int act_bits)
     : kernels_(&node.kernels()),
       linear_(find_linear(*kernels_, weight_bits, act_bits)),
-      qmax_(act_bits == 8 ? 127 : 7) {
+      qmax_(act_bits == 8 ? 127 : 7),
+      weight_bits_(weight_bits) {
   n_ = node.shape(1)[0], k_ = node.shape(1)[1];
   if (node.shape(2) != Shape{n_} || node.shape(3) != Shape{n_})
     node.fail("scales and bias must have one value per output");
@@ -68,7 +70,34 @@ void QuantizedLinear::run_block(const Operands& operands, const float* x, std::i
   epilogue.residual = residual;
   epilogue.residual_stride = num_outputs();
   epilogue.factor = factor_;
-  linear_(matrices, epilogue);
+  if (operands.pool == nullptr || rows * n_ * k_ < kLeastShared) linear_(matrices, epilogue);
+  else if (activation_ == Activation::kGlu) share_rows(operands.pool, matrices, epilogue);
+  else share_outputs(operands.pool, matrices, epilogue);
+}
+
+// Whole tiles of outputs for each thread.
+void QuantizedLinear::share_outputs(ThreadPool* pool, const LinearOperands& matrices,
+                                    const Epilogue& epilogue) const {
+  const std::int64_t tile_bytes = packed_bytes(weight_bits_, kTileOutputs, k_);
+  pool->run(tiles_of(n_), [&](int, std::int64_t first_tile, std::int64_t end_tile) {
+    const std::int64_t first = first_tile * kTileOutputs;
+    const std::int64_t end = std::min(end_tile * kTileOutputs, n_);
+    Epilogue part = epilogue;
+    part.scales += first, part.bias += first, part.out += first;
+    if (part.residual != nullptr) part.residual += first;
+    linear_({matrices.x, matrices.weights + first_tile * tile_bytes, end - first}, part);
+  });
+}
+
+void QuantizedLinear::share_rows(ThreadPool* pool, const LinearOperands& matrices,
+                                 const Epilogue& epilogue) const {
+  const CodeRows& x = matrices.x;
+  pool->run(x.rows, [&](int, std::int64_t first, std::int64_t end) {
+    const CodeRows rows{end - first, x.k, x.codes + first * x.stride, x.stride, x.scales + first};
+    Epilogue part = epilogue;
+    part.out += first * part.out_stride;
+    linear_({rows, matrices.weights, matrices.n}, part);
+  });
 }
 
 }  // namespace halfbyte

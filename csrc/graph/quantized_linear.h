@@ -28,9 +28,13 @@ class QuantizedLinear {
   void run_block(const Operands& operands, const float* x, std::int64_t x_stride, std::int64_t rows,
                  const float* residual, float* out, void* scratch) const;
 
+  void share_outputs(ThreadPool* pool, const LinearOperands& matrices, const Epilogue& epilogue) const;
+  void share_rows(ThreadPool* pool, const LinearOperands& matrices, const Epilogue& epilogue) const;
+
   const Kernels* kernels_;
   LinearKernel linear_;
   int qmax_;
+  int weight_bits_;
   std::int64_t n_, k_;
   bool has_separate_glu_ = false;  // halves that are no whole tiles
   Activation activation_ = Activation::kNone;

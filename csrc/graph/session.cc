@@ -6,6 +6,7 @@
 #include "error.h"
 #include "graph/op_registry.h"
 #include "graph/plan.h"
+#include "graph/thread_pool.h"
 #include "kernels/float_environment.h"
 #include "kernels/kernels.h"
 
@@ -31,10 +32,12 @@ struct Session::Arena {
 };
 
 Session::Session(std::shared_ptr<const Model> model, const std::string& graph_name,
-                 const std::string& isa)
+                 const std::string& isa, int num_threads)
     : model_(model),
       graph_(&model->graph(graph_name)),
       kernels_(&find_kernels(isa)),
+      pool_(threads_of(num_threads) == 1 ? nullptr
+                                         : std::make_unique<ThreadPool>(threads_of(num_threads))),
       set_inputs_(graph_->inputs().size()),
       initial_state_(model, graph_name),
       arena_(std::make_unique<Arena>()),
@@ -78,7 +81,7 @@ Plan& Session::plan_for_inputs() {
     std::rotate(plans_.begin(), found, found + 1);
     return *plans_.front();
   }
-  auto plan = std::make_unique<Plan>(*graph_, run_inputs_, *kernels_);
+  auto plan = std::make_unique<Plan>(*graph_, run_inputs_, *kernels_, pool_.get());
   arena_->fit(plan->arena_bytes());
   if (plans_.size() == kMaxPlans) plans_.pop_back();
   plans_.insert(plans_.begin(), std::move(plan));
@@ -222,6 +225,7 @@ std::vector<NodeTime> Session::profile() const {
   return times;
 }
 
+int Session::num_threads() const { return pool_ == nullptr ? 1 : pool_->size(); }
 std::size_t Session::num_plans() const { return plans_.size(); }
 std::size_t Session::arena_bytes() const { return arena_->bytes.size(); }
 

@@ -26,6 +26,7 @@
 namespace halfbyte {
 
 class Plan;
+class ThreadPool;
 struct Kernels;
 
 // What a node of a graph took, over all runs since start_profile().
@@ -39,8 +40,9 @@ class Session {
  public:
   // `isa` names the instruction set to run on ("" for the process's choice: kernels()). Throws kUsage
   // if the model has no graph of this name or the CPU no such instruction set.
+  // Results are the same for any number of threads; 0 takes that of HALFBYTE_THREADS, or else 1.
   Session(std::shared_ptr<const Model> model, const std::string& graph_name,
-          const std::string& isa = "");
+          const std::string& isa = "", int num_threads = 0);
   ~Session();
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
@@ -72,6 +74,7 @@ class Session {
   std::vector<NodeTime> profile() const;
 
   const Graph& graph() const { return *graph_; }
+  int num_threads() const;
   std::size_t num_plans() const;
   std::size_t arena_bytes() const;
 
@@ -88,6 +91,7 @@ class Session {
   std::shared_ptr<const Model> model_;
   const Graph* graph_;
   const Kernels* kernels_;
+  std::unique_ptr<ThreadPool> pool_;  // nullptr: the calling thread alone
   std::vector<Tensor> set_inputs_;            // one per graph input, dtype kNone until it is set
   std::vector<Tensor> run_inputs_;            // the same, with the states of this run
   std::vector<std::unique_ptr<Plan>> plans_;  // most recently used first

@@ -194,7 +194,9 @@ void bind_state(nb::module_& m) {
 void bind_session(nb::module_& m) {
   nb::class_<Session>(m, "Session")
       .def("__init__", [](Session* self, std::shared_ptr<Model> model, const std::string& graph,
-                          const std::string& isa) { new (self) Session(model, graph, isa); })
+                          const std::string& isa, int num_threads) {
+        new (self) Session(model, graph, isa, num_threads);
+      })
       .def("set_input", [](Session& session, const std::string& name, nb::handle buffer) {
         session.set_input(name, tensor_of(buffer));
       })
@@ -217,6 +219,7 @@ void bind_session(nb::module_& m) {
           list.append(nb::make_tuple(time.op, time.name, time.nanoseconds));
         return list;
       })
+      .def_prop_ro("num_threads", &Session::num_threads)
       .def_prop_ro("num_plans", &Session::num_plans)
       .def_prop_ro("arena_bytes", &Session::arena_bytes);
 }

@@ -1,26 +1,13 @@
 """Several streams in one batch: each gets its own bits, whatever the others do."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from onnx_graphs import compiled
+from seeded import FRAMES, chunk
 from streaming_graph import D, streaming_model
 
-import halfbyte
-from halfbyte.engine import ModelFile, Session, State, Tensor
+from halfbyte.engine import Session, State, Tensor
 from halfbyte.errors import InputError, UsageError
-
-FRAMES = 71  # of 640 ms
-
-
-@pytest.fixture(scope="module")
-def voice():
-    return ModelFile(Path(halfbyte.__file__).parent / "assets" / "en-voice.hb")
-
-
-def chunk(seed, frames=FRAMES):
-    return np.random.default_rng(seed).normal(12, 3, (frames, 80)).astype(np.float32)
 
 
 def streams_at(model, positions):
@@ -33,9 +20,9 @@ def streams_at(model, positions):
 
 
 @pytest.mark.parametrize("num_streams", [1, 2, 3, 8, 17, 64])
-def test_each_stream_of_a_batch_gets_its_own_bits(voice, num_streams):
-    states = streams_at(voice, [index % 9 for index in range(num_streams)])
-    alone, session, single = [s.copy() for s in states], Session(voice), Session(voice)
+def test_each_stream_of_a_batch_gets_its_own_bits(shipped, num_streams):
+    states = streams_at(shipped, [index % 9 for index in range(num_streams)])
+    alone, session, single = [s.copy() for s in states], Session(shipped), Session(shipped)
     for step in range(2):
         chunks = [chunk(7000 + 100 * index + step) for index in range(num_streams)]
         outputs = session.step_many(states, chunks)
@@ -44,30 +31,32 @@ def test_each_stream_of_a_batch_gets_its_own_bits(voice, num_streams):
     assert [s.save() for s in states] == [s.save() for s in alone]
 
 
-def test_a_short_last_chunk_and_tensors_run_as_a_batch(voice):
-    states = streams_at(voice, [0, 5])
+def test_a_short_last_chunk_and_tensors_run_as_a_batch(shipped):
+    states = streams_at(shipped, [0, 5])
     alone = [s.copy() for s in states]
     chunks = [Tensor("float32", (1, 23, 80), chunk(i, 23).tobytes()) for i in range(2)]
-    outputs = Session(voice).step_many(states, chunks)
-    expected = [Session(voice).run({"features": c}, s) for c, s in zip(chunks, alone, strict=True)]
+    outputs = Session(shipped).step_many(states, chunks)
+    expected = [
+        Session(shipped).run({"features": c}, s) for c, s in zip(chunks, alone, strict=True)
+    ]
     assert outputs == expected
 
 
-def test_a_batch_that_fails_changes_no_state(voice):
-    states = streams_at(voice, [1, 2])
+def test_a_batch_that_fails_changes_no_state(shipped):
+    states = streams_at(shipped, [1, 2])
     saved = [s.save() for s in states]
     with pytest.raises(InputError, match="NaN"):
-        Session(voice).step_many(states, [chunk(1), np.full((FRAMES, 80), np.nan, np.float32)])
+        Session(shipped).step_many(states, [chunk(1), np.full((FRAMES, 80), np.nan, np.float32)])
     assert [s.save() for s in states] == saved
 
 
-def test_streams_that_do_not_fit_together_are_refused(voice, tmp_path):
-    session, state, other = Session(voice), State(voice), State(voice)
+def test_streams_that_do_not_fit_together_are_refused(shipped, tmp_path):
+    session, state, other = Session(shipped), State(shipped), State(shipped)
     refused = [
         ([state, other], [chunk(1), chunk(1, 39)], InputError, "all of one shape"),
         ([state], [chunk(1), chunk(2)], InputError, "one chunk a state"),
         ([state, state], [chunk(1), chunk(2)], UsageError, "twice"),
-        ([state, State(voice, left_context_steps=8)], [chunk(1)] * 2, InputError, "left context"),
+        ([state, State(shipped, left_context_steps=8)], [chunk(1)] * 2, InputError, "left context"),
         ([state], [chunk(1).astype(np.float64)], InputError, "format 'd'"),
         ([], [], InputError, "one chunk a state"),
     ]

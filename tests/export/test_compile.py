@@ -19,7 +19,7 @@ from halfbyte.engine import ModelFile
 from halfbyte.errors import UsageError
 from halfbyte.export.compile import compile_model
 from halfbyte.export.graph_ir import read_onnx
-from halfbyte.export.lower import lower
+from halfbyte.export.lower import largest_num_inputs, lower
 
 RNG = np.random.default_rng(3)
 
@@ -276,3 +276,25 @@ def test_control_flow_and_foreign_domains_are_refused(tmp_path):
     model.graph.node.append(helper.make_node("If", ["x"], ["y"], then_branch=branch))
     with pytest.raises(UsageError, match="subgraph"):
         compiled(model, tmp_path)
+
+
+@pytest.mark.parametrize(("op", "bits", "act_bits"), [("LinearW8A8", 8, 8), ("LinearW4A8", 4, 8)])
+def test_sums_that_could_overflow_are_refused_when_compiled(op, bits, act_bits, tmp_path):
+    largest = largest_num_inputs(bits, act_bits)
+    assert largest == (2**31 - 1) // 2 ** (bits + act_bits - 2)
+    for num_inputs in (largest, largest + 1):
+        codes = np.zeros((1, num_inputs), np.int8)
+        tensor = numpy_helper.from_array(codes, "codes") if bits == 8 else None
+        if tensor is None:
+            tensor = helper.make_tensor(
+                "codes", onnx.TensorProto.INT4, codes.shape, bytes((num_inputs + 1) // 2), raw=True
+            )
+        halves = {name: np.ones(1, np.float16) for name in ("scales", "bias")}
+        layer = helper.make_node(op, ["x", "codes", "scales", "bias"], ["y"], domain="halfbyte")
+        x = np.zeros((1, num_inputs), np.float32)
+        model = model_of([layer], {"x": x}, ["y"], {"codes": tensor, **halves})
+        if num_inputs > largest:
+            with pytest.raises(UsageError, match=rf"{op} y sums {num_inputs} products; {largest}"):
+                compiled(model, tmp_path)
+        else:
+            compiled(model, tmp_path)

@@ -38,14 +38,37 @@ def operators_of(model):
 def test_fused_streams_have_the_bits_of_unfused_ones(name, isa, request, tmp_path, monkeypatch):
     exported = request.getfixturevalue(name)
     files = compile_both(exported.encoder, tmp_path, monkeypatch)
-    sessions = [Session(file, isa=isa) for file in files]
+    files = (*files, files[0])
+    sessions = [
+        Session(file, isa=isa, threads=threads)
+        for file, threads in zip(files, (1, 1, 3), strict=True)
+    ]
     for left_steps in (None, 3):
         states = [State(file, left_context_steps=left_steps) for file in files]
         for seed, (steps, extra) in enumerate(CHUNKS):
             features = {"features": exported.features(steps, extra, seed)}
-            fused, plain = (s.run(features, t) for s, t in zip(sessions, states, strict=True))
-            assert fused == plain
-            assert states[0].save() == states[1].save()
+            fused, plain, shared = (
+                s.run(features, t) for s, t in zip(sessions, states, strict=True)
+            )
+            assert fused == plain == shared
+            assert states[0].save() == states[1].save() == states[2].save()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_batch_of_fused_streams_has_the_bits_of_single_ones(name, threads, request):
+    exported = request.getfixturevalue(name)
+    session, alone = Session(exported.file, threads=threads), Session(exported.file)
+    states = [State(exported.file) for _ in range(5)]
+    for index, state in enumerate(states):  # each stream elsewhere
+        for step in range(index):
+            alone.run({"features": exported.features(8, 0, 10 * index + step)}, state)
+    singles = [state.copy() for state in states]
+    chunks = [exported.features(8, 0, 100 + index) for index in range(5)]
+    outputs = session.step_many(states, chunks)
+    for features, state, output in zip(chunks, singles, outputs, strict=True):
+        assert output == alone.run({"features": features}, state)
+    assert [s.save() for s in states] == [s.save() for s in singles]
 
 
 @pytest.mark.parametrize("name", BLOCKS)

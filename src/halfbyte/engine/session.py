@@ -6,7 +6,7 @@ from typing import Any
 from halfbyte import _core
 from halfbyte.engine.model_file import ModelFile
 from halfbyte.engine.tensor import Tensor
-from halfbyte.errors import InputError
+from halfbyte.errors import InputError, UsageError
 
 
 class State:
@@ -75,14 +75,25 @@ class Session:
         model: the file; many sessions may share it.
         graph: which of its graphs.
         isa: instruction set to run on; None for the best, or what HALFBYTE_ISA says.
+        threads: that share each step; None for what HALFBYTE_THREADS says, or else 1. The
+            results are the same for any number.
 
     Raises:
-        UsageError: no such graph, or the CPU has no such instruction set.
+        UsageError: no such graph, or the CPU has no such instruction set, or the number of
+            threads is not 1 to 256.
     """
 
-    def __init__(self, model: ModelFile, graph: str = "encoder", isa: str | None = None) -> None:
+    def __init__(
+        self,
+        model: ModelFile,
+        graph: str = "encoder",
+        isa: str | None = None,
+        threads: int | None = None,
+    ) -> None:
         self._outputs = model.outputs(graph)
-        self.core = _core.graph.Session(model.core, graph, isa or "")
+        if threads == 0:
+            raise UsageError("0 threads were asked for, expected 1 to 256")
+        self.core = _core.graph.Session(model.core, graph, isa or "", threads or 0)
 
     def run(self, inputs: Mapping[str, Any], state: State | None = None) -> dict[str, Tensor]:
         """Runs the graph.
@@ -153,6 +164,11 @@ class Session:
         values depend on shapes only run when a plan is made and are not among them.
         """
         return self.core.profile()
+
+    @property
+    def num_threads(self) -> int:
+        """Threads that share each step."""
+        return self.core.num_threads
 
     @property
     def num_plans(self) -> int:

@@ -5,6 +5,7 @@ constants are computed, the others go through the rule of their operator. Then p
 nodes are fused (`fuse.py`) and what nothing reads is dropped.
 """
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -281,7 +282,22 @@ def _quantized(graph: Graph, node: Node, bits: int) -> list[Node]:
 
 
 def _linear(graph: Graph, node: Node) -> list[Node]:
-    return _quantized(graph, node, LINEAR_BITS[node.op])
+    (linear,) = _quantized(graph, node, LINEAR_BITS[node.op])
+    weight_bits, act_bits = (int(number) for number in re.findall(r"\d+", linear.op))
+    packed = graph.constants[node.inputs[1]]
+    num_inputs = packed.codes.shape[1] if isinstance(packed, PackedCodes) else 0
+    if act_bits <= 8 and num_inputs > largest_num_inputs(weight_bits, act_bits):
+        raise UsageError(
+            f"{node.op} {node.outputs[0]} sums {num_inputs} products; "
+            f"{largest_num_inputs(weight_bits, act_bits)} is the most that int32 holds for sure, "
+            "so split the layer"
+        )
+    return [linear]
+
+
+def largest_num_inputs(weight_bits: int, act_bits: int) -> int:
+    """Most inputs of a layer whose int32 sums cannot overflow (docs/integer-spec.md)."""
+    return (2**31 - 1) >> (weight_bits + act_bits - 2)
 
 
 def _embedding(graph: Graph, node: Node) -> list[Node]:
