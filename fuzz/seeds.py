@@ -16,6 +16,7 @@ from streaming_graph import streaming_model  # noqa: E402
 from test_operators import CASES, case_model, quantized_model  # noqa: E402
 
 from halfbyte import _core  # noqa: E402
+from halfbyte.engine import ModelFile  # noqa: E402
 
 Seeds = dict[str, bytes]
 
@@ -32,6 +33,10 @@ def graphs(folder: Path) -> Seeds:
         models[op] = quantized_model(op, np.zeros((3, 8), np.float32), 8, 8)
     opened = {name: compiled(model, folder) for name, model in models.items()}
     return {name: file.core.section("graph:graph") for name, file in opened.items()}
+
+
+def metadata(_folder: Path) -> Seeds:
+    return {"tones": ModelFile(ROOT / "tests" / "golden" / "tones.hb").core.section("meta")}
 
 
 def wavs(_folder: Path) -> Seeds:
@@ -66,6 +71,7 @@ def saved_states(_folder: Path) -> Seeds:
 SEEDS = {
     "fuzz_model_file": model_files,
     "fuzz_graph": graphs,
+    "fuzz_metadata": metadata,
     "fuzz_wav": wavs,
     "fuzz_saved_state": saved_states,
 }

@@ -84,10 +84,13 @@ void EngineModel::encode(const FloatRows& features, AcousticState& state, Encode
   session->run(state_of(state));
   const Shape memory = copy_output(*session, "encoder_out", &out->memory);
   const Shape log_probs = copy_output(*session, "ctc_log_probs", &out->log_probs);
-  if (memory[1] != log_probs[1])
+  const std::int64_t num_steps =
+      (shape[1] - settings_->overlap_frames) / settings_->subsampling;
+  if (memory[1] != num_steps || log_probs[1] != num_steps)
     throw Error(ErrorKind::kModelFile, "the encoder gives " + std::to_string(memory[1]) +
                                            " steps and CTC log-probabilities of " +
-                                           std::to_string(log_probs[1]) + "; export the model again");
+                                           std::to_string(log_probs[1]) + "; its metadata promises " +
+                                           std::to_string(num_steps) + "; export the model again");
   out->num_steps = static_cast<std::size_t>(memory[1]);
   out->width = static_cast<std::size_t>(memory[2]);
   out->num_tokens = static_cast<std::size_t>(log_probs[2]);

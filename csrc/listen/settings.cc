@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "error.h"
+#include "graph/names.h"
 #include "listen/json.h"
 
 namespace halfbyte {
@@ -32,16 +33,24 @@ int integer(const Json& object, const std::string& name) {
   return integer_of(member(object, name, Json::Kind::kNumber), name);
 }
 
-double number(const Json& object, const std::string& name) {
-  return member(object, name, Json::Kind::kNumber).number;
+// Ranges: beyond them no model makes sense and memory would not hold (docs/model-file.md).
+double number(double least, double largest, const Json& object, const std::string& name) {
+  const double value = member(object, name, Json::Kind::kNumber).number;
+  if (!(value >= least && value <= largest))
+    refuse("has " + name + " " + std::to_string(value) + "; expected " + std::to_string(least) +
+           " to " + std::to_string(largest));
+  return value;
 }
 
-int at_least(int least, const Json& object, const std::string& name) {
-  const int value = integer(object, name);
-  if (value < least)
-    refuse("has " + name + " " + std::to_string(value) + "; expected at least " +
-           std::to_string(least));
+int in_range(int least, int largest, int value, const std::string& name) {
+  if (value < least || value > largest)
+    refuse("has " + name + " " + std::to_string(value) + "; expected " + std::to_string(least) +
+           " to " + std::to_string(largest));
   return value;
+}
+
+int integer(int least, int largest, const Json& object, const std::string& name) {
+  return in_range(least, largest, integer(object, name), name);
 }
 
 int token_id(const Json& metadata, const std::string& name, std::size_t num_tokens) {
@@ -54,23 +63,25 @@ int token_id(const Json& metadata, const std::string& name, std::size_t num_toke
 
 FbankOptions read_features(const Json& features) {
   FbankOptions options;
-  options.sample_rate_hz = at_least(1, features, "sample_rate_hz");
-  options.num_mel_bins = at_least(1, features, "num_mel_bins");
-  options.frame_length_ms = at_least(1, features, "frame_length_ms");
-  options.frame_shift_ms = at_least(1, features, "frame_shift_ms");
-  options.low_hz = number(features, "low_hz");
-  options.high_hz = number(features, "high_hz");
+  options.sample_rate_hz = integer(1000, 192000, features, "sample_rate_hz");
+  options.num_mel_bins = integer(1, 512, features, "num_mel_bins");
+  options.frame_length_ms = integer(1, 1000, features, "frame_length_ms");
+  options.frame_shift_ms = integer(1, 1000, features, "frame_shift_ms");
+  options.low_hz = number(0, 96000, features, "low_hz");
+  options.high_hz = number(-96000, 96000, features, "high_hz");
   return options;
 }
 
 void read_streaming(const Json& streaming, ModelSettings* settings) {
-  settings->subsampling = at_least(1, streaming, "subsampling");
-  settings->overlap_frames = at_least(0, streaming, "overlap_frames");
-  settings->chunk_steps = at_least(1, streaming, "chunk_steps");
+  constexpr int kMaxChunkSteps = 10000;
+  settings->subsampling = integer(1, 64, streaming, "subsampling");
+  settings->overlap_frames = integer(0, 1000, streaming, "overlap_frames");
+  settings->chunk_steps = integer(1, kMaxChunkSteps, streaming, "chunk_steps");
   for (const Json& choice : member(streaming, "chunk_choices_steps", Json::Kind::kArray).array)
-    settings->chunk_choices_steps.push_back(integer_of(choice, "chunk_choices_steps"));
-  settings->left_context_steps = integer(streaming, "left_context_steps");
-  settings->max_segment_ms = at_least(1, streaming, "max_segment_ms");
+    settings->chunk_choices_steps.push_back(
+        in_range(1, kMaxChunkSteps, integer_of(choice, "chunk_choices_steps"), "chunk_choices_steps"));
+  settings->left_context_steps = integer(0, 100000, streaming, "left_context_steps");
+  settings->max_segment_ms = integer(1, 3600000, streaming, "max_segment_ms");
   const auto& choices = settings->chunk_choices_steps;
   if (std::find(choices.begin(), choices.end(), settings->chunk_steps) == choices.end())
     refuse("has chunk_steps " + std::to_string(settings->chunk_steps) +
@@ -86,13 +97,15 @@ ModelSettings read_settings(const std::string& metadata_json) {
   read_streaming(member(metadata, "streaming", Json::Kind::kObject), &settings);
   for (const Json& token : member(metadata, "tokens", Json::Kind::kArray).array) {
     if (token.kind != Json::Kind::kString) refuse("mistypes 'tokens', which are strings");
+    if (!is_printable(token.string))  // tokens reach terminals and logs
+      refuse("has token " + std::to_string(settings.tokens.size()) + ", which is not printable");
     settings.tokens.push_back(token.string);
   }
   settings.blank_id = token_id(metadata, "blank_id", settings.tokens.size());
   settings.boundary_id = token_id(metadata, "eos_id", settings.tokens.size());
   const Json& decoding = member(metadata, "decoding", Json::Kind::kObject);
-  settings.beam = at_least(1, decoding, "beam");
-  settings.ctc_weight = number(decoding, "ctc_weight");
+  settings.beam = integer(1, 1000, decoding, "beam");
+  settings.ctc_weight = number(0, 1000, decoding, "ctc_weight");
   return settings;
 }
 

@@ -95,9 +95,10 @@ def test_a_table_for_people(halfbyte, manifest):
 
 
 def test_transcripts_that_cannot_be_written(halfbyte, manifest, tmp_path):
-    done = halfbyte("eval", TONES, manifest, "--transcripts", tmp_path / "none" / "heard.jsonl")
+    (tmp_path / "file").touch()
+    done = halfbyte("eval", TONES, manifest, "--transcripts", tmp_path / "file" / "heard.jsonl")
     assert done.is_mistake()
-    assert "heard.jsonl: No such file" in done.err
+    assert "file: " in done.err
 
 
 def test_bad_lines_are_left_out_and_counted(halfbyte, manifest):

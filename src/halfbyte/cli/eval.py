@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from halfbyte.errors import ManifestError, UsageError
+from halfbyte.files import write_whole
 
 EPILOG = """\
 examples:
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     }
     if options.transcripts:
         lines = (json.dumps({"id": i, "text": t}) for i, t in result.transcripts.items())
-        options.transcripts.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_whole(options.transcripts, ("\n".join(lines) + "\n").encode())
     print(json.dumps(summary) if options.json else _table(summary))
     return 0
 

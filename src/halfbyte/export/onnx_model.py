@@ -1,5 +1,6 @@
 """From a checkpoint to a folder of ONNX files that ONNX Runtime runs as they are."""
 
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -15,7 +16,7 @@ from halfbyte.export.compile import compile_model
 from halfbyte.export.freeze import freeze
 from halfbyte.export.functions import functions
 from halfbyte.export.graphs import trace_decoder, trace_encoder
-from halfbyte.files import write_whole
+from halfbyte.files import write_together
 from halfbyte.listen.settings import read_settings
 from halfbyte.models.u2 import BLANK, U2
 from halfbyte.train.checkpoint import load_checkpoint
@@ -55,10 +56,13 @@ def export(checkpoint: Path, folder: Path, card: dict[str, Any] | None = None) -
         encoder.graph.initializer.append(numpy_helper.from_array(value.numpy(), name))
     decoder = trace_decoder(frozen)
     metadata = describe(config, model, tokenizer.tokens, card or {})
-    for traced, name in ((encoder, ENCODER), (decoder, DECODER)):
-        write_whole(folder / name, finish(traced).SerializeToString())
-    write_whole(folder / METADATA, json.dumps(metadata, ensure_ascii=False, indent=1).encode())
-    _write_test_vector(model, folder / TEST_VECTOR)
+    contents = {
+        ENCODER: finish(encoder).SerializeToString(),
+        DECODER: finish(decoder).SerializeToString(),
+        METADATA: json.dumps(metadata, ensure_ascii=False, indent=1).encode(),
+        TEST_VECTOR: _test_vector(model),
+    }
+    write_together(folder, contents)
 
 
 def finish(traced: onnx.ModelProto) -> onnx.ModelProto:
@@ -115,7 +119,7 @@ def describe(
     }
 
 
-def _write_test_vector(model: U2, path: Path) -> None:
+def _test_vector(model: U2) -> bytes:
     """Seeded features and what the training graph makes of them, chunk and left context filled."""
     subsampling = model.encoder.subsampling
     random = np.random.default_rng(1)
@@ -125,8 +129,9 @@ def _write_test_vector(model: U2, path: Path) -> None:
     with torch.no_grad():
         state = model.encoder.initial_state(1)
         encoded, log_probs, _ = model.step(torch.from_numpy(features), state)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, features=features, encoder_out=encoded, ctc_log_probs=log_probs)
+    file = io.BytesIO()
+    np.savez(file, features=features, encoder_out=encoded, ctc_log_probs=log_probs)
+    return file.getvalue()
 
 
 def compile_folder(folder: Path, path: Path) -> None:

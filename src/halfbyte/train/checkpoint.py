@@ -8,7 +8,7 @@ from torch import Tensor
 
 from halfbyte.data.tokenizer import Tokenizer
 from halfbyte.errors import ConfigError
-from halfbyte.files import write_whole
+from halfbyte.files import write_together
 from halfbyte.models.u2 import U2
 from halfbyte.quant.formats import LayerMap
 from halfbyte.quant.lsq import LearnedStep
@@ -42,9 +42,12 @@ def save_checkpoint(
     """
     dtype = torch.float16 if half else torch.float32
     tensors = {name: value.detach().to(dtype).contiguous() for name, value in weights.items()}
-    write_whole(folder / TOKENIZER, tokenizer.model)
-    write_whole(folder / CONFIG, dump_config(config).encode())
-    write_whole(folder / WEIGHTS, safetensors.torch.save(tensors))
+    contents = {
+        TOKENIZER: tokenizer.model,
+        CONFIG: dump_config(config).encode(),
+        WEIGHTS: safetensors.torch.save(tensors),
+    }
+    write_together(folder, contents)
 
 
 def load_checkpoint(folder: Path) -> tuple[TrainConfig, Tokenizer, U2]:

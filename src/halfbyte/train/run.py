@@ -1,5 +1,6 @@
 """A training run from configuration to checkpoint folder, resumable at any moment."""
 
+import io
 import json
 import logging
 import time
@@ -121,11 +122,14 @@ class _WholeFiles(TorchCheckpointIO):
     """Writes checkpoints whole or not at all."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, **_: Any) -> None:
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(".partial")
-        torch.save(checkpoint, partial)
-        partial.replace(target)
+        write_whole(Path(path), _saved(checkpoint))
+
+
+def _saved(value: Any) -> bytes:
+    """What torch.save writes; to a full disk it would answer with an error of its own."""
+    file = io.BytesIO()
+    torch.save(value, file)
+    return file.getvalue()
 
 
 class _EpochWeights(Callback):
@@ -139,8 +143,7 @@ class _EpochWeights(Callback):
             return
         epoch = trainer.current_epoch
         path = self._folder / f"epoch-{epoch:04d}.pt"
-        torch.save(module.model.state_dict(), path.with_suffix(".partial"))
-        path.with_suffix(".partial").replace(path)
+        write_whole(path, _saved(module.model.state_dict()))
         (self._folder / f"epoch-{epoch - self._num_kept:04d}.pt").unlink(missing_ok=True)
 
 
@@ -152,7 +155,10 @@ def _average(folder: Path, num_epochs: int) -> dict[str, torch.Tensor]:
 
 
 class _Metrics(Callback):
-    """Appends one JSON line per epoch: step, losses, development errors, seconds."""
+    """One JSON line per epoch: step, losses, development errors, seconds.
+
+    A run that goes on within an epoch writes that epoch's line anew.
+    """
 
     def __init__(self, path: Path):
         self._path = path
@@ -164,8 +170,9 @@ class _Metrics(Callback):
         metrics = {name: round(float(v), 5) for name, v in trainer.callback_metrics.items()}
         line = {"epoch": trainer.current_epoch, "step": trainer.global_step, **metrics}
         line["seconds"] = round(time.monotonic() - self._start_s, 1)
-        with self._path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        kept = [text for text in lines if json.loads(text)["epoch"] < line["epoch"]]
+        write_whole(self._path, "".join(f"{text}\n" for text in [*kept, json.dumps(line)]).encode())
 
 
 def _quieten() -> None:

@@ -1,0 +1,3 @@
+"""The fixture that calls verbs in this process."""
+
+from cli.conftest import halfbyte as halfbyte
