@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -15,6 +16,8 @@ import torch
 from train.corpus import write_config, write_corpus
 
 from halfbyte.train.checkpoint import load_checkpoint, save_checkpoint
+
+NUM_KILLS = 2
 
 
 @pytest.fixture(scope="module")
@@ -44,22 +47,35 @@ def weights(result: Path) -> dict[str, torch.Tensor]:
     return safetensors.torch.load_file(result / "weights.safetensors")
 
 
+def kill_after_a_checkpoint(workspace: Path, run: str, later_s: float) -> None:
+    """Starts a run and kills it a moment after it has written a checkpoint."""
+    last = workspace / run / "last.ckpt"
+    before = last.read_bytes() if last.exists() else b""
+    process = start_training(workspace, run)
+    deadline_s = time.monotonic() + 240
+    while not last.exists() or last.read_bytes() == before:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+    time.sleep(later_s)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(workspace) -> Path:
     return train(workspace, "uninterrupted")
 
 
 def test_killed_and_resumed_equals_uninterrupted(workspace, uninterrupted):
-    process = start_training(workspace, "killed")
-    checkpoint = workspace / "killed" / "last.ckpt"
-    deadline_s = time.monotonic() + 240
-    while not checkpoint.exists() and time.monotonic() < deadline_s:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert checkpoint.exists()
-    assert not (workspace / "killed" / "result").exists()
+    moments = random.Random(3)
+    for _ in range(NUM_KILLS):
+        kill_after_a_checkpoint(workspace, "killed", moments.uniform(0, 0.05))
+        assert not (workspace / "killed" / "result").exists()
+        for path in (workspace / "killed").glob("*.*pt"):
+            torch.load(path, weights_only=False)  # whole
     resumed = weights(train(workspace, "killed"))
+    lines = (workspace / "killed" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [0, 1]
     for name, value in weights(uninterrupted).items():
         assert torch.equal(resumed[name], value), name
 
