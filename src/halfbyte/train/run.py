@@ -92,7 +92,7 @@ def _trainer(config: TrainConfig, folder: Path) -> lightning.Trainer:
         logger=False,
         plugins=[_WholeFiles()],
         callbacks=[
-            ModelCheckpoint(
+            _Checkpoints(
                 folder,
                 filename="last",
                 every_n_train_steps=loop.checkpoint_steps,
@@ -116,6 +116,21 @@ class _ProgressBar(TQDMProgressBar):
         bar.set_description(f"Epoch {trainer.current_epoch}")
         # What an interrupted run has done is not this run's speed.
         bar.initial = bar.n = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+
+
+class _Checkpoints(ModelCheckpoint):
+    """A checkpoint every so many steps, and one when all that ends an epoch is done.
+
+    One at the last step of an epoch would leave out the epoch's weights and metrics of a run that
+    is killed between it and the epoch's end.
+    """
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *arguments: Any, **named: Any) -> None:
+        if not trainer.is_last_batch:
+            super().on_train_batch_end(trainer, *arguments, **named)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        trainer.save_checkpoint(Path(self.dirpath or ".") / LAST)
 
 
 class _WholeFiles(TorchCheckpointIO):
