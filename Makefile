@@ -74,13 +74,13 @@ hostile: fuzz-targets $(TEST)/.installed  ## hostile files through the engine un
 	$(FUZZ)/fuzz/fuzz_wav -rss_limit_mb=4096 $(FUZZ)/hostile/audio/* $(FUZZ)/hostile/odd-audio/* 2>$(FUZZ)/hostile.log
 	$(FUZZ)/fuzz/fuzz_model_file $(FUZZ)/hostile/models/* 2>>$(FUZZ)/hostile.log
 	for target in $(FUZZ_TARGETS); do \
-	  $(FUZZ)/fuzz/$$target $(FUZZ)/seeds/$$target/* fuzz/corpus/$$target/* 2>>$(FUZZ)/hostile.log || exit 1; \
+	  $(FUZZ)/fuzz/$$target $(FUZZ)/seeds/$$target/* $$(ls -d fuzz/corpus/$$target/* 2>/dev/null) 2>>$(FUZZ)/hostile.log || exit 1; \
 	done
 	@echo "no finding; $$(grep -c '^Running: ' $(FUZZ)/hostile.log) files, log in $(FUZZ)/hostile.log"
 
 fuzz: fuzz-targets $(TEST)/.installed  ## search new inputs, FUZZ_S seconds a target (needs clang)
 	$(TEST)/bin/python fuzz/seeds.py $(FUZZ)/seeds
-	for target in $(FUZZ_TARGETS); do mkdir -p $(FUZZ)/found/$$target; \
+	for target in $(FUZZ_TARGETS); do mkdir -p $(FUZZ)/found/$$target fuzz/corpus/$$target; \
 	  $(FUZZ)/fuzz/$$target -max_total_time=$(FUZZ_S) -timeout=20 -rss_limit_mb=4096 -max_len=20000 \
 	    -artifact_prefix=$(FUZZ)/ $(FUZZ)/found/$$target fuzz/corpus/$$target $(FUZZ)/seeds/$$target || exit 1; \
 	done
