@@ -1,14 +1,18 @@
 """`POST /v1/audio/transcriptions` with OpenAI's own Python client, and with odd requests."""
 
+import asyncio
 import io
 import urllib.error
 import urllib.request
 
+import aiohttp
 import openai
 import pytest
 import soundfile
+from serve.clients import running
 
 from halfbyte.listen.transcript import as_srt, as_vtt
+from halfbyte.serve.settings import Limits
 
 
 @pytest.fixture(scope="session")
@@ -127,3 +131,51 @@ def test_the_model_is_listed(client):
     assert model.id == "tones"
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("gpt-4o")
+
+
+HEAD = (
+    b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n"
+    b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+)
+PART = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF'
+
+
+@pytest.mark.parametrize("body", [b"", PART[:20], PART + bytes(2000)], ids=["none", "some", "half"])
+def test_a_client_that_leaves_while_it_sends_is_no_error_of_the_server(tones, caplog, body):
+    async def leave():
+        async with running(tones) as bench:
+            _, writer = await asyncio.open_connection(bench.server.host, bench.server.port)
+            writer.write(HEAD + body)
+            await writer.drain()
+            await asyncio.sleep(0.2)
+            writer.close()
+            await asyncio.sleep(0.2)
+
+    asyncio.run(leave())
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_a_client_that_stalls_is_told(tones):
+    async def stall():
+        async with running(tones, limits=Limits(idle_s=0.2)) as bench:
+            reader, writer = await asyncio.open_connection(bench.server.host, bench.server.port)
+            writer.write(HEAD + PART)
+            answer = await reader.readline()
+            writer.close()
+            return answer
+
+    assert asyncio.run(stall()).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_file_that_is_too_long_is_refused(tones):
+    async def send():
+        async with running(tones, limits=Limits(max_upload_bytes=100)) as bench:
+            address = bench.server.make_url("/v1/audio/transcriptions")
+            form = aiohttp.FormData({"model": "x"})
+            form.add_field("file", bytes(101), filename="a.wav")
+            async with bench.http.post(address, data=form) as answer:
+                return answer.status, await answer.json()
+
+    status, answer = asyncio.run(send())
+    assert status == 413
+    assert "100 bytes" in answer["error"]["message"]

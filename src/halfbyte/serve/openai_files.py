@@ -8,10 +8,10 @@ full context. `language`, `prompt` and `temperature` have no effect.
 import asyncio
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import BodyPartReader, web
 
@@ -24,7 +24,9 @@ from halfbyte.serve.language import language_name
 from halfbyte.serve.openai_shapes import error_response, verbose
 from halfbyte.serve.refusals import RefusedError
 from halfbyte.serve.session import Endpoint, Session
-from halfbyte.serve.settings import StreamSettings
+from halfbyte.serve.settings import Limits, StreamSettings
+
+_Read = TypeVar("_Read")
 
 _FORMS = ("json", "text", "srt", "vtt", "verbose_json")
 _GRANULARITIES = ("segment", "word")
@@ -56,6 +58,8 @@ async def handle(request: web.Request) -> web.StreamResponse:
             finals, duration_s = await _recognise(request, form)
         except HalfbyteError as error:
             return error_response(error, str(form.file), form.file_name)
+        except ConnectionError:  # nobody is left to be told
+            return web.Response(status=400)
     return _answer(form, finals, duration_s, request.app[SERVER])
 
 
@@ -63,37 +67,47 @@ async def _read_form(request: web.Request, form: _Form) -> None:
     """Fill `form` from a multipart body; the file goes to disk, to be deleted with the answer."""
     if request.content_type != "multipart/form-data":
         raise RefusedError("bad_message", "expected a multipart/form-data body with a file")
-    limit_bytes = request.app[SERVER].limits.max_upload_bytes
+    limits = request.app[SERVER].limits
     try:
-        async for part in await request.multipart():
+        body = await request.multipart()
+        while (part := await _in_time(body.next(), limits)) is not None:
             if not isinstance(part, BodyPartReader):
                 raise RefusedError("bad_message", "a multipart body inside another came")
             if part.name == "file":
                 form.file_name = part.filename or "file"
-                await _save(part, form.file, limit_bytes)
+                await _save(part, form.file, limits)
             else:
-                _take_field(form, part.name or "", (await _text(part)))
+                _take_field(form, part.name or "", (await _text(part, limits)))
     except (ValueError, AssertionError) as error:
         raise RefusedError("bad_message", f"the body is no multipart/form-data: {error}") from None
     if not form.file_name:
         raise RefusedError("bad_message", "the field file is missing")
 
 
-async def _save(part: BodyPartReader, path: Path, limit_bytes: int) -> None:
+async def _in_time(reading: Awaitable[_Read], limits: Limits) -> _Read:
+    """What is read, if it comes before the client counts as idle."""
+    try:
+        async with asyncio.timeout(limits.idle_s):
+            return await reading
+    except TimeoutError:
+        raise RefusedError("idle", f"nothing came for {limits.idle_s:g} s") from None
+
+
+async def _save(part: BodyPartReader, path: Path, limits: Limits) -> None:
     num_bytes = 0
     with path.open("wb") as file:
-        while block := await part.read_chunk():
+        while block := await _in_time(part.read_chunk(), limits):
             num_bytes += len(block)
-            if num_bytes > limit_bytes:
+            if num_bytes > limits.max_upload_bytes:
                 raise RefusedError(
-                    "message_too_large", f"the file is longer than {limit_bytes} bytes"
+                    "message_too_large", f"the file is longer than {limits.max_upload_bytes} bytes"
                 )
             file.write(block)
 
 
-async def _text(part: BodyPartReader) -> str:
+async def _text(part: BodyPartReader, limits: Limits) -> str:
     raw = b""
-    while block := await part.read_chunk():
+    while block := await _in_time(part.read_chunk(), limits):
         raw += block
         if len(raw) > _LONGEST_FIELD_BYTES:
             raise RefusedError("message_too_large", f"the field {part.name} is too long")

@@ -13,7 +13,7 @@ from halfbyte.listen.transcript import as_text
 from halfbyte.serve.refusals import RefusedError
 
 _LEAST_CONFIDENCE = 1e-6
-_STATUS = {"message_too_large": 413, "too_many_streams": 429, "internal": 500}
+_STATUS = {"idle": 408, "message_too_large": 413, "too_many_streams": 429, "internal": 500}
 
 
 def error_response(error: HalfbyteError, path: str, file_name: str) -> web.Response:
