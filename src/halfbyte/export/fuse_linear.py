@@ -10,6 +10,7 @@ from halfbyte.export.graph_pattern import Index, either_way
 LINEAR_OPS = ("LinearW4A8", "LinearW8A8", "LinearW4A4")
 PATCH_OPS = tuple(f"Patch{op}" for op in LINEAR_OPS)
 ACTIVATIONS = {"Silu": "silu", "Relu": "relu", "Glu": "glu"}
+JOINED = "+"  # between the names of constants that one constant holds, output after output
 NUM_INPUTS = 4  # of a quantised linear layer without a residual
 
 
@@ -83,17 +84,19 @@ def side_by_side(index: Index, layers: Sequence[Node]) -> Node | None:
 
 
 def _joined(graph: Graph, names: Sequence[str]) -> str | None:
+    """The constants one after the other; JOINED in its name tells of which."""
     constants = [graph.constants.get(name) for name in names]
+    name = JOINED.join(names)
     packed = [c for c in constants if isinstance(c, PackedCodes)]
     if len(packed) == len(constants):
         codes = np.concatenate([c.codes for c in packed])
-        name = graph.new_name(names[0])
         graph.constants[name] = PackedCodes(codes, packed[0].bits)
         return name
     arrays = [c for c in constants if isinstance(c, np.ndarray)]
     if len(arrays) != len(constants):
         return None
-    return graph.add_constant(names[0], np.concatenate(arrays, axis=-1))
+    graph.constants[name] = np.concatenate(arrays, axis=-1)
+    return name
 
 
 def num_outputs(graph: Graph, layer: Node) -> int:

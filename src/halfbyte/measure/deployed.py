@@ -5,18 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from halfbyte.engine import ModelFile
-from halfbyte.errors import ConfigError, ModelFileError, UsageError
+from halfbyte.engine.model_file import Layer
+from halfbyte.errors import ConfigError, ModelFileError
+from halfbyte.export.fuse_linear import JOINED
 from halfbyte.export.onnx_model import compile_folder, export
-from halfbyte.quant.layers import NativeEmbedding, NativeLinear
-from halfbyte.quant.native import native_layers
+from halfbyte.quant.native import NativeLayer, native_layers
 from halfbyte.quant.packing import unpack
 from halfbyte.train.checkpoint import WEIGHTS, load_checkpoint
 
-_PREFIXES = {"decoder": "decoder.", "encoder": ""}  # of layer names, by graph
-_IN_ENCODER_GRAPH = "model."  # what the traced encoder graph puts before them
+_CODES = ".codes"
 
 
 @dataclass(frozen=True)
@@ -75,16 +74,17 @@ def verify(run: Path, model_file: Path | None = None) -> list[LayerCheck]:
     """
     checkpoint = checkpoint_of(run)
     _, _, model = load_checkpoint(checkpoint)
+    layers = native_layers(model)
     with tempfile.TemporaryDirectory() as folder:
         if model_file is None:
             export(checkpoint, Path(folder) / "onnx")
             model_file = Path(folder) / "model.hb"
             compile_folder(Path(folder) / "onnx", model_file)
-        file = ModelFile(model_file)
-        sizes = {
-            (g, layer.name): layer.num_bytes for g in file.graph_names for layer in file.layers(g)
-        }
-        return [_check(file, sizes, name, layer) for name, layer in native_layers(model).items()]
+        places = _places(ModelFile(model_file), layers)
+        for name in layers:
+            if name not in places:
+                raise ModelFileError(f"{model_file} has no layer {name}; is it of this run?")
+        return [_check(name, layer, places[name]) for name, layer in layers.items()]
 
 
 def raise_if_different(checks: list[LayerCheck]) -> None:
@@ -101,34 +101,56 @@ def raise_if_different(checks: list[LayerCheck]) -> None:
             )
 
 
-def _check(
-    file: ModelFile,
-    sizes: dict[tuple[str, str], int],
-    name: str,
-    layer: NativeLinear | NativeEmbedding,
-) -> LayerCheck:
-    graph = "decoder" if name.startswith("decoder.") else "encoder"
-    stem = name.removeprefix(_PREFIXES[graph])
-    if graph == "encoder":
-        stem = _IN_ENCODER_GRAPH + stem
+@dataclass(frozen=True)
+class _Place:
+    """Rows [first, first + N) of a tensor of codes, of which a layer has its share of the bytes."""
+
+    file: ModelFile
+    graph: str
+    tensor: Layer
+    first: int
+
+
+def _places(file: ModelFile, layers: dict[str, NativeLayer]) -> dict[str, _Place]:
+    """Where a file has each layer; layers over the same input lie joined in one tensor."""
+    places = {}
+    for graph in file.graph_names:
+        for tensor in file.layers(graph):
+            first = 0
+            for part in tensor.name.split(JOINED):
+                name = _layer_name(graph, part)
+                if name in layers:
+                    places[name] = _Place(file, graph, tensor, first)
+                    first += layers[name].weight.shape[0]
+    return places
+
+
+def _layer_name(graph: str, tensor: str) -> str:
+    """The module's name for a tensor: the traced encoder graph holds the whole model."""
+    stem = tensor.removesuffix(_CODES)
+    return stem.removeprefix("model.") if graph == "encoder" else f"{graph}.{stem}"
+
+
+def _check(name: str, layer: NativeLayer, place: _Place) -> LayerCheck:
     quantized = layer.quantized_weight()
-    try:
-        packed = file.constant(graph, f"{stem}.codes")
-        scales = file.constant(graph, f"{stem}.scales")
-    except UsageError as error:
-        raise ModelFileError(f"{file.path}: {error}; is it the file of this run?") from error
-    if packed.shape != tuple(quantized.codes.shape):
+    n, k = quantized.codes.shape
+    tensor = place.tensor
+    packed = place.file.constant(place.graph, tensor.name)
+    scales = place.file.constant(place.graph, tensor.name.replace(_CODES, ".scales"))
+    rows, inputs = packed.shape
+    if inputs != k or place.first + n > rows:
         raise ModelFileError(
-            f"{file.path}: layer {name} is {packed.shape}, trained {tuple(quantized.codes.shape)}"
+            f"{place.file.path}: layer {name} has {rows} × {inputs} codes, trained are {n} × {k}"
         )
     bits = int(packed.dtype.removeprefix("packed"))
-    codes = unpack(np.frombuffer(packed.data, np.uint8), bits, *packed.shape)
-    stored = torch.frombuffer(bytearray(scales.data), dtype=torch.float32)
+    own = slice(place.first, place.first + n)
+    codes = unpack(np.frombuffer(packed.data, np.uint8), bits, rows, inputs)[own]
+    stored = np.frombuffer(scales.data, np.float32).reshape(rows, -1)[own]
     return LayerCheck(
         name,
         layer.number.name,
-        quantized.codes.numel(),
-        sizes[graph, f"{stem}.codes"],
+        n * k,
+        tensor.num_bytes * n // rows,
         int((codes != quantized.codes.numpy()).sum()),
-        int((stored != quantized.scales.flatten()).sum()),
+        int((stored != quantized.scales.numpy()).sum()),
     )

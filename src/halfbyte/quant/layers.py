@@ -15,7 +15,7 @@ class _IntegerProduct(torch.autograd.Function):
     """y = ((float(x_codes · w_codes) · s_x) · s_w) + b; gradients of the dequantised product.
 
     backward: dx = g · ŵ, dw = gᵀ · x̂, db = Σ g, with ŵ and x̂ what the codes stand for; the
-    products in bfloat16 on a CPU that autocasts (the codes are exact there, only g is rounded).
+    products in bfloat16 on a CPU that autocasts, as those of a float layer are there.
     What a method makes of dx and dw is in its gradient path, which x and weight are.
     """
 
@@ -48,15 +48,27 @@ class _IntegerProduct(torch.autograd.Function):
         return y.reshape(*x.shape[:-1], weight.shape[0])
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None, None, None]:
+    def backward(
+        ctx: Any, grad: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None, None]:
         x_codes, x_scales, zeros, w_codes, w_scales = ctx.saved_tensors
         dtype = ctx.product_dtype or torch.float32
         g = grad.reshape(-1, grad.shape[-1])
-        dx = (g * w_scales).to(dtype) @ w_codes.to(dtype)
-        values = x_codes if zeros is None else x_codes.to(torch.int16) - zeros
-        dw = (g * x_scales).to(dtype).t() @ values.to(dtype)
-        db = g.float().sum(0) if ctx.has_bias else None
-        return dx.reshape(ctx.x_shape).to(ctx.x_dtype), dw.float(), db, None, None, None
+        rounded = g.to(dtype)
+        dx = dw = db = None
+        if ctx.needs_input_grad[0]:
+            dx = rounded @ (w_codes * w_scales.unsqueeze(1)).to(dtype)
+            dx = dx.reshape(ctx.x_shape).to(ctx.x_dtype)
+        if ctx.needs_input_grad[1]:
+            values = x_codes if zeros is None else x_codes.to(torch.int16) - zeros
+            if values.shape[1] < g.shape[1]:  # the rows' scales go where there is less to multiply
+                dw = rounded.t() @ values.float().mul_(x_scales).to(dtype)
+            else:
+                dw = (g * x_scales).to(dtype).t() @ values.to(dtype)
+            dw = dw.float()
+        if ctx.has_bias and ctx.needs_input_grad[2]:
+            db = g.float().sum(0)
+        return dx, dw, db, None, None, None
 
 
 class _Carry(torch.autograd.Function):

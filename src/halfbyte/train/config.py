@@ -18,6 +18,8 @@ from halfbyte.data.tokenizer import TokenConfig
 from halfbyte.errors import ConfigError
 from halfbyte.models.config import ModelConfig
 
+Config = typing.TypeVar("Config")
+
 
 @dataclass
 class DataConfig:
@@ -99,6 +101,18 @@ def load_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:
     Raises:
         ConfigError: the file cannot be read, or a key is unknown or of the wrong type.
     """
+    tree = read_tree(path)
+    for override in overrides or []:
+        _apply_override(tree, override)
+    return build_config(TrainConfig, tree)
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """The keys and values of a YAML file.
+
+    Raises:
+        ConfigError: it cannot be read, or holds something else.
+    """
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError) as error:
@@ -107,14 +121,26 @@ def load_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} holds a {type(tree).__name__}; expected keys and values")
-    for override in overrides or []:
-        _apply_override(tree, override)
-    return _build(TrainConfig, tree, "")
+    return tree
+
+
+def build_config(kind: type[Config], tree: dict[str, Any]) -> Config:
+    """A dataclass from keys and values, nested ones too.
+
+    Raises:
+        ConfigError: a key is unknown, missing or of the wrong type.
+    """
+    return _build(kind, tree, "")
 
 
 def dump_config(config: TrainConfig) -> str:
     """The whole configuration as YAML."""
-    return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False)
+    return yaml.safe_dump(plain_tree(config), sort_keys=False)
+
+
+def plain_tree(config: Any) -> dict[str, Any]:
+    """A configuration as nested dictionaries and lists, as YAML and JSON hold them."""
+    return _plain(dataclasses.asdict(config))
 
 
 def _plain(value: Any) -> Any:
@@ -145,6 +171,10 @@ def _build(kind: Any, tree: Any, path: str) -> Any:
     for key in tree:
         if key not in hints:
             raise ConfigError(_unknown_key(f"{path}{key}", key, list(hints)))
+    for needed in dataclasses.fields(kind):
+        has_default = needed.default is not needed.default_factory  # both are MISSING if not
+        if needed.name not in tree and not has_default:
+            raise ConfigError(f"{path}{needed.name} is missing")
     return kind(**{key: _convert(hints[key], tree[key], f"{path}{key}") for key in tree})
 
 

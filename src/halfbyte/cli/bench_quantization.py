@@ -1,0 +1,79 @@
+"""`halfbyte bench quantization CONFIG`: a grid of methods, number formats and seeds."""
+
+import argparse
+import json
+from pathlib import Path
+
+EPILOG = """\
+examples:
+  halfbyte bench quantization bench/quantization/commands.yaml
+  halfbyte bench quantization bench/quantization/commands.yaml --report
+
+Each cell trains or quantises a model, compiles it and recognises the test recordings with the
+file in the engine. Result lines are kept beside CONFIG, in a file .jsonl of its name: the same
+command goes on where it was interrupted. Plots are written there too.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EPILOG
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="YAML file of the benchmark")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        metavar="DIR",
+        help="checkpoints and logs (default: build/bench/quantization/NAME)",
+    )
+    parser.add_argument(
+        "--report", action="store_true", help="only tables and plots of what is there"
+    )
+    parser.add_argument("--cell", metavar="METHOD/FORMAT/SEED", help="run one cell, print its line")
+
+
+def run(options: argparse.Namespace) -> int:
+    from halfbyte.measure.quantization.config import read_bench
+    from halfbyte.measure.quantization.grid import cell_command, run_grid
+
+    bench = read_bench(options.config)
+    work = options.work or Path("build/bench/quantization") / bench.config.name
+    if options.cell:
+        return _run_cell(options.config, work, options.cell)
+    if not options.report:
+        for cell, line in run_grid(bench, work, cell_command(options.config, work)):
+            print(
+                f"{cell.name}: WER {100 * line['wer']:.2f} %, {line['bytes']:,} bytes, "
+                f"{line['texts_differing']} of {line['texts_compared']} texts differ, "
+                f"{line['seconds']:.0f} s",
+                flush=True,
+            )
+    _report(options.config)
+    return 0
+
+
+def _run_cell(config: Path, work: Path, name: str) -> int:
+    from halfbyte.measure.quantization.cell import run_cell
+    from halfbyte.measure.quantization.config import read_bench
+
+    bench = read_bench(config)
+    print(json.dumps(run_cell(bench, bench.cell_named(name), work)))
+    return 0
+
+
+def _report(config: Path) -> None:
+    from halfbyte.errors import UsageError
+    from halfbyte.measure.quantization import report
+    from halfbyte.measure.quantization.config import read_bench
+    from halfbyte.measure.quantization.grid import read_results
+
+    bench = read_bench(config)
+    results = read_results(bench)
+    rows = report.rows_of(bench, results)
+    if not rows:
+        raise UsageError(f"{bench.results} holds no results; run the benchmark without --report")
+    print(report.table(rows))
+    compared = report.comparisons(bench, results)
+    if compared:
+        print(report.comparison_table(compared))
+    for key, label in (("bytes", "bytes of the model file"), ("encoder_chunk_ms", "ms a chunk")):
+        report.plot(rows, key, label, config.with_name(f"{config.stem}-{key}.svg"))
+    print(json.dumps({"name": bench.config.name, "comparisons": compared}))

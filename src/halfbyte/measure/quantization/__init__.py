@@ -1,0 +1,1 @@
+"""The quantisation benchmark: a grid of (method, number format, seed) on one recipe."""

@@ -1,0 +1,190 @@
+"""One cell: weights, the exported file, and how the engine does with it."""
+
+import os
+import statistics
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from halfbyte import _core
+from halfbyte.data.manifest import Utterance, read_manifest
+from halfbyte.engine import ModelFile
+from halfbyte.errors import HalfbyteError
+from halfbyte.export.onnx_model import compile_folder, export
+from halfbyte.listen.engine_model import EngineModel
+from halfbyte.listen.recognizer import Recognizer
+from halfbyte.measure.deployed import raise_if_different, verify
+from halfbyte.measure.evaluate import Evaluation, evaluate
+from halfbyte.measure.other_models import CheckpointModel
+from halfbyte.measure.quantization.config import Bench, Cell
+from halfbyte.measure.wer import count_errors
+from halfbyte.progress import progress_bar
+from halfbyte.train.config import DistillationConfig, TrainConfig, load_config
+from halfbyte.train.corpora import data_root
+from halfbyte.train.post_training import Calibration, quantize_checkpoint
+from halfbyte.train.run import train
+
+_TIMED_RUNS, _WARM_UP_RUNS = 100, 20
+_SEEDS_A_LEG = 1000
+
+
+class CellError(HalfbyteError):
+    """A cell whose engine does not say what its training graph says."""
+
+
+def run_cell(bench: Bench, cell: Cell, work: Path) -> dict[str, Any]:
+    """Train or quantise, export, compile, verify and evaluate one cell.
+
+    Args:
+        work: folder of the whole benchmark; checkpoints stay there, so that an interrupted
+            training goes on and other cells start from this one.
+
+    Returns:
+        The result line.
+
+    Raises:
+        CellError: texts of engine and training graph differ on more utterances than allowed.
+    """
+    start_s = time.monotonic()
+    checkpoint = make_checkpoint(bench, cell, work)
+    trained_s = time.monotonic() - start_s
+    folder = work / cell.name
+    model_file = folder / "model.hb"
+    export(checkpoint, folder / "onnx")
+    compile_folder(folder / "onnx", model_file)
+    checks = verify(checkpoint, model_file)
+    raise_if_different(checks)
+    splits = read_splits(bench)
+    heard = {name: _recognise(bench, model_file, split) for name, split in splits.items()}
+    differing = _differing(bench, cell, checkpoint, splits, heard)
+    file = ModelFile(model_file)
+    num_weights = sum(check.num_weights for check in checks)
+    num_bytes = sum(check.num_bytes for check in checks)
+    return {
+        **asdict(cell),
+        **word_errors(splits, heard),
+        "texts_compared": sum(len(split) for split in splits.values()),
+        "texts_differing": differing,
+        "bytes": file.num_bytes,
+        "quantised_weights": num_weights,
+        "bits_per_weight": round(8 * num_bytes / num_weights, 4) if num_weights else 32.0,
+        "chunk_ms": bench.config.evaluation.chunk_ms,
+        "encoder_chunk_ms": round(1000 * encoder_chunk_s(file, bench), 4),
+        "training_s": round(trained_s, 1),
+        "load_average": os.getloadavg()[0],
+        "isa": _core.kernels.default_isa(),
+    }
+
+
+def make_checkpoint(bench: Bench, cell: Cell, work: Path) -> Path:
+    """The checkpoint folder of a cell; trained, gone on with, quantised, or there already."""
+    folder = work / cell.name
+    result = folder / "result"
+    if result.is_dir():
+        return result
+    method = bench.config.methods[cell.method]
+    start_cell = bench.start_of(cell)
+    start = make_checkpoint(bench, start_cell, work) if start_cell else None
+    config = cell_config(bench, cell)
+    if method.kind == "train":
+        if method.learns_from_start:
+            weight = config.distillation.weight
+            config = replace(config, distillation=DistillationConfig(str(start), weight))
+        return train(config, folder, start)
+    assert start is not None  # read_bench has seen to it
+    root = data_root(bench.recipe)
+    utterances = [u for name in bench.config.calibration for u in read_manifest(root / name)]
+    calibration = Calibration(utterances, observer=method.observer)
+    partial = folder / "partial"
+    quantize_checkpoint(start, partial, config.quantization, calibration)
+    partial.rename(result)
+    return result
+
+
+def cell_config(bench: Bench, cell: Cell) -> TrainConfig:
+    """The recipe with the overrides of the cell's method, its formats and its seed."""
+    overrides = bench.config.methods[cell.method].overrides
+    config = load_config(bench.path.parent / bench.config.recipe, overrides)
+    named = bench.config.maps.get(cell.number_format)
+    leg = len(bench.ancestors(cell))  # a later leg hears augmentation of its own (docs/log.md)
+    chosen = named or replace(config.quantization, default=cell.number_format, layers={})
+    return replace(config, seed=cell.seed + _SEEDS_A_LEG * leg, quantization=chosen)
+
+
+def read_splits(bench: Bench) -> dict[str, list[Utterance]]:
+    """Test utterances by manifest."""
+    root = data_root(bench.recipe)
+    return {name: read_manifest(root / name) for name in bench.config.evaluation.test}
+
+
+def word_errors(splits: dict[str, list[Utterance]], heard: dict[str, Evaluation]) -> dict[str, Any]:
+    """Word error rates and, for intervals, errors and words of each speaker by name's order."""
+    by_split, by_speaker = {}, {}
+    for name, split in splits.items():
+        counts: dict[str, list[int]] = {}
+        for utterance in split:
+            if not utterance.text:
+                continue
+            errors = count_errors(utterance.text, heard[name].transcripts[utterance.id])
+            row = counts.setdefault(utterance.speaker or utterance.id, [0, 0])
+            row[0] += errors.num_errors
+            row[1] += errors.num_words
+        by_speaker[name] = [counts[speaker] for speaker in sorted(counts)]
+        summary = heard[name].summary()
+        kept = ("utterances", "words", "wer", "sentence_accuracy", "false_words")
+        by_split[name] = {key: summary[key] for key in kept}
+    errors, words = np.array([c for rows in by_speaker.values() for c in rows]).sum(axis=0)
+    return {"wer": round(errors / max(1, words), 5), "by_split": by_split, "speakers": by_speaker}
+
+
+def encoder_chunk_s(file: ModelFile, bench: Bench) -> float:
+    """Median seconds of one encoder chunk in the engine, on one thread."""
+    model = EngineModel(file)
+    settings = model.settings
+    chunk_ms = bench.config.evaluation.chunk_ms or settings.chunk_steps * settings.step_ms
+    frames = chunk_ms // settings.frame_shift_ms + settings.overlap_frames
+    random = np.random.default_rng(1)
+    features = random.normal(12.0, 3.0, (frames, settings.num_mel_bins)).astype(np.float32)
+    state = model.initial_state()
+    seconds = []
+    for run in range(_WARM_UP_RUNS + _TIMED_RUNS):
+        start_s = time.perf_counter()
+        model.encode(features, state)
+        if run >= _WARM_UP_RUNS:
+            seconds.append(time.perf_counter() - start_s)
+    return statistics.median(seconds)
+
+
+def _recognise(bench: Bench, model: Any, utterances: list[Utterance]) -> Evaluation:
+    wanted = bench.config.evaluation
+    results = evaluate(Recognizer(model), utterances, wanted.chunk_ms, wanted.mode)
+    result = Evaluation()
+    for _ in progress_bar(utterances, "recognising"):
+        result = next(results)
+    return result
+
+
+def _differing(
+    bench: Bench,
+    cell: Cell,
+    checkpoint: Path,
+    splits: dict[str, list[Utterance]],
+    heard: dict[str, Evaluation],
+) -> int:
+    """Utterances whose texts differ between engine and training graph."""
+    graph = CheckpointModel(checkpoint)
+    total = differing = 0
+    for name, split in splits.items():
+        expected = _recognise(bench, graph, split).transcripts
+        differing += sum(expected[i] != text for i, text in heard[name].transcripts.items())
+        total += len(split)
+    allowed = bench.config.evaluation.largest_difference
+    if differing > allowed * total:
+        raise CellError(
+            f"cell {cell.name}: engine and training graph differ on {differing} of {total} texts; "
+            f"{allowed:.1%} are allowed, so no figure of this cell counts"
+        )
+    return differing

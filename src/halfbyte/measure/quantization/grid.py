@@ -1,0 +1,99 @@
+"""The cells of a grid, a process each; interrupted, the same command goes on."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from halfbyte.errors import ConfigError, HalfbyteError, UsageError
+from halfbyte.measure.quantization.config import Bench, Cell, first_change
+
+Line = dict[str, Any]
+CONFIGURATION = "configuration"  # key of the first line of a result file
+
+
+class GridError(HalfbyteError):
+    """A cell that failed."""
+
+
+def read_results(bench: Bench) -> dict[Cell, Line]:
+    """Result lines by cell, of a file that belongs to this configuration.
+
+    Raises:
+        ConfigError: the configuration is not the one that the lines were measured with.
+        UsageError: a line is no result of a benchmark.
+    """
+    if not bench.results.exists():
+        return {}
+    found: dict[Cell, Line] = {}
+    for number, text in enumerate(bench.results.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            line = json.loads(text)
+            if CONFIGURATION in line:
+                _check_configuration(bench, line[CONFIGURATION])
+            else:
+                found[Cell(line["method"], line["number_format"], line["seed"])] = line
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{bench.results}:{number} is no result line: {error}") from error
+    return found
+
+
+def run_grid(bench: Bench, work: Path, command: list[str]) -> Iterator[tuple[Cell, Line]]:
+    """Run the cells that have no result yet; yields and keeps each line as soon as it is there.
+
+    Args:
+        work: folder of checkpoints and logs.
+        command: what runs one cell, given its name as the last word, and prints its line.
+
+    Raises:
+        ConfigError: there are results of another configuration.
+        GridError: a cell failed; its log has the rest.
+    """
+    done = read_results(bench)
+    if not bench.results.exists():
+        _append(bench.results, {CONFIGURATION: bench.fixed()})
+    for cell in bench.cells():
+        if cell not in done:
+            line = _run(cell, work, command)
+            _append(bench.results, line)
+            yield cell, line
+
+
+def _check_configuration(bench: Bench, measured: Any) -> None:
+    change = first_change(measured, bench.fixed())
+    if change:
+        raise ConfigError(
+            f"{bench.path} has changed since {bench.results} was begun: {change}; "
+            "undo it, or give the benchmark another name"
+        )
+
+
+def _run(cell: Cell, work: Path, command: list[str]) -> Line:
+    folder = work / cell.name
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "log.txt"
+    start_s = time.monotonic()
+    with log.open("ab") as errors:
+        process = subprocess.run(
+            [*command, cell.name], stdout=subprocess.PIPE, stderr=errors, check=False
+        )
+    lines = process.stdout.decode(errors="replace").strip().splitlines()
+    if process.returncode or not lines:
+        said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise GridError(f"cell {cell.name} failed: {said[-1] if said else 'no word'}; see {log}")
+    line: Line = json.loads(lines[-1])
+    return line | {"seconds": round(time.monotonic() - start_s, 1)}
+
+
+def _append(path: Path, line: Line) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def cell_command(config: Path, work: Path) -> list[str]:
+    """The command that runs one cell in a process of its own."""
+    program = [sys.executable, "-m", "halfbyte", "bench", "quantization", str(config)]
+    return [*program, "--work", str(work), "--cell"]

@@ -1,0 +1,168 @@
+"""Tables and plots of a quantisation benchmark, from its result lines."""
+
+import io
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from halfbyte.files import write_whole
+from halfbyte.measure.bootstrap import Counts, Difference, relative_difference
+from halfbyte.measure.quantization.config import Bench, Cell, Comparison
+
+Line = dict[str, Any]
+ALL = "all"  # the splits together
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells that differ in nothing but their seed."""
+
+    method: str
+    number_format: str
+    lines: tuple[Line, ...]
+
+    @property
+    def name(self) -> str:
+        """METHOD/FORMAT."""
+        return f"{self.method}/{self.number_format}"
+
+    def mean(self, key: str) -> float:
+        """Of a figure over the seeds."""
+        return statistics.fmean(line[key] for line in self.lines)
+
+    @property
+    def wer_spread(self) -> float:
+        """Standard deviation of the word error rate over the seeds; 0 of one."""
+        rates = [line["wer"] for line in self.lines]
+        return statistics.stdev(rates) if len(rates) > 1 else 0.0
+
+
+def rows_of(bench: Bench, results: dict[Cell, Line]) -> list[Row]:
+    """Measured rows in the order of the configuration."""
+    grouped: dict[tuple[str, str], list[Line]] = {}
+    for cell in bench.cells():
+        if cell in results:
+            grouped.setdefault((cell.method, cell.number_format), []).append(results[cell])
+    return [Row(*names, tuple(lines)) for names, lines in grouped.items()]
+
+
+def table(rows: list[Row]) -> str:
+    """A line for people for each row."""
+    head = ["cell", "seeds", "WER %", "± seeds", "bytes", "bits/weight", "chunk ms", "texts differ"]
+    splits = list(rows[0].lines[0]["by_split"]) if rows else []
+    cells = [[*head, *splits]]
+    for row in rows:
+        differing = sum(line["texts_differing"] for line in row.lines)
+        compared = sum(line["texts_compared"] for line in row.lines)
+        by_split = [
+            f"{100 * statistics.fmean(line['by_split'][s]['wer'] for line in row.lines):.2f}"
+            for s in splits
+        ]
+        cells.append([
+            row.name, str(len(row.lines)), f"{100 * row.mean('wer'):.2f}",
+            f"{100 * row.wer_spread:.2f}", f"{row.mean('bytes'):,.0f}",
+            f"{row.mean('bits_per_weight'):.2f}", f"{row.mean('encoder_chunk_ms'):.3f}",
+            f"{differing}/{compared}", *by_split,
+        ])  # fmt: skip
+    return _aligned(cells)
+
+
+def comparisons(bench: Bench, results: dict[Cell, Line]) -> list[Line]:
+    """Every comparison of the configuration that both sides have results for.
+
+    A comparison pools the seeds that both sides have; `splits` holds the relative difference of
+    each split and of all together, with the bounds of its interval.
+    """
+    return [
+        line
+        for comparison in bench.config.comparisons
+        if (line := _compare(comparison, results)) is not None
+    ]
+
+
+def comparison_table(lines: Iterable[Line]) -> str:
+    """A line for people for each comparison and split."""
+    cells = [["comparison", "split", "seeds", "relative WER", "95 % interval", "margin", "verdict"]]
+    for line in lines:
+        for split, one in line["splits"].items():
+            cells.append([
+                f"{line['of']} against {line['against']}", split, str(len(line["seeds"])),
+                f"{one['value']:+.1%}", f"{one['low']:+.1%} … {one['high']:+.1%}",
+                f"{line['margin']:.1%}", "non-inferior" if one["non_inferior"] else "not shown",
+            ])  # fmt: skip
+    return _aligned(cells)
+
+
+def plot(rows: list[Row], key: str, label: str, path: Path) -> None:
+    """Word error rate against a figure, a point for each row with its spread over seeds, as SVG.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    matplotlib.rcParams["svg.hashsalt"] = "halfbyte"  # the same figure gives the same bytes
+    figure, axes = pyplot.subplots(figsize=(7, 4.5))
+    for method in dict.fromkeys(row.method for row in rows):
+        own = [row for row in rows if row.method == method]
+        x = [row.mean(key) for row in own]
+        y = [100 * row.mean("wer") for row in own]
+        spread = [100 * row.wer_spread for row in own]
+        axes.errorbar(x, y, spread, fmt="o", capsize=3, label=method)
+        for row, at in zip(own, zip(x, y, strict=True), strict=True):
+            axes.annotate(row.number_format, at, textcoords="offset points", xytext=(5, 4))
+    axes.set(xlabel=label, ylabel="word error rate, %")
+    axes.legend()
+    figure.tight_layout()
+    content = io.BytesIO()
+    figure.savefig(content, format="svg", metadata={"Date": None})
+    pyplot.close(figure)
+    write_whole(path, content.getvalue())
+
+
+def _compare(comparison: Comparison, results: dict[Cell, Line]) -> Line | None:
+    by_seed = [
+        {c.seed: line for c, line in results.items() if f"{c.method}/{c.number_format}" == name}
+        for name in (comparison.of, comparison.against)
+    ]
+    seeds = sorted(by_seed[0].keys() & by_seed[1].keys())
+    if not seeds:
+        return None
+    a, b = ([side[seed] for seed in seeds] for side in by_seed)
+    splits = list(a[0]["speakers"])
+    differences = {s: relative_difference([_counts(a, s)], [_counts(b, s)]) for s in splits}
+    differences[ALL] = relative_difference(
+        [_counts(a, s) for s in splits], [_counts(b, s) for s in splits]
+    )
+    return {
+        **vars(comparison),
+        "seeds": seeds,
+        "splits": {s: _plain(d, comparison.margin) for s, d in differences.items()},
+    }
+
+
+def _counts(lines: list[Line], split: str) -> Counts:
+    """(speakers, 2): errors and words, added up over seeds."""
+    counts: Counts = np.array([line["speakers"][split] for line in lines], dtype=np.int64)
+    return counts.sum(axis=0)
+
+
+def _plain(difference: Difference, margin: float) -> Line:
+    figures = {name: round(value, 5) for name, value in vars(difference).items()}
+    return figures | {"non_inferior": difference.is_non_inferior(margin)}
+
+
+def _aligned(cells: list[list[str]]) -> str:
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    lines = []
+    for first, *others in cells:
+        right = (text.rjust(width) for text, width in zip(others, widths[1:], strict=True))
+        lines.append("  ".join([first.ljust(widths[0]), *right]))
+    return "\n".join(lines)
