@@ -5,6 +5,7 @@ import importlib
 
 _BENCHMARKS = {
     "quantization": "word errors, bytes and speed of number formats and methods on one recipe",
+    "sensitivity": "what each layer costs at fewer bits, and a mixed map",
     "server": "how many real-time streams a server holds",
 }
 

@@ -1,0 +1,49 @@
+"""`halfbyte bench sensitivity CHECKPOINT`: what each layer costs at fewer bits, and a mixed map."""
+
+import argparse
+import json
+from pathlib import Path
+
+EPILOG = """\
+examples:
+  halfbyte bench sensitivity runs/float/result dev.jsonl -o sensitivity/
+  halfbyte bench sensitivity runs/float/result dev.jsonl -o two/ --low w2a8 --high w4a8
+
+Writes a line for each layer, a plot, and map.yaml: the proposed quantization section for
+halfbyte train or quantize.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EPILOG
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="checkpoint folder")
+    parser.add_argument("manifest", type=Path, nargs="+", metavar="MANIFEST", help="JSON lines")
+    parser.add_argument("-o", dest="folder", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--utterances", type=int, default=100, metavar="N", help="heard (%(default)s)"
+    )
+    parser.add_argument("--low", default="w4a8", metavar="FORMAT", help="(%(default)s)")
+    parser.add_argument("--high", default="w8a8", metavar="FORMAT", help="(%(default)s)")
+    parser.add_argument(
+        "--budget",
+        type=float,
+        default=0.5,
+        metavar="SHARE",
+        help="of all layers' divergence that the map may keep (%(default)s)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    from halfbyte.data.manifest import read_manifest
+    from halfbyte.measure.sensitivity import Trial, measure_sensitivity
+    from halfbyte.measure.sensitivity_report import table, write_report
+
+    utterances = [u for manifest in options.manifest for u in read_manifest(manifest) if u.text]
+    step = max(1, len(utterances) // max(1, options.utterances))
+    trial = Trial(options.low, options.high, options.budget)
+    chosen = utterances[::step][: max(0, options.utterances)]
+    found = measure_sensitivity(options.checkpoint, chosen, trial)
+    write_report(found, options.folder)
+    print(table(found))
+    print(json.dumps({"proposed": vars(found.proposed), "maps": [vars(m) for m in found.maps]}))
+    return 0
