@@ -146,3 +146,17 @@ def test_alternatives_come_with_a_final_if_asked_for(recognizer):
     assert [final] == stream_finals(recognizer, SPEECH[0])
     assert len(alternatives) == 2
     assert len({final["text"], *alternatives}) == 3
+
+
+def test_nothing_is_clipped_when_audio_comes_before_the_server_is_ready(recognizer):
+    audio, rate_hz = s16(SPEECH[0])
+
+    async def talk():
+        async with running(recognizer) as bench, bench.client() as client:
+            await client.send(type="start", sample_rate_hz=rate_hz)
+            for piece in pieces(audio, 3200):
+                await client.socket.send_bytes(piece)
+            await client.send(type="finish")
+            return await client.rest()
+
+    assert finals(asyncio.run(talk())) == stream_finals(recognizer, SPEECH[0])

@@ -17,6 +17,7 @@ from halfbyte.errors import UsageError
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.serve.app import make_app
 from halfbyte.serve.app_keys import SERVER
+from halfbyte.serve.memory import settle_malloc
 from halfbyte.serve.metrics import Metrics, SharedNumbers
 from halfbyte.serve.options import ServeOptions
 from halfbyte.serve.wyoming import wyoming_server
@@ -40,6 +41,7 @@ def serve(open_recognizer: Callable[[], Recognizer], options: ServeOptions) -> N
         UsageError: the address cannot be listened on, or the certificate is none.
         HalfbyteError: the model cannot be opened.
     """
+    settle_malloc()
     recognizer = open_recognizer()  # before anything is bound: a mistake is said at once
     options.tls()
     sockets = [_Listeners(listener) for listener in _listen(options, options.port)]

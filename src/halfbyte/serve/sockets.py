@@ -60,6 +60,11 @@ class _IdleWatch:
         finally:
             self._task = None
 
+    def stop(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
     def _look(self) -> None:
         self._timer = None
         if self._task is None:
@@ -114,6 +119,7 @@ async def close_socket(
 ) -> None:
     """Say why, if there is a reason, and close; a client that does not read is cut off."""
     request = _requests[socket]
+    _watches[socket].stop()
     if last_message:
         request.app[SERVER].metrics.add("halfbyte_refused_total")
     try:
