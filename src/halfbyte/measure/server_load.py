@@ -9,6 +9,7 @@ import gc
 import json
 import math
 import random
+import resource
 import sys
 import time
 from dataclasses import asdict, dataclass, field
@@ -165,6 +166,8 @@ async def play(load: Load) -> Seen:
 
 def main() -> None:
     """Read a load, play it, write what was seen."""
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     gc.disable()  # a collection over all clients would show as their latency
     load = Load(**json.load(sys.stdin))
     json.dump(asdict(asyncio.run(play(load))), sys.stdout)

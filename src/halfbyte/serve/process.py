@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -42,6 +43,7 @@ def serve(open_recognizer: Callable[[], Recognizer], options: ServeOptions) -> N
         HalfbyteError: the model cannot be opened.
     """
     settle_malloc()
+    _allow_many_sockets()
     recognizer = open_recognizer()  # before anything is bound: a mistake is said at once
     options.tls()
     sockets = [_Listeners(listener) for listener in _listen(options, options.port)]
@@ -70,6 +72,13 @@ class _Listeners:
         self.http.close()
         if self.wyoming:
             self.wyoming.close()
+
+
+def _allow_many_sockets() -> None:
+    """As many open files as the system lets us ask for: a stream is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _listen(options: ServeOptions, port: int) -> list[socket.socket]:
