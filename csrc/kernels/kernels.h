@@ -135,6 +135,10 @@ struct Kernels {
   LinearKernel linear[kMaxWeightBits + 1];
   LinearKernel linear_w4a4;
 
+  // For benchmarks: runs the multiply-add instruction behind linear[4] on registers alone, `rounds` times a
+  // fixed number; returns how many multiply-adds that were. nullptr where nobody has written one.
+  int64_t (*spin)(int64_t rounds);
+
   void (*gemm_f32)(const GemmF32&);
 
   void (*layer_norm)(const LayerNorm&);

@@ -15,9 +15,13 @@ namespace {
 struct BlockInput {
   const int8_t* codes;     // first row of x, readable up to padded_codes(K) columns
   int64_t stride;          // from row to row
+  const int32_t* sums;     // of the codes of each row
   const uint8_t* weights;  // first tile
   int64_t units;           // along K in a tile, of unit_bytes each (packing.h)
 };
+
+// Rows that are taken together through all weights: their codes stay in the first two caches.
+constexpr int kChunkRows = 64;
 
 // Rows m.. and outputs n.. of the product.
 struct BlockPlace {
@@ -25,31 +29,48 @@ struct BlockPlace {
   int rows;
   int64_t width;       // outputs, at most acc_stride
   int64_t acc_stride;  // from row to row of the sums
+  const int32_t* code_sums;
 };
+
+HB_INLINE int32_t sum_of_codes(const int8_t* codes, int64_t k) {
+  int32_t sum = 0;
+  for (int64_t i = 0; i < k; ++i) sum += codes[i];
+  return sum;
+}
 
 template <int kBits, class Block>
 HB_INLINE void run_block(const LinearOperands& g, const BlockPlace& at, int32_t* acc) {
   const int64_t units = units_of(kBits, g.x.k);
   const uint8_t* weights = g.weights + at.n / kTileOutputs * units * unit_bytes(kBits);
   Block::run(at.rows, static_cast<int>(at.acc_stride / kTileOutputs),
-             {g.x.codes + at.m * g.x.stride, g.x.stride, weights, units}, acc);
+             {g.x.codes + at.m * g.x.stride, g.x.stride, at.code_sums, weights, units}, acc);
 }
 
-// Calls each(place) for blocks that cover all rows and the outputs from 0 to n. Passes over the weights take
-// equal shares of the rows, so that none is left with few.
+// Calls each(place) for blocks that cover rows [begin, end), at most kChunkRows, and the outputs from 0 to
+// n. Passes over the weights take equal shares of the rows, so that none is left with few.
 template <class Block, class Each>
-HB_INLINE void for_each_block(int64_t rows, int64_t n, Each each) {
-  const int64_t passes = (rows + Block::kMaxRows - 1) / Block::kMaxRows;
+HB_INLINE void for_each_block_of(const CodeRows& x, int64_t begin, int64_t end, int64_t n, Each each) {
+  const int64_t rows = end - begin, passes = (rows + Block::kMaxRows - 1) / Block::kMaxRows;
+  int32_t sums[kChunkRows];
+  for (int64_t row = 0; row < rows; ++row)
+    sums[row] = sum_of_codes(x.codes + (begin + row) * x.stride, x.k);
   for (int64_t tile = 0; tile < tiles_of(n);) {
     const int at_once = Block::tiles_at_once(rows, tiles_of(n) - tile);
     const int64_t first = tile * kTileOutputs, columns = at_once * kTileOutputs;
     const int64_t width = n - first < columns ? n - first : columns;
     for (int64_t pass = 0; pass < passes; ++pass) {
-      const int64_t m = rows * pass / passes, end = rows * (pass + 1) / passes;
-      each(BlockPlace{m, first, static_cast<int>(end - m), width, columns});
+      const int64_t m = rows * pass / passes, next = rows * (pass + 1) / passes;
+      each(BlockPlace{begin + m, first, static_cast<int>(next - m), width, columns, sums + m});
     }
     tile += at_once;
   }
+}
+
+template <class Block, class Each>
+HB_INLINE void for_each_block(const CodeRows& x, int64_t n, Each each) {
+  const int64_t chunks = (x.rows + kChunkRows - 1) / kChunkRows;
+  for (int64_t chunk = 0; chunk < chunks; ++chunk)
+    for_each_block_of<Block>(x, x.rows * chunk / chunks, x.rows * (chunk + 1) / chunks, n, each);
 }
 
 // 16 outputs from n on, of which `count` exist.
@@ -128,7 +149,7 @@ HB_INLINE void store_sums(const Epilogue& e, const BlockPlace& at, const int32_t
 template <int kBits, class Block>
 void linear_int(const LinearOperands& g, const Epilogue& e) {
   alignas(64) int32_t acc[Block::kMaxRows * Block::kMaxTiles * kTileOutputs];
-  for_each_block<Block>(g.x.rows, g.n, [&](const BlockPlace& at) {
+  for_each_block<Block>(g.x, g.n, [&](const BlockPlace& at) {
     run_block<kBits, Block>(g, at, acc);
     e.sums != nullptr ? store_sums(e, at, acc) : finish_block(g.x, e, at, acc);
   });
@@ -140,7 +161,7 @@ void linear_int_glu(const LinearOperands& g, const Epilogue& e) {
   alignas(64) int32_t acc[kSums];
   alignas(64) int32_t gates[kSums];
   const int64_t half = g.n / 2;
-  for_each_block<Block>(g.x.rows, half, [&](const BlockPlace& at) {
+  for_each_block<Block>(g.x, half, [&](const BlockPlace& at) {
     BlockPlace gate_at = at;
     gate_at.n += half;
     run_block<kBits, Block>(g, at, acc);

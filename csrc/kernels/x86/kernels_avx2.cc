@@ -5,7 +5,7 @@
 
 namespace halfbyte {
 
-constexpr Kernels kTable = make_kernels("avx2", integer_kernels<BlockAvx2>());
+constexpr Kernels kTable = make_kernels("avx2", integer_kernels<BlockAvx2>(spin_avx2));
 const Kernels kKernelsAvx2 = kTable;
 
 }  // namespace halfbyte

@@ -5,7 +5,7 @@
 
 namespace halfbyte {
 
-constexpr Kernels kTable = make_kernels("avx512vnni", integer_kernels<BlockAvx512vnni>());
+constexpr Kernels kTable = make_kernels("avx512vnni", integer_kernels<BlockAvx512vnni>(spin_avx512vnni));
 const Kernels kKernelsAvx512vnni = kTable;
 
 }  // namespace halfbyte

@@ -14,22 +14,6 @@
 namespace halfbyte {
 namespace {
 
-HB_INLINE int32_t sum_lanes256(__m256i sum) {
-  int32_t lanes[8];
-  store32(lanes, sum);
-  return lanes[0] + lanes[1] + lanes[2] + lanes[3] + lanes[4] + lanes[5] + lanes[6] + lanes[7];
-}
-
-// Sum of a row of codes; `bytes` is a multiple of 32.
-HB_INLINE int32_t row_sum_codes256(const int8_t* codes, int64_t bytes) {
-  const __m256i ones8 = bytes256(1), ones16 = _mm256_set1_epi16(1);
-  __m256i sum = _mm256_setzero_si256();
-  for (int64_t k = 0; k < bytes; k += 32)
-    sum = _mm256_add_epi32(
-        sum, _mm256_madd_epi16(_mm256_maddubs_epi16(ones8, load32(codes + k)), ones16));
-  return sum_lanes256(sum);
-}
-
 template <int kBits>
 constexpr int kBlocksAtOnce = kBits <= 5 ? 4 : kBits == 6 ? 2 : 1;
 
@@ -38,11 +22,9 @@ struct Sums256 {
   __m256i v[kRows][2];
 
   HB_INLINE void start(const BlockInput& in) {
-    const int64_t bytes = padded_codes(in.units * unit_inputs(kBits));
 #pragma GCC unroll 4
     for (int m = 0; m < kRows; ++m)
-      v[m][0] = v[m][1] = _mm256_set1_epi32(
-          -kZero<kBits> * row_sum_codes256(in.codes + m * in.stride, bytes));
+      v[m][0] = v[m][1] = _mm256_set1_epi32(-kZero<kBits> * in.sums[m]);
   }
 
   // K blocks kFirst.. (kCount of them) of the units from `unit` on, for outputs 8 * kHalf...
@@ -159,6 +141,27 @@ struct BlockAvx2<8> {
     rows == 1 ? accumulate_w8_256<1>(in, acc) : accumulate_w8_256<2>(in, acc);
   }
 };
+
+// See Kernels::spin. The mixture of one group of four blocks: four products, three sums, one widening, one sum.
+int64_t spin_avx2(int64_t rounds) {
+  constexpr int kChains = 8;
+  __m256i sums[kChains] = {}, a = bytes256(1), b = bytes256(2);
+  const __m256i ones = _mm256_set1_epi16(1);
+  for (int64_t round = 0; round < rounds; ++round) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kChains; ++i) {
+      __m256i pairs = _mm256_maddubs_epi16(a, b);
+#pragma GCC unroll 3
+      for (int more = 0; more < 3; ++more) {
+        asm volatile("" : "+x"(a));
+        pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(a, b));
+      }
+      sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(pairs, ones));
+      asm volatile("" : "+x"(sums[i]));
+    }
+  }
+  return rounds * kChains * 4 * 32;
+}
 
 }  // namespace
 }  // namespace halfbyte

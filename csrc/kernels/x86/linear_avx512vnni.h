@@ -16,15 +16,6 @@
 namespace halfbyte {
 namespace {
 
-// Sum of a row of codes; `bytes` is a multiple of 64 and the padding is zero.
-HB_INLINE int32_t row_sum_codes512(const int8_t* codes, int64_t bytes) {
-  const __m512i ones = _mm512_set1_epi8(1);
-  __m512i sum = _mm512_setzero_si512();
-  for (int64_t k = 0; k < bytes; k += 64)
-    sum = _mm512_dpbusd_epi32(sum, ones, _mm512_loadu_si512(codes + k));
-  return _mm512_reduce_add_epi32(sum);
-}
-
 // Four codes of a row, in all lanes.
 HB_INLINE __m512i broadcast4_512(const int8_t* codes) {
   int32_t word;
@@ -82,13 +73,10 @@ struct Sums512 {
   __m512i v[kRows][kTiles];
 
   HB_INLINE void start(const BlockInput& in) {
-    const int64_t bytes = padded_codes(in.units * unit_inputs(kBits));
 #pragma GCC unroll 16
-    for (int m = 0; m < kRows; ++m) {
-      const int32_t sum = row_sum_codes512(in.codes + m * in.stride, bytes);
+    for (int m = 0; m < kRows; ++m)
 #pragma GCC unroll 4
-      for (int t = 0; t < kTiles; ++t) v[m][t] = _mm512_set1_epi32(-kZero<kBits> * sum);
-    }
+      for (int t = 0; t < kTiles; ++t) v[m][t] = _mm512_set1_epi32(-kZero<kBits> * in.sums[m]);
   }
 
   // K blocks kBlock.. of a unit of each tile.
@@ -109,14 +97,26 @@ struct Sums512 {
   }
 };
 
+// The tiles of the next call lie behind those of this one; asking for them line by line, in order, turns the
+// kTiles streams of this call into one.
+template <int kBits, int kTiles>
+HB_INLINE void prefetch_next_tiles(const uint8_t* next, int64_t unit) {
+  constexpr int64_t kBytes = kTiles * unit_bytes(kBits);
+#pragma GCC unroll 28
+  for (int64_t line = 0; line < kBytes; line += 64)
+    _mm_prefetch(reinterpret_cast<const char*>(next + unit * kBytes + line), _MM_HINT_T1);
+}
+
 template <int kBits, int kRows, int kTiles>
 void accumulate512(const BlockInput& in, int32_t* acc) {
   const int64_t tile_bytes = in.units * unit_bytes(kBits);
   Sums512<kBits, kRows, kTiles> sums;
   sums.start(in);
-  for (int64_t unit = 0; unit < in.units; ++unit)
+  for (int64_t unit = 0; unit < in.units; ++unit) {
+    prefetch_next_tiles<kBits, kTiles>(in.weights + kTiles * tile_bytes, unit);
     sums.template add_unit<0>(in.codes + unit * unit_inputs(kBits), in.stride,
                               in.weights + unit * unit_bytes(kBits), tile_bytes);
+  }
 #pragma GCC unroll 16
   for (int m = 0; m < kRows; ++m)
 #pragma GCC unroll 4
@@ -148,6 +148,20 @@ struct BlockAvx512vnni {
     accumulate_rows512<kBits, 8, 1>(rows, in, acc);
   }
 };
+
+// See Kernels::spin. Sixteen chains hide the latency; the empty asm keeps each of them.
+int64_t spin_avx512vnni(int64_t rounds) {
+  constexpr int kChains = 16;
+  __m512i sums[kChains] = {}, a = bytes512(1), b = bytes512(2);
+  for (int64_t round = 0; round < rounds; ++round) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kChains; ++i) {
+      sums[i] = _mm512_dpbusd_epi32(sums[i], a, b);
+      asm volatile("" : "+v"(sums[i]));
+    }
+  }
+  return rounds * kChains * 64;
+}
 
 }  // namespace
 }  // namespace halfbyte
