@@ -76,19 +76,20 @@ double multiply_adds_per_second(int64_t rounds, const std::string& isa) {
 }
 
 double bytes_read_per_second(Vector<const uint8_t> buffer) {
-  typedef uint64_t Words __attribute__((vector_size(64), aligned(1), may_alias));
-  constexpr size_t kStep = 4 * sizeof(Words), kAhead = 8192;
+  typedef uint64_t Words __attribute__((vector_size(16), aligned(1), may_alias));
+  constexpr size_t kLine = 64, kAhead = 4096;
   Computing computing;
   const double start_s = now_s();
   Words sums[4] = {};
   size_t i = 0;
-  for (; i + kStep <= buffer.size(); i += kStep)
-    for (int j = 0; j < 4; ++j) {
-      const uint8_t* line = buffer.data() + i + j * sizeof(Words);
-      __builtin_prefetch(line + kAhead, 0, 2);  // a processor's own prefetching may end at each page
-      sums[j] ^= *reinterpret_cast<const Words*>(line);
-    }
-  asm volatile("" : : "m"(sums));
+  for (; i + kLine <= buffer.size(); i += kLine) {
+    const uint8_t* line = buffer.data() + i;
+    __builtin_prefetch(line + kAhead, 0, 2);  // a processor's own prefetching may end at each page
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) sums[j] ^= reinterpret_cast<const Words*>(line)[j];
+  }
+  const Words sum = (sums[0] ^ sums[1]) ^ (sums[2] ^ sums[3]);
+  asm volatile("" : : "x"(sum));
   return static_cast<double>(i) / (now_s() - start_s);
 }
 
