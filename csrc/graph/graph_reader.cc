@@ -93,16 +93,15 @@ class GraphReader {
   }
 
   std::uint64_t storage_bytes(DType storage, const Shape& shape) {
-    const bool is_packed = storage == DType::kPacked4 || storage == DType::kPacked8;
-    if (!is_packed) return static_cast<std::uint64_t>(shape.num_elements()) * dtype_bytes(storage);
+    const int bits = packed_bits(storage);
+    if (bits == 0) return static_cast<std::uint64_t>(shape.num_elements()) * dtype_bytes(storage);
     if (shape.rank() != 2) reader_.fail("holds packed codes that are no matrix");
-    const int bits = storage == DType::kPacked4 ? 4 : 8;
     return static_cast<std::uint64_t>(packed_bytes(bits, shape[0], shape[1]));
   }
 
   void read_constant() {
     const std::uint32_t index = value();
-    const DType type = dtype(6), storage = dtype(6);
+    const DType type = dtype(kLastDType), storage = dtype(kLastDType);
     if (storage != type && !(type == DType::kFloat32 && storage == DType::kFloat16))
       reader_.fail("stores a constant in a type that it cannot be read as");
     Tensor tensor{type, fixed_shape(), nullptr, nullptr};

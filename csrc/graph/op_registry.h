@@ -9,7 +9,7 @@
 
 namespace halfbyte {
 
-// `signature` gives types: inputs, '>', outputs. f float32, i int64, b bool, p packed4, q packed8;
+// `signature` gives types: inputs, '>', outputs. f float32, i int64, b bool, p packed;
 // N float32 or int64, T also bool, both the same type throughout; '@' the type that attribute "to"
 // names. '?' after a letter: may be left out. '*': one or more.
 struct OpDefinition {

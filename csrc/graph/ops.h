@@ -74,17 +74,25 @@ RunFunction plan_glu(NodePlanner& node);
 
 // ops_linear.cc
 RunFunction plan_linear_float(NodePlanner& node);
-RunFunction plan_linear_w4a8(NodePlanner& node);
-RunFunction plan_linear_w8a8(NodePlanner& node);
-RunFunction plan_linear_w4a4(NodePlanner& node);
+// Of weights of kBits bits with activations of kActBits.
+RunFunction plan_linear_int(NodePlanner& node, int bits, int act_bits);
+template <int kBits, int kActBits>
+RunFunction plan_linear_int(NodePlanner& node) {
+  return plan_linear_int(node, kBits, kActBits);
+}
 RunFunction plan_linear_w4a32(NodePlanner& node);
-RunFunction plan_embedding_w4(NodePlanner& node);
-RunFunction plan_embedding_w8(NodePlanner& node);
+RunFunction plan_embedding(NodePlanner& node, int bits);
+template <int kBits>
+RunFunction plan_embedding(NodePlanner& node) {
+  return plan_embedding(node, kBits);
+}
 
 // ops_patches.cc
-RunFunction plan_patch_linear_w4a8(NodePlanner& node);
-RunFunction plan_patch_linear_w8a8(NodePlanner& node);
-RunFunction plan_patch_linear_w4a4(NodePlanner& node);
+RunFunction plan_patch_linear(NodePlanner& node, int bits, int act_bits);
+template <int kBits, int kActBits>
+RunFunction plan_patch_linear(NodePlanner& node) {
+  return plan_patch_linear(node, kBits, kActBits);
+}
 
 // ops_matmul.cc, ops_attention.cc, ops_conv.cc
 RunFunction plan_matmul(NodePlanner& node);

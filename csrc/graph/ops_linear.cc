@@ -39,7 +39,9 @@ RunFunction plan_linear_broadcast(NodePlanner& node, const QuantizedLinear& line
   };
 }
 
-RunFunction plan_linear(NodePlanner& node, int weight_bits, int act_bits) {
+}  // namespace
+
+RunFunction plan_linear_int(NodePlanner& node, int weight_bits, int act_bits) {
   const QuantizedLinear linear(node, weight_bits, act_bits);
   const std::int64_t k = linear.num_inputs();
   const std::int64_t rows = plan_linear_shape(node, linear.num_outputs(), k);
@@ -57,6 +59,7 @@ RunFunction plan_linear(NodePlanner& node, int weight_bits, int act_bits) {
 
 RunFunction plan_embedding(NodePlanner& node, int bits) {
   const std::int64_t v = node.shape(1)[0], d = node.shape(1)[1];
+  if (packed_bits(node.dtype(1)) != bits) node.fail("its codes have another width");
   if (node.shape(2) != Shape{v}) node.fail("scales must have one value per row");
   Shape shape = node.shape(0);
   shape.push_back(d);
@@ -66,14 +69,6 @@ RunFunction plan_embedding(NodePlanner& node, int bits) {
     embedding(table, operands.in<std::int64_t>(0), count, operands.out<float>(0));
   };
 }
-
-}  // namespace
-
-RunFunction plan_linear_w4a8(NodePlanner& node) { return plan_linear(node, 4, 8); }
-RunFunction plan_linear_w8a8(NodePlanner& node) { return plan_linear(node, 8, 8); }
-RunFunction plan_linear_w4a4(NodePlanner& node) { return plan_linear(node, 4, 4); }
-RunFunction plan_embedding_w4(NodePlanner& node) { return plan_embedding(node, 4); }
-RunFunction plan_embedding_w8(NodePlanner& node) { return plan_embedding(node, 8); }
 
 RunFunction plan_linear_float(NodePlanner& node) {
   if (node.shape(1).rank() != 2) node.fail("the weights are no matrix");

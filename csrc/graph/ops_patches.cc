@@ -77,6 +77,8 @@ Patches patches_of(NodePlanner& node) {
   return patches;
 }
 
+}  // namespace
+
 RunFunction plan_patch_linear(NodePlanner& node, int weight_bits, int act_bits) {
   const QuantizedLinear linear(node, weight_bits, act_bits);
   const Patches patches = patches_of(node);
@@ -103,11 +105,5 @@ RunFunction plan_patch_linear(NodePlanner& node, int weight_bits, int act_bits) 
     });
   };
 }
-
-}  // namespace
-
-RunFunction plan_patch_linear_w4a8(NodePlanner& node) { return plan_patch_linear(node, 4, 8); }
-RunFunction plan_patch_linear_w8a8(NodePlanner& node) { return plan_patch_linear(node, 8, 8); }
-RunFunction plan_patch_linear_w4a4(NodePlanner& node) { return plan_patch_linear(node, 4, 4); }
 
 }  // namespace halfbyte::ops

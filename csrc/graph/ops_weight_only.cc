@@ -45,6 +45,7 @@ void widen(const WeightOnly& weight, const std::uint8_t* packed, const float* sc
 RunFunction plan_linear_w4a32(NodePlanner& node) {
   const std::int64_t n = node.shape(1)[0], k = node.shape(1)[1];
   const Shape& scales = node.shape(2);
+  if (packed_bits(node.dtype(1)) != 4) node.fail("its codes have another width");
   if (scales.rank() != 2 || scales[0] != n || scales[1] < 1 || k % scales[1] != 0)
     node.fail("scales must be (N, K / G)");
   if (node.shape(3) != Shape{n}) node.fail("the bias must have one value per output");

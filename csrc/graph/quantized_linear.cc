@@ -26,6 +26,7 @@ QuantizedLinear::QuantizedLinear(NodePlanner& node, int weight_bits, int act_bit
       qmax_(act_bits == 8 ? 127 : 7),
       weight_bits_(weight_bits) {
   n_ = node.shape(1)[0], k_ = node.shape(1)[1];
+  if (packed_bits(node.dtype(1)) != weight_bits) node.fail("its codes have another width");
   if (node.shape(2) != Shape{n_} || node.shape(3) != Shape{n_})
     node.fail("scales and bias must have one value per output");
   if (k_ == 0) node.fail("the weights have no inputs");

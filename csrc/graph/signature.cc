@@ -27,8 +27,7 @@ bool fits(char letter, DType dtype, DType& variable) {
     case 'f': return dtype == DType::kFloat32;
     case 'i': return dtype == DType::kInt64;
     case 'b': return dtype == DType::kBool;
-    case 'p': return dtype == DType::kPacked4;
-    case 'q': return dtype == DType::kPacked8;
+    case 'p': return packed_bits(dtype) != 0;
     default: break;
   }
   const bool is_numeric = dtype == DType::kFloat32 || dtype == DType::kInt64;

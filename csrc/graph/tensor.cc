@@ -13,8 +13,28 @@ const char* dtype_name(DType dtype) {
     case DType::kFloat16: return "float16";
     case DType::kPacked4: return "packed4";
     case DType::kPacked8: return "packed8";
+    case DType::kPacked1: return "packed1";
+    case DType::kPacked2: return "packed2";
+    case DType::kPacked3: return "packed3";
+    case DType::kPacked5: return "packed5";
+    case DType::kPacked6: return "packed6";
+    case DType::kPacked7: return "packed7";
   }
   return "unknown";
+}
+
+int packed_bits(DType dtype) {
+  switch (dtype) {
+    case DType::kPacked1: return 1;
+    case DType::kPacked2: return 2;
+    case DType::kPacked3: return 3;
+    case DType::kPacked4: return 4;
+    case DType::kPacked5: return 5;
+    case DType::kPacked6: return 6;
+    case DType::kPacked7: return 7;
+    case DType::kPacked8: return 8;
+    default: return 0;
+  }
 }
 
 std::size_t dtype_bytes(DType dtype) {

@@ -15,11 +15,21 @@ enum class DType : std::uint32_t {
   kInt64 = 2,
   kBool = 3,     // one byte, 0 or 1
   kFloat16 = 4,  // constants only: scales and biases of quantised layers
-  kPacked4 = 5,  // constants only: tiles of 4-bit codes
-  kPacked8 = 6,  // constants only: tiles of 8-bit codes
+  kPacked4 = 5,  // constants only: tiles of 4-bit codes (kernels/packing.h)
+  kPacked8 = 6,  // and of other widths
+  kPacked1 = 7,
+  kPacked2 = 8,
+  kPacked3 = 9,
+  kPacked5 = 10,
+  kPacked6 = 11,
+  kPacked7 = 12,
 };
 
+constexpr std::uint32_t kLastDType = 12;
+
 const char* dtype_name(DType dtype);
+// Bits of a code of a packed type; 0 for the others.
+int packed_bits(DType dtype);
 // Bytes of one element; 0 for the packed types, whose size depends on the shape.
 std::size_t dtype_bytes(DType dtype);
 

@@ -1,4 +1,12 @@
 // The one place where an instruction set is chosen. A new one adds a line to kVariants and its name to kKnown.
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include <cstdlib>
 #include <iterator>
 #include <string>
@@ -29,6 +37,32 @@ bool has_avx512vnni() {
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vnni");
 }
+
+// Compilers do not know these names yet: CPUID leaf 7, its second part, EAX bit 4.
+bool has_avxvnni() {
+  unsigned eax = 0, ebx, ecx, edx;
+  return has_avx2() && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax >> 4 & 1);
+}
+
+// The system hands out tile registers on request, once for the process.
+bool may_use_tiles() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
+// CPUID leaf 7: EDX bits 24 (AMX-TILE) and 25 (AMX-INT8).
+bool has_amx() {
+  static const bool has = [] {
+    unsigned eax, ebx, ecx, edx = 0;
+    return has_avx512vnni() && __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) &&
+           (edx >> 24 & 3) == 3 && may_use_tiles();
+  }();
+  return has;
+}
 #endif
 
 // Slowest first; the last one supported is the default.
@@ -36,7 +70,9 @@ constexpr Variant kVariants[] = {
     {&kKernelsPortable, always},
 #if defined(__x86_64__)
     {&kKernelsAvx2, has_avx2},
+    {&kKernelsAvxvnni, has_avxvnni},
     {&kKernelsAvx512vnni, has_avx512vnni},
+    {&kKernelsAmx, has_amx},
 #endif
 };
 

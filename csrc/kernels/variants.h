@@ -5,5 +5,7 @@
 namespace halfbyte {
 extern const Kernels kKernelsPortable;
 extern const Kernels kKernelsAvx2;
+extern const Kernels kKernelsAvxvnni;
 extern const Kernels kKernelsAvx512vnni;
+extern const Kernels kKernelsAmx;
 }  // namespace halfbyte

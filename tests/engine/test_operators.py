@@ -187,11 +187,13 @@ def test_operator_has_the_same_bits_on_every_isa(case, tmp_path):
 
 def quantized_model(op, x, n, k):
     """One quantised layer on x; the output's shape is left to ONNX Runtime."""
-    bits = 8 if "W8" in op else 4
-    edge = 127 if bits == 8 else 7
+    bits = int(op[op.index("W") + 1])
+    edge = max(1, 2 ** (bits - 1) - 1)
     codes = whole(n, k, low=-edge, high=edge + 1).astype(np.int8)
+    if bits == 1:
+        codes = np.where(codes < 0, np.int8(-1), np.int8(1))
     initializers = {
-        "codes": codes if bits == 8 else int4_tensor("codes", codes),
+        "codes": codes if bits > 4 else int4_tensor("codes", codes),
         "scales": positive(n).astype(np.float16),
     }
     if op.startswith("Linear"):
@@ -200,7 +202,7 @@ def quantized_model(op, x, n, k):
     return model_of([node], {"x": x}, ["y"], initializers)
 
 
-@pytest.mark.parametrize("op", ["LinearW4A8", "LinearW8A8", "LinearW4A4"])
+@pytest.mark.parametrize("op", [*(f"LinearW{bits}A8" for bits in range(1, 9)), "LinearW4A4"])
 @pytest.mark.parametrize(("shape", "n"), [((1, 1), 1), ((2, 3, 37), 19), ((5, 256), 64)])
 def test_linear_equals_onnx_runtime_to_the_last_bit(op, shape, n, tmp_path):
     x = floats(*shape)
@@ -212,7 +214,7 @@ def test_linear_equals_onnx_runtime_to_the_last_bit(op, shape, n, tmp_path):
         np.testing.assert_array_equal(run_engine(model_file, {"x": x}, isa=isa)["y"], expected)
 
 
-@pytest.mark.parametrize("op", ["EmbeddingW4", "EmbeddingW8"])
+@pytest.mark.parametrize("op", [f"EmbeddingW{bits}" for bits in range(1, 9)])
 def test_embedding_equals_onnx_runtime_to_the_last_bit(op, tmp_path):
     ids = whole(2, 5, low=0, high=19)
     model = quantized_model(op, ids, 19, 37)

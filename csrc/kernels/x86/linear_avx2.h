@@ -143,7 +143,7 @@ struct BlockAvx2<8> {
 };
 
 // See Kernels::spin. The mixture of one group of four blocks: four products, three sums, one widening, one sum.
-int64_t spin_avx2(int64_t rounds) {
+[[maybe_unused]] int64_t spin_avx2(int64_t rounds) {
   constexpr int kChains = 8;
   __m256i sums[kChains] = {}, a = bytes256(1), b = bytes256(2);
   const __m256i ones = _mm256_set1_epi16(1);

@@ -150,7 +150,7 @@ struct BlockAvx512vnni {
 };
 
 // See Kernels::spin. Sixteen chains hide the latency; the empty asm keeps each of them.
-int64_t spin_avx512vnni(int64_t rounds) {
+[[maybe_unused]] int64_t spin_avx512vnni(int64_t rounds) {
   constexpr int kChains = 16;
   __m512i sums[kChains] = {}, a = bytes512(1), b = bytes512(2);
   for (int64_t round = 0; round < rounds; ++round) {

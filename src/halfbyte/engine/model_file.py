@@ -11,7 +11,7 @@ from halfbyte import _core
 from halfbyte.engine.tensor import Tensor
 from halfbyte.errors import ModelFileError
 
-_BITS = {"float32": 32, "packed4": 4, "packed8": 8, "bool": 8, "int64": 64}
+_BITS = {"float32": 32, "bool": 8, "int64": 64} | {f"packed{bits}": bits for bits in range(1, 9)}
 _TEST_TYPES = {1: ("float32", 4), 2: ("int64", 8), 3: ("bool", 1)}
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from halfbyte.export.graph_ir import Graph, Node, PackedCodes
 from halfbyte.export.graph_pattern import Index, either_way
 
-LINEAR_OPS = ("LinearW4A8", "LinearW8A8", "LinearW4A4")
+LINEAR_OPS = (*(f"LinearW{bits}A8" for bits in range(1, 9)), "LinearW4A4")
 PATCH_OPS = tuple(f"Patch{op}" for op in LINEAR_OPS)
 ACTIVATIONS = {"Silu": "silu", "Relu": "relu", "Glu": "glu"}
 JOINED = "+"  # between the names of constants that one constant holds, output after output

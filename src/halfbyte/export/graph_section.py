@@ -14,7 +14,7 @@ ALIGNMENT_BYTES = 64
 ABSENT_INPUT = 0xFFFFFFFF
 FLOAT32, FLOAT16 = 1, 4
 DTYPE_NUMBERS = {np.dtype(np.float32): FLOAT32, np.dtype(np.int64): 2, np.dtype(np.bool_): 3}
-PACKED_NUMBERS = {4: 5, 8: 6}
+PACKED_NUMBERS = {1: 7, 2: 8, 3: 9, 4: 5, 5: 10, 6: 11, 7: 12, 8: 6}
 
 
 def u32(*numbers: int) -> bytes:

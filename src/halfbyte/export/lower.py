@@ -16,7 +16,6 @@ from halfbyte.errors import UsageError
 from halfbyte.export.functions import OPSET
 from halfbyte.export.fuse import fuse, fuse_blocks
 from halfbyte.export.graph_ir import Array, Attributes, Graph, Node, PackedCodes, plain
-from halfbyte.export.graph_section import PACKED_NUMBERS
 
 Rule = Callable[[Graph, Node], list[Node]]
 
@@ -262,23 +261,20 @@ def _time_major_conv(graph: Graph, node: Node, weight: Array, is_depthwise: bool
 
 
 def _quantized(graph: Graph, node: Node, bits: int) -> list[Node]:
-    """Packs the codes in the fewest bits that a kernel reads, and names that kernel's operator."""
-    packed_bits = min(width for width in PACKED_NUMBERS if width >= bits)
-    op = node.op.replace(f"W{bits}", f"W{packed_bits}")
     codes = graph.array(node.inputs[1])
     if codes is None:
         packed = graph.constants.get(node.inputs[1])
-        if isinstance(packed, PackedCodes) and packed.bits == packed_bits:
+        if isinstance(packed, PackedCodes) and packed.bits == bits:
             codes = packed.codes
     if codes is None or codes.ndim != 2:
         raise UsageError(f"{node.op} {node.outputs[0]}: codes must be a constant (N, K)")
-    graph.constants[node.inputs[1]] = PackedCodes(codes.astype(np.int8), packed_bits)
+    graph.constants[node.inputs[1]] = PackedCodes(codes.astype(np.int8), bits)
     for name in node.inputs[2:]:
         array = graph.array(name)
         if array is None:
             raise UsageError(f"{node.op} {node.outputs[0]}: scales and bias must be constants")
         graph.constants[name] = array.astype(np.float32)
-    return [Node(op, node.inputs, node.outputs)]
+    return [node]
 
 
 def _linear(graph: Graph, node: Node) -> list[Node]:
