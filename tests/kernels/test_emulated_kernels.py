@@ -1,8 +1,7 @@
 """Kernels of instruction sets that this CPU may lack, their special instructions replaced.
 
 AVX-VNNI's instruction runs in its AVX-512 encoding, AMX's as plain C++: emulated_kernels.cc. That
-covers everything but the instructions themselves, which tests of the instruction set cover where the
-CPU has it.
+covers everything but the instructions themselves; those are covered where the CPU has them.
 """
 
 import shutil
