@@ -1,0 +1,29 @@
+"""`halfbyte bench kernels`: one linear layer in every kernel and in other runtimes."""
+
+import argparse
+import json
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--isa", default="", metavar="NAME", help="default: the best")
+    parser.add_argument("--rows", type=int, nargs="+", metavar="N", help="default: 1 to 256")
+    parser.add_argument("--repeat", type=int, default=50, help="calls (%(default)s)")
+    parser.add_argument("--no-peers", action="store_true", help="our kernels only")
+    parser.add_argument("--append", type=Path, metavar="FILE", help="add the JSON line to a file")
+
+
+def run(options: argparse.Namespace) -> int:
+    from halfbyte import _core
+    from halfbyte.measure.kernel_bench import ROWS, SHAPES, bench_kernels, pin
+
+    pin()
+    isa = options.isa or _core.kernels.default_isa()
+    rows = options.rows or ROWS
+    line = bench_kernels(SHAPES, rows, isa, options.repeat, not options.no_peers, print)
+    if options.append is not None:
+        options.append.parent.mkdir(parents=True, exist_ok=True)
+        with options.append.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    print(json.dumps(line, ensure_ascii=False))
+    return 0
