@@ -30,8 +30,8 @@ def digest() -> str:
 
 
 def test_features_are_equal_on_every_instruction_set():
-    code = "from audio.test_fbank_isas import digest; print(digest())"
-    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    code = f"import runpy; print(runpy.run_path({__file__!r})['digest']())"
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     for isa in ISAS:
         environment = {**os.environ, "HALFBYTE_ISA": isa, "PYTHONPATH": path}
         command = [sys.executable, "-c", code]

@@ -217,7 +217,7 @@ CONFIG = {"data": {"train": ["t.jsonl"]}, "tokens": {"kind": "characters", "size
     [
         ("model.encoder.widht=3", "widht"),
         ("loop.epochs=many", "loop.epochs"),
-        ("quantization.default=w3a8", "w3a8"),
+        ("quantization.default=w9a8", "w9a8"),
         ("=3", ""),
     ],
 )

@@ -153,7 +153,7 @@ def test_a_full_disk_is_one_line(talk):
 
 
 def test_interrupted_it_says_so_in_one_line(talk):
-    with start("transcribe", "--stream", "--model", TONES, *[talk] * 500) as process:
+    with start("transcribe", "--stream", "--model", TONES, *[talk] * 5000) as process:
         assert process.stdout.readline()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
