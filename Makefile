@@ -20,6 +20,7 @@ demo: $(DEMO)/.installed  ## install without torch and numpy, transcribe a recor
 
 test: lint $(TEST)/.installed  ## install everything, run linters and all tests but the corpora's
 	$(TEST)/bin/python -m pytest
+	$(MAKE) --no-print-directory test-arm-if-installed
 
 test-corpora: $(TEST)/.installed  ## tests on real corpora, in HALFBYTE_DATA or ../shared/speech
 	HALFBYTE_DATA="$(SPEECH)" $(TEST)/bin/python -m pytest -m corpora
@@ -52,7 +53,7 @@ build:  ## build the C++ core in place, for development
 	cmake --build build/dev
 
 c:  ## build the C library and its example in build/c
-	cmake -S . -B build/c -G Ninja -DHALFBYTE_PYTHON=OFF -DHALFBYTE_C=ON
+	cmake -S . -B build/c -G Ninja -DHALFBYTE_PYTHON=OFF -DHALFBYTE_C=ON -DHALFBYTE_CHECKS=ON
 	cmake --build build/c
 
 FUZZ := build/fuzz
@@ -84,6 +85,27 @@ fuzz: fuzz-targets $(TEST)/.installed  ## search new inputs, FUZZ_S seconds a ta
 	  $(FUZZ)/fuzz/$$target -max_total_time=$(FUZZ_S) -timeout=20 -rss_limit_mb=4096 -max_len=20000 \
 	    -artifact_prefix=$(FUZZ)/ $(FUZZ)/found/$$target fuzz/corpus/$$target $(FUZZ)/seeds/$$target || exit 1; \
 	done
+
+CROSS := $(shell command -v aarch64-linux-gnu-g++ >/dev/null && command -v qemu-aarch64 >/dev/null && echo yes)
+.PHONY: arm test-arm test-arm-if-installed sanitize
+test-arm: $(TEST)/.installed  ## the engine on emulated Arm CPUs, every NEON variant, to the last bit
+	PATH="$(CURDIR)/$(TEST)/bin:$$PATH" $(MAKE) --no-print-directory c arm
+	$(TEST)/bin/python -m pytest -v -m arm tests/arm
+
+test-arm-if-installed:
+ifeq ($(CROSS),yes)
+	$(MAKE) --no-print-directory test-arm
+else
+	@echo "test-arm is not run: it needs aarch64-linux-gnu-g++ and qemu-aarch64 (apt: g++-aarch64-linux-gnu qemu-user)"
+endif
+
+arm:  ## build the checking program for 64-bit Arm in build/arm
+	cmake -S . -B build/arm -G Ninja -DCMAKE_TOOLCHAIN_FILE=cmake/aarch64-linux-gnu.cmake \
+	  -DHALFBYTE_PYTHON=OFF -DHALFBYTE_CHECKS=ON
+	cmake --build build/arm
+
+sanitize:  ## kernels and streams under address, undefined-behaviour and thread sanitizers
+	tools/sanitize.sh
 
 clean:  ## remove virtual environments and build folders
 	rm -rf $(DEMO) $(TEST) build

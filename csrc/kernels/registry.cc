@@ -12,6 +12,7 @@
 #include <string>
 
 #include "error.h"
+#include "kernels/arm/cpu_features.h"
 #include "kernels/kernels.h"
 #include "kernels/variants.h"
 
@@ -73,6 +74,10 @@ constexpr Variant kVariants[] = {
     {&kKernelsAvxvnni, has_avxvnni},
     {&kKernelsAvx512vnni, has_avx512vnni},
     {&kKernelsAmx, has_amx},
+#elif defined(__aarch64__)
+    {&kKernelsNeon, always},
+    {&kKernelsNeondot, has_neondot},
+    {&kKernelsNeoni8mm, has_neoni8mm},
 #endif
 };
 

@@ -8,4 +8,7 @@ extern const Kernels kKernelsAvx2;
 extern const Kernels kKernelsAvxvnni;
 extern const Kernels kKernelsAvx512vnni;
 extern const Kernels kKernelsAmx;
+extern const Kernels kKernelsNeon;
+extern const Kernels kKernelsNeondot;
+extern const Kernels kKernelsNeoni8mm;
 }  // namespace halfbyte
