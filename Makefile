@@ -118,6 +118,7 @@ clean:  ## remove virtual environments and build folders
 	touch $@
 
 $(DEMO)/.installed: $(DEMO)/.made $(SOURCES)
+	@echo 'compiling and installing halfbyte: about a minute'
 	$(DEMO)/bin/pip install --quiet --disable-pip-version-check .
 	touch $@
 
