@@ -4,6 +4,7 @@ import argparse
 import importlib
 
 _BENCHMARKS = {
+    "encoder": "one chunk of a 34.6 M encoder in the engine and in other runtimes",
     "kernels": "one linear layer in every kernel and in other runtimes",
     "quantization": "word errors, bytes and speed of number formats and methods on one recipe",
     "sensitivity": "what each layer costs at fewer bits, and a mixed map",

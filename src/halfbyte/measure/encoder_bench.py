@@ -1,0 +1,230 @@
+"""`halfbyte bench encoder`: one encoder of production size, the engine beside its peers.
+
+Everything is made here from the same seeded weights: the engine's file by our own export and
+compile, the peers' by their own tools. First every runner must give the numbers of its reference;
+then runners take turns, so that what else the machine does meets all alike. The clock is the CPU
+time of the process, pinned to one processor: on a quiet machine that is the wall clock, on a busy
+one it leaves others out.
+"""
+
+import json
+import os
+import platform
+import re
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from halfbyte import _core
+from halfbyte.engine import ModelFile, Session, State
+from halfbyte.measure.encoder_models import (
+    LEFT_CONTEXT_STEPS,
+    NUM_BINS,
+    NUM_TOKENS,
+    PRODUCTION,
+    Shape,
+    multiply_adds,
+    num_parameters,
+    random_model,
+    write_models,
+    write_peers,
+)
+from halfbyte.measure.encoder_runners import Step, engine_step, onnx_runtime_step, torch_step
+from halfbyte.models.u2 import U2
+
+WARM_UP = 3
+LARGEST_FLOAT_DIFFERENCE = 1e-3  # of outputs that a layer norm makes of order one
+OURS, OURS_FLOAT = "halfbyte w4a8", "halfbyte float32"
+PEERS = (
+    "onnxruntime float32",
+    "onnxruntime int8",
+    "onnxruntime 4-bit",
+    "torch float32",
+    "torch int8",
+)
+Line = dict[str, Any]
+
+
+def bench_encoder(
+    folder: Path,
+    shapes: list[Shape],
+    repeat: int,
+    isa: str | None,
+    threads: int,
+    peers: bool,
+    show: Callable[[str], object],
+) -> Line:
+    """Measures all shapes and the file itself.
+
+    Args:
+        folder: where the models are, or are put.
+        shapes: calls to measure.
+        repeat: times of each runner.
+        isa: of the engine; None for the best.
+        threads: of the engine.
+        peers: whether others run, too.
+        show: takes each table as it is ready.
+
+    Returns:
+        One line of results.
+
+    Raises:
+        SystemExit: a float32 runner is farther from torch than rounding explains.
+    """
+    if hasattr(os, "sched_setaffinity") and threads == 1:
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    torch.set_num_threads(1)
+    write_models(PRODUCTION, NUM_TOKENS, folder)
+    model = random_model(PRODUCTION, NUM_TOKENS)
+    line: Line = {"model": "12 x 256, FFN 2048, kernel 15", "parameters": num_parameters(model)}
+    line |= {"machine": machine(), "isa": isa or os.environ.get("HALFBYTE_ISA") or best_isa()}
+    line |= {
+        "threads": threads,
+        "clock": "process CPU time",
+        "load": os.getloadavg()[0],
+        "rows": [],
+    }
+    for shape in shapes:
+        steps = runners(folder, model, shape, isa, threads, peers)
+        row: Line = {"chunk_ms": shape.chunk_ms, "left_context_steps": shape.left_context_steps}
+        row["multiply_adds"] = multiply_adds(model, shape)
+        row["differences"] = check(steps, chunks(model, shape))
+        row["times"] = measure(steps, chunks(model, shape), repeat)
+        line["rows"].append(row)
+        show(row_table(row))
+    line["file"] = file_figures(folder / "w4a8.hb", model, shapes[0])
+    show(json.dumps(line["file"]))
+    return line
+
+
+def chunks(model: U2, shape: Shape) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
+    """Seeded features, enough to fill the left context and one more."""
+    random = np.random.default_rng(1)
+    steps = shape.chunk_ms // 10 // model.encoder.subsampling.rate
+    count = -(-shape.left_context_steps // steps) + 1
+    size = (1, shape.num_frames(model), NUM_BINS)
+    return [random.normal(12.0, 3.0, size).astype(np.float32) for _ in range(count)]
+
+
+def runners(
+    folder: Path, model: U2, shape: Shape, isa: str | None, threads: int, peers: bool
+) -> dict[str, Step]:
+    """All runners of one shape; the first is the reference of the float32 ones."""
+    steps = {
+        "torch float32": torch_step(model, shape, is_int8=False),
+        OURS: engine_step(folder / "w4a8.hb", shape, isa, threads),
+        OURS_FLOAT: engine_step(folder / "float32.hb", shape, isa, threads),
+    }
+    if not peers:
+        return steps
+    paths = write_peers(folder, model, shape)
+    steps["onnxruntime w4a8"] = onnx_runtime_step(paths["w4a8"], model, shape)
+    for name, form in (("float32", "float32"), ("int8", "int8"), ("4-bit", "4bit")):
+        steps[f"onnxruntime {name}"] = onnx_runtime_step(paths[form], model, shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.ao is to move to another package
+        steps["torch int8"] = torch_step(model, shape, is_int8=True)
+    return steps
+
+
+def check(steps: dict[str, Step], features: list[Any]) -> dict[str, float]:
+    """Largest difference of each runner's output over a stream, from torch float32.
+
+    The engine's W4A8 is compared with ONNX Runtime running the same W4A8 graph, if that runs.
+    """
+    outputs = {
+        name: np.concatenate([step(chunk).ravel().copy() for chunk in features])
+        for name, step in steps.items()
+    }
+    differences = {}
+    for name, output in outputs.items():
+        same_graph = name == OURS and "onnxruntime w4a8" in outputs
+        reference = outputs["onnxruntime w4a8" if same_graph else "torch float32"]
+        differences[name] = float(np.abs(output - reference).max())
+        if name.endswith("float32") and differences[name] > LARGEST_FLOAT_DIFFERENCE:
+            raise SystemExit(f"{name} differs from torch float32 by {differences[name]:.3g}")
+    return differences
+
+
+def measure(steps: dict[str, Step], features: list[Any], repeat: int) -> dict[str, Line]:
+    """Milliseconds of one call: median, its median absolute deviation, the fastest."""
+    timed = {name: step for name, step in steps.items() if name in (OURS, OURS_FLOAT, *PEERS)}
+    times: dict[str, list[float]] = {name: [] for name in timed}
+    for turn in range(WARM_UP + repeat):
+        for name, step in timed.items():
+            step(features[turn % len(features)])  # brings its weights back into the caches
+            start = time.process_time_ns()
+            step(features[(turn + 1) % len(features)])
+            if turn >= WARM_UP:
+                times[name].append((time.process_time_ns() - start) / 1e6)
+    figures = {}
+    for name, values in times.items():
+        median = statistics.median(values)
+        figures[name] = {
+            "median_ms": round(median, 3),
+            "mad_ms": round(statistics.median(abs(v - median) for v in values), 3),
+            "min_ms": round(min(values), 3),
+        }
+    for name in timed:
+        figures[name]["of_ours"] = round(figures[name]["median_ms"] / figures[OURS]["median_ms"], 2)
+    return figures
+
+
+def row_table(row: Line) -> str:
+    """A table for people."""
+    title = f"chunk {row['chunk_ms']} ms, left context {row['left_context_steps']} steps"
+    lines = [f"{title:42}  median ms    MAD    min  of ours  difference"]
+    for name, figure in sorted(row["times"].items(), key=lambda item: item[1]["median_ms"]):
+        lines.append(
+            f"{name:42}  {figure['median_ms']:9.3f}  {figure['mad_ms']:5.3f}  "
+            f"{figure['min_ms']:5.2f}  {figure['of_ours']:7.2f}  {row['differences'][name]:10.1e}"
+        )
+    speed = row["multiply_adds"] / row["times"][OURS]["median_ms"] / 1e6
+    lines.append(f"{row['multiply_adds'] / 1e6:.0f} million multiply-adds; ours {speed:.0f} a ns")
+    return "\n".join(lines) + "\n"
+
+
+def file_figures(path: Path, model: U2, shape: Shape) -> Line:
+    """Size, and milliseconds from opening the file (in the disk cache) to the first output."""
+    features = chunks(model, shape)[0]
+    opened = []
+    for _ in range(5):
+        start = time.process_time_ns()
+        file = ModelFile(path)
+        state = State(file, "encoder", shape.left_context_steps)
+        Session(file, "encoder").run({"features": features}, state)
+        opened.append((time.process_time_ns() - start) / 1e6)
+    return {
+        "bytes": path.stat().st_size,
+        "open_and_first_chunk_ms": round(statistics.median(opened), 2),
+    }
+
+
+def shapes_of(chunks_ms: list[int] | None) -> list[Shape]:
+    """The chunks asked for, or 640 and 320 ms and ten seconds at once; longer than two seconds
+    means without left context."""
+    return [
+        Shape(chunk_ms, LEFT_CONTEXT_STEPS if chunk_ms <= 2000 else 0)
+        for chunk_ms in chunks_ms or [640, 320, 10000]
+    ]
+
+
+def best_isa() -> str:
+    """The instruction set that the engine takes by itself."""
+    return str(_core.kernels.isas()[-1])
+
+
+def machine() -> str:
+    """The processor's name."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor() or platform.machine()
+    found = re.search(r"^model name\s*: *(.*)$", text, re.MULTILINE)
+    return found[1].strip() if found else platform.machine()
