@@ -41,7 +41,7 @@ class Server:
     sockets: WeakKeyDictionary[web.WebSocketResponse, web.Request] = field(
         default_factory=WeakKeyDictionary
     )
-    _requests: dict[Session, Client] = field(default_factory=dict)
+    _requests: WeakKeyDictionary[Session, Client] = field(default_factory=WeakKeyDictionary)
     _is_stopping: bool = False
 
     @property
@@ -68,15 +68,16 @@ class Server:
         """Start a stream for a client; as Scheduler.open."""
         if self._is_stopping:
             raise RefusedError("shutting_down", "the server is stopping; connect again")
-        running = self.scheduler.sessions
-        self._requests = {s: r for s, r in self._requests.items() if s in running}
         most = self.limits.max_streams_per_client
-        own = sum(other.remote == request.remote for other in self._requests.values())
-        if most is not None and own >= most:
+        if most is not None and self._num_streams_of(request) >= most:
             raise RefusedError("too_many_streams", f"a client may have {most} streams at once")
         session = self.scheduler.open(settings)
         self._requests[session] = request
         return session
+
+    def _num_streams_of(self, client: Client) -> int:
+        running = (self._requests.get(session) for session in self.scheduler.sessions)
+        return sum(other is not None and other.remote == client.remote for other in running)
 
     async def drain(self) -> None:
         """Let the streams say what they have heard, then tell their clients goodbye."""

@@ -1,6 +1,5 @@
 """The native protocol over a WebSocket: docs/protocol.md."""
 
-import asyncio
 from typing import Any
 
 from aiohttp import WSMessage, WSMsgType, web
@@ -17,25 +16,19 @@ from halfbyte.serve.messages import (
     settings_of,
 )
 from halfbyte.serve.refusals import CLOSE_DONE, RefusedError
+from halfbyte.serve.relay import run_together
 from halfbyte.serve.session import Session
-from halfbyte.serve.sockets import close_socket, open_socket, receive, send
+from halfbyte.serve.sockets import add_socket, close_socket, receive, send, speak
 
 
 def add_routes(app: web.Application) -> None:
     """Plug the protocol in."""
-    app.router.add_get("/v1/stream", handle)
+    add_socket(app, "/v1/stream", converse)
 
 
-async def handle(request: web.Request) -> web.WebSocketResponse:
+async def converse(socket: web.WebSocketResponse, request: web.Request) -> None:
     """One connection: one stream."""
-    socket = await open_socket(request)
-    try:
-        await _Connection(socket, request).run()
-    except RefusedError as refusal:
-        await close_socket(socket, refusal.close_code, error_message(refusal))
-    else:
-        await close_socket(socket, CLOSE_DONE)
-    return socket
+    await speak(socket, _Connection(socket, request).run(), error_message)
 
 
 class _Connection:
@@ -56,18 +49,10 @@ class _Connection:
         if message is None:
             return
         session = await self._start(message)
-        tell = asyncio.create_task(self._tell(session))
-        read = asyncio.create_task(self._read(session))
         try:
-            await asyncio.wait((tell, read), return_when=asyncio.FIRST_EXCEPTION)
+            await run_together(self._tell(session), self._read(session))
         finally:
             session.close()
-            for task in (tell, read):
-                task.cancel()
-            results = await asyncio.gather(tell, read, return_exceptions=True)
-        for result in results:
-            if isinstance(result, Exception) and not isinstance(result, ConnectionError):
-                raise result
 
     async def _start(self, message: WSMessage) -> Session:
         if message.type is not WSMsgType.TEXT:

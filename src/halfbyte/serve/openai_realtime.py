@@ -18,31 +18,23 @@ from halfbyte.serve.app_keys import SERVER
 from halfbyte.serve.openai_items import Items, new_id
 from halfbyte.serve.openai_sessions import WrongEventError, session_object, settings_of
 from halfbyte.serve.openai_shapes import error_object
-from halfbyte.serve.refusals import CLOSE_DONE, RefusedError
+from halfbyte.serve.refusals import RefusedError
 from halfbyte.serve.session import Session
-from halfbyte.serve.sockets import close_socket, open_socket, receive, send
+from halfbyte.serve.sockets import add_socket, close_socket, receive, send, speak
 
 
 def add_routes(app: web.Application) -> None:
     """Plug the protocol in."""
-    app.router.add_get("/v1/realtime", handle)
+    add_socket(app, "/v1/realtime", converse)
 
 
-async def handle(request: web.Request) -> web.WebSocketResponse:
+async def converse(socket: web.WebSocketResponse, request: web.Request) -> None:
     """One connection."""
-    socket = await open_socket(request)
     conversation = _Conversation(socket, request)
     try:
-        await conversation.run()
-    except RefusedError as refusal:
-        await close_socket(socket, refusal.close_code, _error_event(refusal.code, str(refusal)))
-    except ConnectionError:
-        pass
-    else:
-        await close_socket(socket, CLOSE_DONE)
+        await speak(socket, conversation.run(), _refusal_event)
     finally:
         conversation.close()
-    return socket
 
 
 class _Conversation:
@@ -120,8 +112,7 @@ class _Conversation:
         try:
             await self._items.tell(session, self._has_turns)
         except RefusedError as refusal:
-            error = _error_event(refusal.code, str(refusal))
-            await close_socket(self._socket, refusal.close_code, error)
+            await close_socket(self._socket, refusal.close_code, _refusal_event(refusal))
         except ConnectionError:
             pass
 
@@ -141,6 +132,10 @@ def _event(text: str) -> dict[str, Any]:
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
         raise WrongEventError("invalid_event", "expected an object with a type")
     return event
+
+
+def _refusal_event(refusal: RefusedError) -> dict[str, Any]:
+    return _error_event(refusal.code, str(refusal))
 
 
 def _error_event(code: str, message: str, event_id: Any = None) -> dict[str, Any]:

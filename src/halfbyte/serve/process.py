@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import resource
@@ -135,6 +136,7 @@ async def _work(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_S)
     await runner.setup()
     await web.SockSite(runner, listeners.http, ssl_context=options.tls()).start()
+    _forget_start()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _STOP_SIGNALS:
@@ -148,6 +150,12 @@ async def _work(
         if parent_pipe is not None:
             loop.remove_reader(parent_pipe)
         await runner.cleanup()
+
+
+def _forget_start() -> None:
+    """Collect the garbage of starting; what is left now stays, and is not looked through again."""
+    gc.collect()
+    gc.freeze()
 
 
 class _Workers:

@@ -115,6 +115,9 @@ class Scheduler:
     def forget(self, session: Session) -> None:
         """A session is closed; for Session only."""
         self._sessions.discard(session)
+        with self._changed:
+            if not session.is_queued:
+                session.release()
         self.metrics.put("halfbyte_streams", len(self._sessions))
 
     def stop(self) -> None:
@@ -126,15 +129,23 @@ class Scheduler:
             thread.join()
 
     def _run(self) -> None:
-        while batch := self._next_batch():
-            start_s = time.thread_time()
-            results = [(session, self._step(session)) for session in batch]
-            seconds = time.thread_time() - start_s
+        while self._run_batch(self._next_batch()):
+            pass
+
+    def _run_batch(self, batch: list[Session]) -> bool:
+        """Run what is queued; whether there was something. Keeps no session while it waits."""
+        start_s = time.thread_time()
+        results = [(session, self._step(session)) for session in batch]
+        seconds = time.thread_time() - start_s
+        if results:
             self._loop.call_soon_threadsafe(self._deliver, results, seconds)
-            for session in batch:
-                with self._changed:
-                    session.is_queued = False
-                self.consider(session)
+        for session in batch:
+            with self._changed:
+                session.is_queued = False
+                if session.is_closed:
+                    session.release()
+            self.consider(session)
+        return bool(batch)
 
     def _next_batch(self) -> list[Session]:
         with self._changed:

@@ -73,17 +73,18 @@ class Session:
         self, stream: Stream, settings: StreamSettings, limits: Limits, scheduler: "Scheduler"
     ):
         self.settings = settings
-        self._stream = stream
+        self._stream: Stream | None = stream
         self._limits = limits
         self._scheduler = scheduler
         self._model = scheduler.model
         self._audio: deque[bytes] = deque()
         self._fed_bytes = 0
         self._taken_bytes = 0
+        self._longest_s = stream.max_segment_s
         self._due_bytes = stream.samples_due() * settings.sample_bytes
         self._told_due_bytes = self._due_bytes  # the same, as the event loop knows it
         self._is_finishing = False
-        self._is_closed = False
+        self.is_closed = False
         self._has_words = False  # the segment; the engine thread's
         self._is_exhausted = False  # the engine thread's word for done
         self._is_done = False
@@ -92,7 +93,7 @@ class Session:
         self._events: deque[SessionEvent] = deque()
         self._news = asyncio.Event()  # events came, or the stream is done
         self._progress = asyncio.Event()  # the engine took audio
-        self.is_queued = False  # the scheduler's
+        self.is_queued = False  # the scheduler's; an engine thread may run it
         self.due_at_s = 0.0  # when the audio of the next step was complete, on its clock
 
     async def feed(self, audio: bytes) -> None:
@@ -154,10 +155,9 @@ class Session:
         while True:
             while self._events:
                 yield self._events.popleft()
-            if self._error:
-                raise self._error
-            if self._is_done and self._interruption:
-                raise self._interruption
+            reason = self._error or (self._interruption if self._is_done else None)
+            if reason:  # raised anew: one that is kept here would keep the session with its frames
+                raise RefusedError(reason.code, str(reason))
             if self._is_over:
                 return
             self._news.clear()
@@ -165,11 +165,18 @@ class Session:
 
     def close(self) -> None:
         """Drop the stream; what it has not said is lost."""
-        if not self._is_closed:
-            self._is_closed = True
+        if not self.is_closed:
+            self.is_closed = True
             self._audio.clear()
             self._wake()
             self._scheduler.forget(self)
+
+    def release(self) -> None:
+        """Give the engine's memory back at once; called when it is closed and no thread runs it.
+
+        Whoever still knows the session, a frame of an exception for one, then holds little.
+        """
+        self._stream = None
 
     @property
     def fed_s(self) -> float:
@@ -182,7 +189,7 @@ class Session:
 
     @property
     def _is_over(self) -> bool:
-        return self._is_done or self._is_closed
+        return self._is_done or self.is_closed
 
     def _wake(self) -> None:
         self._news.set()
@@ -200,19 +207,22 @@ class Session:
         Raises:
             HalfbyteError: the audio cannot be recognised.
         """
+        stream = self._stream
+        if self.is_closed or stream is None:
+            return Step([], self._due_bytes, is_last=True)
         is_last = self._is_finishing  # before taking: what came before it is then in the queue
         events: list[SessionEvent] = []
         audio = self._take()
         encoder_s, start_s = self._model.seconds, time.thread_time()
-        self._stream.take_in(self._samples(audio))
+        stream.take_in(self._samples(audio))
         features_s = time.thread_time() - start_s
-        for event in self._stream.run_chunks():
+        for event in stream.run_chunks():
             events += self._said(event, self._reason(event))
         if is_last:
-            for event in self._stream.finish():
+            for event in stream.finish():
                 events += self._said(event, "finish")
             self._is_exhausted = True
-        self._due_bytes = self._stream.samples_due() * self.settings.sample_bytes
+        self._due_bytes = stream.samples_due() * self.settings.sample_bytes
         encoder_s = self._model.seconds - encoder_s
         search_s = time.thread_time() - start_s - features_s - encoder_s
         return Step(
@@ -243,7 +253,7 @@ class Session:
 
     def deliver(self, step: Step) -> None:
         """Hand out what an engine thread has found; called on the event loop."""
-        if self._is_closed:
+        if self.is_closed:
             return
         self._events.extend(step.events)
         self._told_due_bytes = step.due_bytes
@@ -276,7 +286,7 @@ class Session:
         return [event] if self.settings.wants_partials else []
 
     def _reason(self, event: Event) -> str:
-        longest_s = self._stream.max_segment_s
+        longest_s = self._longest_s
         return "length" if event.end_s - event.start_s >= longest_s else "silence"
 
 

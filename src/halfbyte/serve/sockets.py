@@ -3,18 +3,53 @@
 import asyncio
 import contextlib
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from aiohttp import WSMessage, WSMsgType, web
 
 from halfbyte.serve.app_keys import SERVER, Server
-from halfbyte.serve.refusals import RefusedError
+from halfbyte.serve.refusals import CLOSE_DONE, RefusedError
+
+Converse = Callable[[web.WebSocketResponse, web.Request], Awaitable[None]]
 
 _CLOSE_WAIT_S = 2.0  # for the client's side of the closing handshake
 _SLACK = 4  # a message this many times too long is cut off by the library, without an event
 _requests: WeakKeyDictionary[web.WebSocketResponse, web.Request] = WeakKeyDictionary()
 _watches: WeakKeyDictionary[web.WebSocketResponse, "_IdleWatch"] = WeakKeyDictionary()
+
+
+def add_socket(app: web.Application, path: str, converse: Converse) -> None:
+    """Plug in a protocol: `converse` speaks with each client that comes to an address."""
+
+    async def handle(request: web.Request) -> web.WebSocketResponse:
+        socket = await open_socket(request)
+        await converse(socket, request)
+        return socket
+
+    app.router.add_get(path, handle)
+
+
+async def speak(
+    socket: web.WebSocketResponse,
+    conversation: Awaitable[None],
+    as_message: Callable[[RefusedError], dict[str, Any]],
+) -> None:
+    """Run a conversation to its end, then close the socket.
+
+    Args:
+        as_message: what a client is told that is turned away.
+    """
+    close_code, last_message = CLOSE_DONE, None
+    try:
+        await conversation
+    except RefusedError as refusal:
+        close_code, last_message = refusal.close_code, as_message(refusal)
+    except ConnectionError:
+        pass
+    # Not under `except`: the library keeps what is raised on closing, and with it its cause.
+    await close_socket(socket, close_code, last_message)
 
 
 async def open_socket(request: web.Request) -> web.WebSocketResponse:

@@ -16,10 +16,10 @@ from aiohttp import WSMessage, WSMsgType, web
 
 from halfbyte.listen.events import Event
 from halfbyte.serve.app_keys import SERVER
-from halfbyte.serve.refusals import CLOSE_DONE, RefusedError
+from halfbyte.serve.refusals import RefusedError
 from halfbyte.serve.session import Endpoint, Session
 from halfbyte.serve.settings import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, StreamSettings
-from halfbyte.serve.sockets import close_socket, open_socket, receive, send
+from halfbyte.serve.sockets import add_socket, close_socket, receive, send, speak
 
 MOST_ALTERNATIVES = 10
 _CONTROLS = ("config", "eof", "reset")
@@ -27,14 +27,7 @@ _CONTROLS = ("config", "eof", "reset")
 
 def add_routes(app: web.Application) -> None:
     """Plug the protocol in, at an address of its own."""
-    app.router.add_get("/vosk", handle)
-
-
-async def handle(request: web.Request) -> web.WebSocketResponse:
-    """One connection."""
-    socket = await open_socket(request)
-    await converse(socket, request)
-    return socket
+    add_socket(app, "/vosk", converse)
 
 
 async def converse(
@@ -43,15 +36,13 @@ async def converse(
     """Speak with a client until it ends; `first` is its first message, if read."""
     conversation = _Conversation(socket, request)
     try:
-        await conversation.run(first)
-    except RefusedError as refusal:
-        await close_socket(socket, refusal.close_code, {"error": str(refusal)})
-    except ConnectionError:
-        pass
-    else:
-        await close_socket(socket, CLOSE_DONE)
+        await speak(socket, conversation.run(first), _error)
     finally:
         conversation.close()
+
+
+def _error(refusal: RefusedError) -> dict[str, Any]:
+    return {"error": str(refusal)}
 
 
 class _Conversation:
@@ -94,7 +85,7 @@ class _Conversation:
             self._heard.cancel()
         if self._session:
             self._session.close()
-        self._session = self._heard = None
+        self._session = self._heard = self._refusal = None
 
     async def _answer(self, audio: bytes) -> None:
         session = self._open()
@@ -141,7 +132,7 @@ class _Conversation:
             with contextlib.suppress(RefusedError, ConnectionError):
                 if self._finals:
                     await self._say(self._result(self._finals))
-            await close_socket(self._socket, refusal.close_code, {"error": str(refusal)})
+            await close_socket(self._socket, refusal.close_code, _error(refusal))
 
     def _raise_if_broken(self) -> None:
         if self._refusal:

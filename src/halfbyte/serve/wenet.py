@@ -16,34 +16,25 @@ from halfbyte.serve.refusals import CLOSE_DONE, RefusedError
 from halfbyte.serve.relay import run_together
 from halfbyte.serve.session import Endpoint, Session
 from halfbyte.serve.settings import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, StreamSettings
-from halfbyte.serve.sockets import close_socket, open_socket, receive, send
+from halfbyte.serve.sockets import add_socket, close_socket, receive, send, speak
 
 MOST_HYPOTHESES = 10
 
 
 def add_routes(app: web.Application) -> None:
     """Plug the protocol in, at an address of its own."""
-    app.router.add_get("/wenet", handle)
-
-
-async def handle(request: web.Request) -> web.WebSocketResponse:
-    """One connection."""
-    socket = await open_socket(request)
-    await converse(socket, request)
-    return socket
+    add_socket(app, "/wenet", converse)
 
 
 async def converse(
     socket: web.WebSocketResponse, request: web.Request, first: WSMessage | None = None
 ) -> None:
     """Speak with a client until it has what it wants; `first` is its first message, if read."""
-    try:
-        await _Conversation(socket, request).run(first)
-    except RefusedError as refusal:
-        failure = {"status": "failed", "message": str(refusal)}
-        await close_socket(socket, refusal.close_code, failure)
-    else:
-        await close_socket(socket, CLOSE_DONE)
+    await speak(socket, _Conversation(socket, request).run(first), _failure)
+
+
+def _failure(refusal: RefusedError) -> dict[str, Any]:
+    return {"status": "failed", "message": str(refusal)}
 
 
 class _Conversation:
