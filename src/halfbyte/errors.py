@@ -38,3 +38,14 @@ class InputError(HalfbyteError):
 
 class UsageError(HalfbyteError):
     """A setting or argument out of its range."""
+
+
+def how_to_install(extra: str) -> str:
+    """What to type for the packages of an extra, as the end of a message.
+
+    >>> how_to_install("serve")
+    "in a checkout type: pip install '.[serve]', elsewhere: pip install 'halfbyte[serve]'"
+    """
+    return (
+        f"in a checkout type: pip install '.[{extra}]', elsewhere: pip install 'halfbyte[{extra}]'"
+    )

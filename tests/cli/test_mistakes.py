@@ -269,7 +269,8 @@ def test_a_missing_package(package, extra, words):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         f"halfbyte {words[0]}: needs the package {package}; "
-        f"install it with: pip install 'halfbyte[{extra}]'\n"
+        f"in a checkout type: pip install '.[{extra}]', "
+        f"elsewhere: pip install 'halfbyte[{extra}]'\n"
     )
 
 
@@ -281,4 +282,29 @@ def test_onnx_runtime_is_in_the_extra_of_tests(tmp_path):
         [sys.executable, "-c", MISSING_PACKAGE, *words], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert done.stderr.endswith("onnxruntime; install it with: pip install 'halfbyte[test]'\n")
+    assert "onnxruntime; in a checkout type: pip install '.[test]'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "nearest"),
+    [
+        (["transcribe", "x.wav", "--chunks-ms", "320"], "--chunk-ms"),
+        (["transcribe", "x.wav", "--chunks-ms=320"], "--chunk-ms"),
+        (["train", "config.yaml", "--rnu", "x"], "--run"),
+        (["bench", "quantization", "x.yaml", "--reprot"], "--report"),
+        (["transcibe", "x.wav"], "transcribe"),
+    ],
+)
+def test_the_nearest_name_is_suggested(halfbyte, words, nearest):
+    done = halfbyte(*words)
+    assert done.is_mistake()
+    assert f"(did you mean {nearest}?)" in done.err
+
+
+def test_a_name_that_is_near_none_is_only_named(halfbyte):
+    done = halfbyte("info", "x.hb", "--zzz")
+    assert done.is_mistake()
+    assert (
+        done.err
+        == "halfbyte info: there is no option --zzz; halfbyte info --help shows what it takes\n"
+    )

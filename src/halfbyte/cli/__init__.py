@@ -1,14 +1,16 @@
 """The command line: `halfbyte VERB …`, one file a verb."""
 
 import argparse
+import difflib
 import importlib
 import io
 import os
 import sys
-from typing import NoReturn
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
 
 from halfbyte import __version__
-from halfbyte.errors import HalfbyteError
+from halfbyte.errors import HalfbyteError, how_to_install
 
 VERBS = {
     "transcribe": "audio to text, words as they come or at the end",
@@ -37,7 +39,23 @@ INTERRUPTED = 130
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says a mistake in one line, without the usage before it."""
+    """Says a mistake in one line, without the usage before it, and names the nearest option."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        if self._subparsers is None:  # the parser that knows the options
+            self._refuse_unknown_options(args or [])
+        return super().parse_known_args(args, namespace)
+
+    def _refuse_unknown_options(self, words: Sequence[str]) -> None:
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        for word in words:
+            if word == "--":  # positional words follow
+                return
+            name = word.partition("=")[0]
+            if name.startswith("--") and not any(other.startswith(name) for other in known):
+                self.error(f"there is no option {name}{_nearest(name, known)}")
 
     def error(self, message: str) -> NoReturn:
         self.exit(print_mistake(self.prog, f"{message}; {self.prog} --help shows what it takes"))
@@ -76,6 +94,8 @@ def _parse(words: list[str]) -> argparse.Namespace:
         epilog="halfbyte VERB --help shows examples of a verb.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    if words and not words[0].startswith("-") and words[0] not in VERBS:
+        parser.error(f"there is no verb {words[0]!r}{_nearest(words[0], VERBS)}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for verb, meaning in VERBS.items():
         verb_parser = verbs.add_parser(
@@ -90,6 +110,11 @@ def _parse(words: list[str]) -> argparse.Namespace:
     return options
 
 
+def _nearest(word: str, known: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {nearest[0]}?)" if nearest else ""
+
+
 def print_mistake(program: str, message: str) -> int:
     """Say a user's mistake in one line on standard error; returns the exit status for it."""
     print(f"{program}: {' '.join(message.splitlines())}", file=sys.stderr)
@@ -100,5 +125,4 @@ def _missing_package(error: ModuleNotFoundError) -> str:
     package = (error.name or "").partition(".")[0]
     if package == "halfbyte":
         raise error  # an installation without its own parts is no mistake of the user
-    extra = _EXTRAS.get(package, "train")
-    return f"needs the package {package}; install it with: pip install 'halfbyte[{extra}]'"
+    return f"needs the package {package}; {how_to_install(_EXTRAS.get(package, 'train'))}"

@@ -48,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
     from halfbyte.data.importers import choose_importer
     from halfbyte.data.plot import plot_report
     from halfbyte.data.prepare import PrepareOptions, prepare
+    from halfbyte.errors import how_to_install
     from halfbyte.files import write_whole
 
     importer = choose_importer(options.source, options.format)
@@ -58,6 +59,6 @@ def run(options: argparse.Namespace) -> int:
     try:
         plot_report(report, options.folder / "report.png")
     except ModuleNotFoundError as error:
-        print(f"no report.png without {error.name}: pip install 'halfbyte[data]'", file=sys.stderr)
+        print(f"no report.png without {error.name}; {how_to_install('data')}", file=sys.stderr)
     print(report.as_json() if options.json else report.as_text(), end="")
     return 0

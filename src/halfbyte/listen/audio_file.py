@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from halfbyte import _core
-from halfbyte.errors import AudioError
+from halfbyte.errors import AudioError, how_to_install
 
 BLOCK_S = 1.0  # seconds of audio read at a time
 
@@ -107,7 +107,7 @@ def _open_with_soundfile(path: Path) -> Any:
         import soundfile
     except (ModuleNotFoundError, OSError):  # OSError: without its libsndfile
         raise AudioError(
-            f"{path} is not WAV; to read flac, ogg, opus and mp3: pip install 'halfbyte[audio]'"
+            f"{path} is not WAV; to read flac, ogg, opus and mp3, {how_to_install('audio')}"
         ) from None
     try:
         with _quiet_libraries():
