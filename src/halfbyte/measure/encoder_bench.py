@@ -9,8 +9,6 @@ one it leaves others out.
 
 import json
 import os
-import platform
-import re
 import statistics
 import time
 import warnings
@@ -23,6 +21,7 @@ import torch
 
 from halfbyte import _core
 from halfbyte.engine import ModelFile, Session, State
+from halfbyte.measure.cpu import machine, pin
 from halfbyte.measure.encoder_models import (
     LEFT_CONTEXT_STEPS,
     NUM_BINS,
@@ -77,8 +76,8 @@ def bench_encoder(
     Raises:
         SystemExit: a float32 runner is farther from torch than rounding explains.
     """
-    if hasattr(os, "sched_setaffinity") and threads == 1:
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    if threads == 1:
+        pin()
     torch.set_num_threads(1)
     write_models(PRODUCTION, NUM_TOKENS, folder)
     model = random_model(PRODUCTION, NUM_TOKENS)
@@ -218,13 +217,3 @@ def shapes_of(chunks_ms: list[int] | None) -> list[Shape]:
 def best_isa() -> str:
     """The instruction set that the engine takes by itself."""
     return str(_core.kernels.isas()[-1])
-
-
-def machine() -> str:
-    """The processor's name."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return platform.processor() or platform.machine()
-    found = re.search(r"^model name\s*: *(.*)$", text, re.MULTILINE)
-    return found[1].strip() if found else platform.machine()

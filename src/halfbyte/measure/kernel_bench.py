@@ -2,8 +2,10 @@
 
 Layers are measured warm (the same weights again and again, which stay in the caches) by one call
 at a time on one pinned thread; runtimes take turns, so that what else the machine does meets all
-alike. Of each runtime that is called from Python the time of a call that computes nothing is taken
-off. Our 4-bit kernel is also measured cold: more weights than the last cache holds, in turn.
+alike. The clock is the processor time of the process, which leaves out what other processes take.
+Of each runtime that is called from Python the time of a call that computes nothing is taken off,
+of our kernels that of reading the clock. Our 4-bit kernel is also measured cold: more weights than
+the last cache holds, in turn.
 """
 
 import os
@@ -18,7 +20,8 @@ from numpy.typing import NDArray
 
 from halfbyte import _core
 from halfbyte.errors import HalfbyteError
-from halfbyte.measure.kernel_peers import Call, Peer, open_peers
+from halfbyte.measure.cpu import machine
+from halfbyte.measure.peers.layer import Call, Peer, open_peers, quiet
 from halfbyte.quant import packing, reference
 
 SHAPES = [(256, 1024), (512, 2048), (1024, 1024)]  # inputs, outputs
@@ -26,6 +29,11 @@ ROWS = [1, 2, 3, 4, 8, 16, 32, 64, 128, 256]
 FORMATS = [(4, 8), (8, 8), (4, 4), (1, 8), (2, 8), (3, 8), (5, 8), (6, 8)]
 COLD_BYTES = 96 << 20  # more than the last cache of the processors we met
 PIECE_BYTES = 1 << 20
+COMPARED = {  # names of runtimes begin so
+    "the fastest other": "",
+    "onnxruntime int8": "onnxruntime int8",
+    "onnxruntime 4 bits": "onnxruntime int4",
+}
 PEAK_ROUNDS = 20000
 WARM_UP = 3
 FloatArray = NDArray[np.float32]
@@ -94,15 +102,6 @@ def make_layer(bits: int, act_bits: int, isa: str, k: int, n: int) -> Layer:
     return Layer(f"linear_w{bits}a{act_bits}_{isa}", bits, act_bits, isa, codes, scales, bias)
 
 
-def pin() -> int | None:
-    """Keep this process on its last processor; returns which, None where systems cannot."""
-    if not hasattr(os, "sched_setaffinity"):
-        return None
-    processor = max(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {processor})
-    return processor
-
-
 def peak_multiply_adds_per_s(isa: str) -> float:
     """The most that the instruction behind the 4-bit kernel does on registers; 0: not known."""
     trials: list[float] = [
@@ -112,12 +111,11 @@ def peak_multiply_adds_per_s(isa: str) -> float:
 
 
 def read_bytes_per_s() -> float:
-    """Median of reading memory in pieces, none of them twice."""
+    """Reading memory in pieces, none of them twice: what one in ten pieces exceeds."""
     memory = np.ones(COLD_BYTES, np.uint8)
     pieces = range(0, COLD_BYTES, PIECE_BYTES)
-    return statistics.median(
-        _core.measure.bytes_read_per_second(memory[at : at + PIECE_BYTES]) for at in pieces
-    )
+    speeds = [_core.measure.bytes_read_per_second(memory[at : at + PIECE_BYTES]) for at in pieces]
+    return statistics.quantiles(speeds, n=10)[-1]
 
 
 def bench_kernels(
@@ -135,24 +133,38 @@ def bench_kernels(
     """
     peak, read = peak_multiply_adds_per_s(isa), read_bytes_per_s()
     say(f"{isa}: peak {peak / 1e9:.0f} billion multiply-adds/s, reads {read / 1e9:.1f} GB/s")
-    line: dict[str, Any] = {"isa": isa, "peak_macs_per_s": peak, "read_bytes_per_s": read}
-    line["rows"] = []
+    line: dict[str, Any] = {"isa": isa, "machine": machine(), "load": os.getloadavg()[0]}
+    line |= {"peak_macs_per_s": peak, "read_bytes_per_s": read, "absent": {}, "rows": []}
     for k, n in shapes:
-        peers = open_peers(k, n) if with_peers else []
+        peers, line["absent"] = open_peers(k, n) if with_peers else ([], {})
         layers = [make_layer(bits, act, isa, k, n) for bits, act in FORMATS]
-        for m in rows:
-            figures = _measure(layers, peers, m, k, repeat)
-            cold = _cold(layers[0], m, k, repeat)
-            row: dict[str, Any] = {"inputs": k, "outputs": n, "rows": m, "us": figures}
-            row["cold_us"] = {layers[0].name: _figures(cold)}
-            per_s = 1e6 * k * n * m / figures[layers[0].name]["median"]
-            row["share_of_peak"] = round(per_s / peak, 3) if peak else 0.0
-            row["share_of_bandwidth"] = round(
-                packing.packed_size(n, k, layers[0].bits) / cold.median_s / read, 3
-            )
-            line["rows"].append(row)
-            say(_row_text(row, layers[0].name))
+        measured = [_row(layers, peers, m, repeat, peak, read) for m in rows]
+        line["rows"] += measured
+        say(shape_table(measured, layers[0].name))
+    for runtime, why in line["absent"].items():
+        say(f"{runtime} is not measured: {why}")
     return line
+
+
+def _row(
+    layers: list[Layer], peers: list[Peer], m: int, repeat: int, peak: float, read: float
+) -> dict[str, Any]:
+    """All figures of one shape at one number of rows; layers[0] is what shares are told of."""
+    ours, (n, k) = layers[0], layers[0].codes.shape
+    with quiet():
+        figures = _measure(layers, peers, m, k, repeat)
+    cold = _cold(ours, m, k, repeat)
+    per_s = 1e6 * k * n * m / figures[ours.name]["median"]
+    cold_bytes_per_s = packing.packed_size(n, k, ours.bits) / cold.median_s
+    return {
+        "inputs": k,
+        "outputs": n,
+        "rows": m,
+        "us": figures,
+        "cold_us": {ours.name: _figures(cold)},
+        "share_of_peak": round(per_s / peak, 3) if peak else 0.0,
+        "share_of_bandwidth": round(cold_bytes_per_s / read, 3),
+    }
 
 
 def _measure(
@@ -184,10 +196,10 @@ def _time_in_turns(calls: dict[str, Call], repeat: int) -> dict[str, list[float]
     for turn in range(repeat + WARM_UP):
         for name, call in calls.items():
             call()
-            start_s = time.perf_counter()
+            start_ns = time.process_time_ns()
             call()
             if turn >= WARM_UP:
-                seconds[name].append(time.perf_counter() - start_s)
+                seconds[name].append((time.process_time_ns() - start_ns) / 1e9)
     return seconds
 
 
@@ -195,16 +207,39 @@ def _figures(times: Times) -> dict[str, float]:
     return {"median": round(1e6 * times.median_s, 2), "mad": round(1e6 * times.mad_s, 2)}
 
 
-def _row_text(row: dict[str, Any], ours: str) -> str:
-    times = {name: figure["median"] for name, figure in row["us"].items()}
-    others = [
-        f"{name} {us:.1f} ({us / times[ours]:.2f}×)"
-        for name, us in times.items()
-        if not name.startswith("linear_")
+def shape_table(rows: list[dict[str, Any]], ours: str) -> str:
+    """Microseconds of every kernel and runtime by number of rows, then what they say of ours."""
+    counts = [row["rows"] for row in rows]
+    title = f"{rows[0]['inputs']} → {rows[0]['outputs']}, µs a call"
+    lines = [_cells(title, [f"{count} rows" for count in counts])]
+    for name in sorted(rows[0]["us"], key=lambda name: rows[-1]["us"][name]["median"]):
+        lines.append(_cells(name, [f"{row['us'][name]['median']:.1f}" for row in rows]))
+    lines += [
+        _cells("", [""] * len(rows)),
+        _cells("spread of ours (MAD), µs", [f"{row['us'][ours]['mad']:.2f}" for row in rows]),
+        _cells("share of peak, %", [f"{100 * row['share_of_peak']:.0f}" for row in rows]),
+        _cells("cold, µs", [f"{row['cold_us'][ours]['median']:.1f}" for row in rows]),
+        _cells("share of bandwidth, %", [f"{100 * row['share_of_bandwidth']:.0f}" for row in rows]),
     ]
-    return (
-        f"{row['inputs']:5d} → {row['outputs']:4d} {row['rows']:4d} rows: {ours} "
-        f"{times[ours]:.1f} µs, {100 * row['share_of_peak']:.0f} % of peak; cold "
-        f"{row['cold_us'][ours]['median']:.1f} µs, {100 * row['share_of_bandwidth']:.0f} % of "
-        f"bandwidth; {', '.join(others)}"
-    )
+    for label, prefix in COMPARED.items():
+        lines += _ratio_line(rows, ours, label, prefix)
+    return "\n".join(lines) + "\n"
+
+
+def _ratio_line(rows: list[dict[str, Any]], ours: str, label: str, prefix: str) -> list[str]:
+    """How many times as fast as the fastest runtime of that name ours is."""
+    cells = []
+    for row in rows:
+        others = [
+            figure["median"]
+            for name, figure in row["us"].items()
+            if not name.startswith("linear_") and name.startswith(prefix)
+        ]
+        if not others:
+            return []
+        cells.append(f"{min(others) / row['us'][ours]['median']:.2f}×")
+    return [_cells(f"faster than {label}", cells)]
+
+
+def _cells(head: str, cells: list[str]) -> str:
+    return f"{head:32}" + "".join(f"{cell:>10}" for cell in cells)
