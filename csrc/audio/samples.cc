@@ -1,6 +1,5 @@
 #include "audio/samples.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -41,7 +40,5 @@ std::vector<float> samples_of_s16(const uint8_t* bytes, size_t num_bytes) {
   }
   return samples;
 }
-
-float largest(const float* values, size_t count) { return *std::max_element(values, values + count); }
 
 }  // namespace halfbyte

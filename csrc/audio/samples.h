@@ -13,7 +13,4 @@ void check_finite(const float* samples, size_t num_samples, int64_t first_index)
 // code / 32768 of each 16-bit little-endian code. Throws Error(kAudio) for half a code.
 std::vector<float> samples_of_s16(const uint8_t* bytes, size_t num_bytes);
 
-// The largest of (count,) numbers; count >= 1.
-float largest(const float* values, size_t count);
-
 }  // namespace halfbyte

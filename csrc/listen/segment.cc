@@ -123,19 +123,24 @@ void Segment::encode_whole(AcousticModel& model) {
   take(&whole);
 }
 
-std::vector<AlignedToken> Segment::finalize(AcousticModel& model) const {
-  return timed(final_tokens(model));
-}
-
-std::vector<int> Segment::final_tokens(AcousticModel& model) const {
-  if (num_silent_steps_ == num_steps_) return {};
-  if (mode_ == Mode::kGreedy || mode_ == Mode::kPrefixBeam) return best_tokens_;
+std::vector<std::vector<int>> Segment::finalize(AcousticModel& model) const {
+  if (num_silent_steps_ == num_steps_) return {{}};
+  if (mode_ == Mode::kGreedy) return {best_tokens_};
+  if (mode_ == Mode::kPrefixBeam) return searched();
   const auto num_rows = static_cast<std::size_t>(num_steps_);
   const auto decoder = model.decoder({memory_.data(), num_rows, memory_.size() / num_rows});
   return mode_ == Mode::kAttention ? attended(*decoder) : rescored(*decoder);
 }
 
-std::vector<int> Segment::rescored(Decoder& decoder) const {
+std::vector<std::vector<int>> Segment::searched() const {
+  std::vector<std::vector<int>> ranked;
+  const auto& search = std::get<CtcPrefixBeam>(search_);
+  for (CtcHypothesis& found : search.best(static_cast<std::size_t>(settings_->beam)))
+    ranked.push_back(std::move(found.tokens));
+  return ranked;
+}
+
+std::vector<std::vector<int>> Segment::rescored(Decoder& decoder) const {
   std::vector<CtcCandidate> candidates;
   const auto& search = std::get<CtcPrefixBeam>(search_);
   for (CtcHypothesis& found : search.best(static_cast<std::size_t>(settings_->beam)))
@@ -143,21 +148,30 @@ std::vector<int> Segment::rescored(Decoder& decoder) const {
   const int boundary = settings_->boundary_id;
   const auto ranking =
       attention_rescoring(decoder, candidates, {boundary, boundary, settings_->ctc_weight});
-  return candidates[ranking.front().index].tokens;
+  std::vector<std::vector<int>> ranked;
+  for (const Rescored& one : ranking) ranked.push_back(std::move(candidates[one.index].tokens));
+  return ranked;
 }
 
-std::vector<int> Segment::attended(Decoder& decoder) const {
+std::vector<std::vector<int>> Segment::attended(Decoder& decoder) const {
   const int boundary = settings_->boundary_id;
   const auto max_tokens = static_cast<std::size_t>(num_steps_);
   const auto found = attention_search(decoder, {boundary, boundary, settings_->beam, max_tokens});
-  std::vector<int> tokens;
-  for (const int token : found.front().tokens) {
-    if (static_cast<std::size_t>(token) >= settings_->tokens.size())
-      throw Error(ErrorKind::kModelFile, "the decoder says token " + std::to_string(token) +
-                                             ", which the model's metadata lacks; export it again");
-    if (token != settings_->blank_id) tokens.push_back(token);
+  std::vector<std::vector<int>> ranked;
+  for (const AttentionHypothesis& one : found) {
+    ranked.emplace_back();
+    for (const int token : one.tokens) {
+      check_known(token);
+      if (token != settings_->blank_id) ranked.back().push_back(token);
+    }
   }
-  return tokens;
+  return ranked;
+}
+
+void Segment::check_known(int token) const {
+  if (static_cast<std::size_t>(token) >= settings_->tokens.size())
+    throw Error(ErrorKind::kModelFile, "the decoder says token " + std::to_string(token) +
+                                           ", which the model's metadata lacks; export it again");
 }
 
 std::vector<AlignedToken> Segment::timed(const std::vector<int>& tokens) const {

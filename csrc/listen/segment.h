@@ -36,8 +36,10 @@ class Segment {
 
   // Encodes the segment once more, every step seeing every other, and searches again.
   void encode_whole(AcousticModel& model);
-  // Final tokens, placed on the steps of their best CTC path.
-  std::vector<AlignedToken> finalize(AcousticModel& model) const;
+  // Tokens of the final hypotheses, likeliest first; at least one.
+  std::vector<std::vector<int>> finalize(AcousticModel& model) const;
+  // Tokens on the steps of their best CTC path.
+  std::vector<AlignedToken> timed(const std::vector<int>& tokens) const;
 
   // Byte strings, and back, into a new segment of equal arguments: throws kUsage where they do not fit
   // each other, kInput where the search's part is damaged.
@@ -52,10 +54,10 @@ class Segment {
   void keep_features(const FloatRows& window);
   void update_best();
   bool is_consistent() const;
-  std::vector<int> final_tokens(AcousticModel& model) const;
-  std::vector<int> rescored(Decoder& decoder) const;
-  std::vector<int> attended(Decoder& decoder) const;
-  std::vector<AlignedToken> timed(const std::vector<int>& tokens) const;
+  std::vector<std::vector<int>> searched() const;
+  std::vector<std::vector<int>> rescored(Decoder& decoder) const;
+  std::vector<std::vector<int>> attended(Decoder& decoder) const;
+  void check_known(int token) const;
 
   std::shared_ptr<const ModelSettings> settings_;
   Mode mode_;

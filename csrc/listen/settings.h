@@ -1,5 +1,6 @@
 // Settings of a model file that a stream follows, and those that a caller may change.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -53,6 +54,7 @@ struct StreamOptions {
   Mode mode = Mode::kRescoring;
   EndpointRule endpoint;
   int sample_rate_hz = 16000;  // of the samples that will be given
+  std::size_t num_best = 1;    // a final result has its text and up to num_best - 1 alternatives
 };
 
 }  // namespace halfbyte

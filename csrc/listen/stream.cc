@@ -1,5 +1,6 @@
 #include "listen/stream.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "error.h"
@@ -58,7 +59,7 @@ std::vector<Event> Stream::finish() {
   const int least_frames = settings_->subsampling + settings_->overlap_frames;  // give one step
   if (fbank_.num_frames_ready() >= static_cast<std::size_t>(least_frames))
     run_chunk(fbank_.num_frames_ready(), &events);
-  if (segment_.num_steps() > 0) events.push_back(end_segment());
+  if (segment_.num_steps() > 0) events.push_back(end_segment(EndReason::kFinish));
   return events;
 }
 
@@ -76,7 +77,8 @@ void Stream::run_chunk(std::size_t num_frames, std::vector<Event>* events) {
   segment_.accept(window, &encoded_);
   fbank_.pop(encoded_.num_steps * static_cast<std::size_t>(settings_->subsampling));
   if (segment_.text() != before) events->push_back(event(segment_.text(), false));
-  if (is_endpoint()) events->push_back(end_segment());
+  const EndReason reason = end_reason();
+  if (reason != EndReason::kNone) events->push_back(end_segment(reason));
 }
 
 // Leaves out a window of digital silence between segments: the next one begins after it.
@@ -100,32 +102,48 @@ int64_t Stream::samples_due() const {
   return resampler_ ? resampler_->num_in_samples_for(num_samples - 1) : num_samples;
 }
 
-bool Stream::is_endpoint() const {
+EndReason Stream::end_reason() const {
   const int64_t num_steps = segment_.num_steps();
   const int64_t step_ms = settings_->step_ms();
-  if (num_steps * step_ms >= settings_->max_segment_ms) return true;
+  if (num_steps * step_ms >= settings_->max_segment_ms) return EndReason::kLength;
   const std::optional<int> silence_ms = options_.endpoint.trailing_silence_ms;
   const std::optional<int64_t> last = segment_.last_token_step();
-  return silence_ms && last && (num_steps - 1 - *last) * step_ms >= *silence_ms;
+  const bool is_quiet = silence_ms && last && (num_steps - 1 - *last) * step_ms >= *silence_ms;
+  return is_quiet ? EndReason::kSilence : EndReason::kNone;
 }
 
-Event Stream::end_segment() {
+Event Stream::end_segment(EndReason reason) {
   if (is_full_context()) segment_.encode_whole(*model_);
-  const std::vector<AlignedToken> timed = segment_.finalize(*model_);
-  std::vector<int> tokens;
-  for (const AlignedToken& token : timed) tokens.push_back(token.token);
-  Event final = event(text_of(tokens, settings_->tokens), true);
-  final.words = words_of(timed, settings_->tokens, settings_->step_ms(), start_ms());
+  const std::vector<std::vector<int>> ranked = segment_.finalize(*model_);
+  Event final = event(text_of(ranked.front(), settings_->tokens), true);
+  final.words = words_of(segment_.timed(ranked.front()), settings_->tokens, settings_->step_ms(),
+                         start_ms());
+  final.alternatives = other_texts(ranked, final.text);
+  final.reason = reason;
   frames_done_ += segment_.num_steps() * settings_->subsampling;
   segment_ = new_segment();
   state_ = model_->initial_state();
   return final;
 }
 
+// Texts of the other hypotheses; tokens may differ where texts do not.
+std::vector<std::string> Stream::other_texts(const std::vector<std::vector<int>>& ranked,
+                                             const std::string& text) const {
+  std::vector<std::string> texts{text};
+  for (const std::vector<int>& tokens : ranked) {
+    if (texts.size() == options_.num_best) break;
+    std::string other = text_of(tokens, settings_->tokens);
+    if (std::find(texts.begin(), texts.end(), other) == texts.end())
+      texts.push_back(std::move(other));
+  }
+  texts.erase(texts.begin());
+  return texts;
+}
+
 int64_t Stream::start_ms() const { return frames_done_ * settings_->features.frame_shift_ms; }
 
 Event Stream::event(const std::string& text, bool is_final) const {
-  return {text, is_final, start_ms(), start_ms() + segment_.num_steps() * settings_->step_ms(), {}};
+  return {text, is_final, start_ms(), start_ms() + segment_.num_steps() * settings_->step_ms()};
 }
 
 StreamSnapshot Stream::save() const {

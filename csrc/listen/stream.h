@@ -54,6 +54,7 @@ class Stream {
   int64_t samples_due() const;
 
   const StreamOptions& options() const { return options_; }
+  const ModelSettings& settings() const { return *settings_; }
   int chunk_steps() const { return chunk_steps_; }
   bool is_full_context() const { return options_.chunk_ms == StreamOptions::kFullContextMs; }
 
@@ -67,8 +68,10 @@ class Stream {
   std::size_t window_frames() const;
   bool skip_silence(const FloatRows& window);
   void run_chunk(std::size_t num_frames, std::vector<Event>* events);
-  bool is_endpoint() const;
-  Event end_segment();
+  EndReason end_reason() const;
+  Event end_segment(EndReason reason);
+  std::vector<std::string> other_texts(const std::vector<std::vector<int>>& ranked,
+                                       const std::string& text) const;
   Event event(const std::string& text, bool is_final) const;
   int64_t start_ms() const;
 

@@ -146,9 +146,6 @@ void bind_audio(nb::module_& m) {
   bind_fbank(audio);
   bind_specified_math(audio);
   audio.def(
-      "largest", [](FloatMatrix rows) { return largest(rows.data(), rows.size()); },
-      "rows"_a.noconvert(), "The largest number of (T, F) float32, neither of them 0.");
-  audio.def(
       "from_s16",
       [](ByteVector codes) {
         std::vector<float> samples;

@@ -14,6 +14,7 @@
 #include "graph/session.h"
 #include "python/arrays.h"
 #include "python/bindings.h"
+#include "python/function_decoder.h"
 
 namespace halfbyte::python {
 namespace {
@@ -46,36 +47,6 @@ void bind_state(nb::class_<Search>& search) {
            },
            "state"_a, "Take up the state that save() of a search of equal settings returned.");
 }
-
-// A decoder that is a Python function: (N, L) int64 memoryview -> (N, L, V) float32 buffer.
-class FunctionDecoder : public Decoder {
- public:
-  explicit FunctionDecoder(nb::callable function) : function_(std::move(function)) {}
-
-  NextTokenLogProbs run(const TokenRows& tokens) override {
-    auto ids = std::make_unique<std::vector<int64_t>>(tokens.ids);
-    int64_t* data = ids->data();
-    nb::capsule owner(ids.release(), [](void* p) noexcept {
-      delete static_cast<std::vector<int64_t>*>(p);
-    });
-    nb::ndarray<nb::memview, int64_t, nb::c_contig> rows(
-        data, {tokens.num_rows, tokens.num_columns}, owner);
-    answer_ = nb::cast<Answer>(function_(rows), false);
-    if (answer_.shape(0) != tokens.num_rows || answer_.shape(1) != tokens.num_columns) {
-      throw Error(ErrorKind::kInput,
-                  "decoder gave (" + std::to_string(answer_.shape(0)) + ", " +
-                      std::to_string(answer_.shape(1)) + ", V) log probabilities for (" +
-                      std::to_string(tokens.num_rows) + ", " +
-                      std::to_string(tokens.num_columns) + ") tokens");
-    }
-    return NextTokenLogProbs{answer_.data(), tokens.num_columns, answer_.shape(2)};
-  }
-
- private:
-  using Answer = nb::ndarray<const float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
-  nb::callable function_;
-  Answer answer_;
-};
 
 void bind_results(nb::module_& m) {
   nb::class_<CtcHypothesis>(m, "CtcHypothesis")
@@ -153,7 +124,8 @@ std::vector<Rescored> rescore(Decoder& decoder, const Candidates& candidates,
 }
 
 void bind_graph_decoder(nb::module_& m) {
-  nb::class_<GraphDecoder>(m, "GraphDecoder",
+  nb::class_<Decoder>(m, "Decoder", "An attention decoder with the memory that it decodes.");
+  nb::class_<GraphDecoder, Decoder>(m, "GraphDecoder",
                            "The decoder graph of a session, with the encoder's output of a segment.")
       .def(
           "__init__",
@@ -168,13 +140,13 @@ void bind_graph_decoder(nb::module_& m) {
 void bind_rescoring(nb::module_& m) {
   m.def(
       "attention_rescoring",
-      [](GraphDecoder& decoder, const Candidates& candidates, int sos_id, int eos_id,
+      [](Decoder& decoder, const Candidates& candidates, int sos_id, int eos_id,
          double ctc_weight) {
         nb::gil_scoped_release no_gil;
         return rescore(decoder, candidates, {sos_id, eos_id, ctc_weight});
       },
       "decoder"_a, "candidates"_a, "sos_id"_a, "eos_id"_a, "ctc_weight"_a = 0.5,
-      "Judge (tokens, ctc_score) candidates by a decoder, best first. `decoder` is a GraphDecoder or "
+      "Judge (tokens, ctc_score) candidates by a decoder, best first. `decoder` is a Decoder or "
       "a function of (N, L) int64 tokens that returns (N, L, V) float32 log probabilities of the "
       "next token.");
   m.def(
@@ -190,7 +162,7 @@ void bind_rescoring(nb::module_& m) {
 void bind_search(nb::module_& m) {
   m.def(
       "attention_search",
-      [](GraphDecoder& decoder, int sos_id, int eos_id, size_t max_tokens, int beam) {
+      [](Decoder& decoder, int sos_id, int eos_id, size_t max_tokens, int beam) {
         nb::gil_scoped_release no_gil;
         return attention_search(decoder, {sos_id, eos_id, beam, max_tokens});
       },

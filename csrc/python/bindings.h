@@ -7,5 +7,6 @@ void bind_kernels(nanobind::module_& m);
 void bind_graph(nanobind::module_& m);
 void bind_audio(nanobind::module_& m);
 void bind_decode(nanobind::module_& m);
+void bind_listen(nanobind::module_& m);
 void bind_measure(nanobind::module_& m);
 }  // namespace halfbyte::python

@@ -41,5 +41,6 @@ NB_MODULE(_core, m) {
   halfbyte::python::bind_graph(m);
   halfbyte::python::bind_audio(m);
   halfbyte::python::bind_decode(m);
+  halfbyte::python::bind_listen(m);
   halfbyte::python::bind_measure(m);
 }

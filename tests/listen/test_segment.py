@@ -72,6 +72,21 @@ def test_the_start_of_a_word_is_no_word(mode):
 
 
 @pytest.mark.parametrize("mode", ["greedy", "prefix_beam"])
+def test_tokens_are_joined_into_words(mode):
+    """From the first step of the first token to the last of the last; confidences are averaged."""
+    (final,) = finals(hear(ScriptedModel([0, GO, GO, 0, 0, GO, 0, UP, UP, 0]), 10, mode))
+    assert final.text == "go goup"
+    times = [(word.text, word.start_s, word.end_s) for word in final.words]
+    assert times == [("go", 0.04, 0.12), ("goup", 0.2, 0.36)]
+    assert all(word.confidence == pytest.approx(np.exp(-0.01), abs=1e-4) for word in final.words)
+
+
+def test_a_lone_start_of_a_word_is_no_word():
+    (final,) = finals(hear(ScriptedModel([0, START, 0]), 3))
+    assert (final.text, final.words) == ("", [])
+
+
+@pytest.mark.parametrize("mode", ["greedy", "prefix_beam"])
 def test_silence_ends_a_segment_after_twenty_steps(mode):
     script = [GO] + [0] * 30 + [UP]
     events = finals(hear(ScriptedModel(script), 40, mode))

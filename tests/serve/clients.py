@@ -12,9 +12,10 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from halfbyte import Recognizer
+from halfbyte import Recognizer, _core
 from halfbyte.listen.audio_file import AudioFile
 from halfbyte.serve.app import make_app
+from halfbyte.serve.session import Session, Step
 
 SPEECH = sorted((Path(__file__).parents[1] / "data").glob("*.wav"))
 
@@ -46,6 +47,12 @@ def stream_finals(recognizer: Recognizer, path: Path, **settings: Any) -> list[d
 def pieces(audio: bytes, num_bytes: int) -> Iterator[bytes]:
     for start in range(0, len(audio), num_bytes):
         yield audio[start : start + num_bytes]
+
+
+def step(session: Session) -> Step:
+    """What an engine thread does with a session."""
+    work = session.work()
+    return session.step(work, _core.listen.run_steps([work])[0])
 
 
 class Client:

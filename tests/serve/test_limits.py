@@ -4,7 +4,7 @@ import array
 import asyncio
 
 import pytest
-from serve.clients import SPEECH, finals, running, s16, stream_finals
+from serve.clients import SPEECH, finals, running, s16, step, stream_finals
 
 from halfbyte.serve.app_keys import SERVER
 from halfbyte.serve.scheduler import Scheduler
@@ -93,7 +93,7 @@ def test_audio_that_comes_too_fast_waits_in_the_socket(recognizer):
         waiting = asyncio.ensure_future(session.feed(bytes(3200)))
         await asyncio.sleep(0.05)
         assert not waiting.done()
-        session.deliver(session.step())
+        session.deliver(step(session))
         await asyncio.wait_for(waiting, 1)
         session.close()
 
@@ -107,7 +107,7 @@ def test_a_client_that_does_not_read_is_told_that_it_is_too_slow(recognizer):
         session = scheduler.open(StreamSettings(rate_hz))
         await session.feed(audio)
         session.finish()
-        session.deliver(session.step())
+        session.deliver(step(session))
         with pytest.raises(Exception, match="read them faster"):
             [event async for event in session.events()]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from serve.clients import SPEECH, s16, stream_finals
+from serve.clients import SPEECH, s16, step, stream_finals
 
 from halfbyte.serve.scheduler import Scheduler
 from halfbyte.serve.session import Endpoint
@@ -15,10 +15,10 @@ def test_the_last_events_come_though_the_engine_is_done_before_they_are_delivere
     async def talk():
         session = Scheduler(recognizer, Limits(), num_threads=0).open(StreamSettings(rate_hz))
         await session.feed(audio[: len(audio) // 4 * 2])
-        first = session.step()
+        first = step(session)
         await session.feed(audio[len(audio) // 4 * 2 :])
         session.finish()
-        last = session.step()
+        last = step(session)
         session.deliver(first)
         asyncio.get_running_loop().call_later(0.05, session.deliver, last)
         return [event async for event in session.events()]

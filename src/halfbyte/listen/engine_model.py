@@ -1,11 +1,9 @@
 """A .hb file run by the engine, as a stream asks for it."""
 
-import threading
 from typing import Any
 
 from halfbyte import _core
-from halfbyte.engine import ModelFile, Session, State
-from halfbyte.engine.tensor import Tensor
+from halfbyte.engine import ModelFile
 from halfbyte.errors import ModelFileError
 from halfbyte.listen.settings import read_settings
 
@@ -17,10 +15,13 @@ _GRAPHS = {
 
 
 class EngineModel:
-    """An acoustic model in a .hb file; threads share the weights and have sessions of their own.
+    """An acoustic model in a .hb file; threads share the weights.
 
     Args:
         file: an open model file.
+
+    Attributes:
+        core: the model of the C++ core.
 
     Raises:
         ModelFileError: the metadata is not that of a U2 model.
@@ -32,43 +33,30 @@ class EngineModel:
         except ModelFileError as error:
             raise ModelFileError(f"{file.path}: {error}") from None
         self.file = file
-        self._sessions = threading.local()
         self._check_graphs()
+        self.core = _core.listen.EngineModel(file.core)
 
-    def initial_state(self) -> State:
+    def initial_state(self) -> Any:
         """State of a stream before its first chunk."""
-        return State(self.file, "encoder")
+        return self.core.initial_state()
 
-    def encode(self, features: Any, state: State) -> tuple[Any, Any]:
+    def encode(self, features: Any, state: Any) -> tuple[Any, Any]:
         """One chunk: (T, F) in, (C, D) encoder output and (C, V) log-probabilities out."""
-        outputs = self._session("encoder").run({"features": _batch_of_one(features)}, state)
-        num_frames = len(memoryview(features)) - self.settings.overlap_frames
-        num_steps = num_frames // self.settings.subsampling
-        return (
-            self._rows(outputs["encoder_out"], "encoder_out", num_steps),
-            self._rows(outputs["ctc_log_probs"], "ctc_log_probs", num_steps),
-        )
+        memory, log_probs = self.core.encode(features, state)
+        return memory, log_probs
 
-    def decoder(self, memory: memoryview) -> Any:
+    def decoder(self, memory: Any) -> Any:
         """The attention decoder over a memory of (T, D), for the searches of the core."""
-        return _core.decode.GraphDecoder(self._session("decoder").core, memory)
+        return self.core.decoder(memory)
 
-    def save_state(self, state: State) -> bytes:
+    def save_state(self, state: Any) -> bytes:
         """The state as bytes."""
-        return state.save()
+        saved: bytes = self.core.save_state(state)
+        return saved
 
-    def restore_state(self, saved: bytes) -> State:
+    def restore_state(self, saved: bytes) -> Any:
         """The state that was saved."""
-        state = self.initial_state()
-        state.restore(saved)
-        return state
-
-    def _session(self, graph: str) -> Session:
-        session = getattr(self._sessions, graph, None)
-        if session is None:
-            session = Session(self.file, graph)
-            setattr(self._sessions, graph, session)
-        return session
+        return self.core.restore_state(saved)
 
     def _check_graphs(self) -> None:
         """Refuse a file whose graphs are not those of a recogniser."""
@@ -88,19 +76,3 @@ class EngineModel:
                         f"{self.file.path}: graph {graph!r} gives no {name!r}, as a recogniser's "
                         "does; export the model again"
                     )
-
-    def _rows(self, tensor: Tensor, name: str, num_steps: int) -> Any:
-        """(1, C, D) as (C, D)."""
-        is_matrix = tensor.dtype == "float32" and len(tensor.shape) == 3
-        if not is_matrix or tensor.shape[:2] != (1, num_steps) or not tensor.shape[2]:
-            raise ModelFileError(
-                f"{self.file.path}: graph 'encoder' gives {name} as {tensor.dtype} {tensor.shape}; "
-                f"its metadata promises {num_steps} steps; export the model again"
-            )
-        return tensor.view().cast("B").cast("f", list(tensor.shape[1:]))
-
-
-def _batch_of_one(matrix: Any) -> Any:
-    """(T, F) as (1, T, F)."""
-    view: Any = memoryview(matrix)
-    return view.cast("B").cast("f", [1, *view.shape])

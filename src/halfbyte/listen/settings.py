@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from halfbyte.errors import ModelFileError, UsageError
+from halfbyte.errors import ModelFileError
 
 MODES = ("rescoring", "prefix_beam", "greedy", "attention")
 FULL_CONTEXT_MS = 0
@@ -40,24 +40,6 @@ class ModelSettings:
     def lookahead_ms(self) -> int:
         """Audio after the end of a chunk that the chunk needs."""
         return (self.overlap_frames - 1) * self.frame_shift_ms + self.frame_length_ms
-
-    @property
-    def max_segment_steps(self) -> int:
-        return self.max_segment_ms // self.step_ms
-
-    def chunk_steps_of(self, chunk_ms: int | None) -> int:
-        """Encoder steps of a chunk of so many milliseconds; None takes the file's choice.
-
-        Raises:
-            UsageError: not a chunk length that the model was trained for.
-        """
-        if chunk_ms is None:
-            return self.chunk_steps
-        steps = chunk_ms // self.step_ms
-        if steps * self.step_ms != chunk_ms or steps not in self.chunk_choices_steps:
-            choices = ", ".join(str(c * self.step_ms) for c in self.chunk_choices_steps)
-            raise UsageError(f"a chunk of {chunk_ms} ms is not among the model's: {choices}, or 0")
-        return steps
 
 
 # Setting -> least and largest value; beyond these no model makes sense and memory would not hold.

@@ -5,7 +5,9 @@ import logging
 import threading
 import time
 from collections import deque
+from typing import Any
 
+from halfbyte import _core
 from halfbyte.errors import HalfbyteError
 from halfbyte.listen.engine_model import EngineModel
 from halfbyte.listen.recognizer import Recognizer
@@ -13,7 +15,6 @@ from halfbyte.serve.metrics import STAGES, Metrics
 from halfbyte.serve.refusals import RefusedError
 from halfbyte.serve.session import Session, Step, now_s
 from halfbyte.serve.settings import Limits, StreamSettings
-from halfbyte.serve.timed_model import TimedModel
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +44,7 @@ class Scheduler:
     ):
         model = recognizer.model
         self.file = model.file if isinstance(model, EngineModel) else None
-        self.model = TimedModel(model)
-        self.recognizer = Recognizer(self.model)
+        self.recognizer = recognizer
         self.limits = limits
         self.metrics = metrics or Metrics()
         self._loop = asyncio.get_running_loop()
@@ -135,9 +135,9 @@ class Scheduler:
     def _run_batch(self, batch: list[Session]) -> bool:
         """Run what is queued; whether there was something. Keeps no session while it waits."""
         start_s = time.thread_time()
-        results = [(session, self._step(session)) for session in batch]
+        results = self._step(batch)
         seconds = time.thread_time() - start_s
-        if results:
+        if batch:
             self._loop.call_soon_threadsafe(self._deliver, results, seconds)
         for session in batch:
             with self._changed:
@@ -153,11 +153,21 @@ class Scheduler:
                 self._changed.wait()
             if self._is_stopping:
                 return []
-            return [self._queue.popleft() for _ in range(min(MAX_BATCH, len(self._queue)))]
+            share = -(-len(self._queue) // len(self._threads))
+            return [self._queue.popleft() for _ in range(min(MAX_BATCH, share))]
 
-    def _step(self, session: Session) -> Step:
+    def _step(self, batch: list[Session]) -> list[tuple[Session, Step]]:
+        """Steps of all sessions of a batch that are still open."""
+        works = [(session, work) for session in batch if (work := session.work())]
+        found = _core.listen.run_steps([work for _, work in works])
+        return [
+            (session, self._step_of(session, work, one))
+            for (session, work), one in zip(works, found, strict=True)
+        ]
+
+    def _step_of(self, session: Session, work: Any, found: Any) -> Step:
         try:
-            return session.step()
+            return session.step(work, found)
         except HalfbyteError as error:
             return session.break_off(RefusedError("bad_audio", str(error)))
         except Exception:

@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from halfbyte import _core
-from halfbyte.listen.events import Event
+from halfbyte.listen.events import Event, event_of
 from halfbyte.listen.stream import Stream
 from halfbyte.serve.refusals import RefusedError
 from halfbyte.serve.settings import Limits, StreamSettings
@@ -76,12 +75,10 @@ class Session:
         self._stream: Stream | None = stream
         self._limits = limits
         self._scheduler = scheduler
-        self._model = scheduler.model
         self._audio: deque[bytes] = deque()
         self._fed_bytes = 0
         self._taken_bytes = 0
-        self._longest_s = stream.max_segment_s
-        self._due_bytes = stream.samples_due() * settings.sample_bytes
+        self._due_bytes = stream.core.samples_due * settings.sample_bytes
         self._told_due_bytes = self._due_bytes  # the same, as the event loop knows it
         self._is_finishing = False
         self.is_closed = False
@@ -201,30 +198,25 @@ class Session:
             return False
         return self._is_finishing or self._fed_bytes >= self._due_bytes
 
-    def step(self) -> Step:
-        """Run what is due; called by one engine thread at a time.
+    def work(self) -> tuple[Any, bytes, bool, bool] | None:
+        """What is due, for `run_steps` of the core; called by one engine thread at a time."""
+        stream = self._stream
+        if self.is_closed or stream is None:
+            return None
+        is_last = self._is_finishing  # before taking: what came before it is then in the queue
+        return stream.core, self._take(), self.settings.encoding == "s16le", is_last
+
+    def step(self, work: tuple[Any, bytes, bool, bool], found: Any) -> Step:
+        """What has come of it; called by the same thread.
 
         Raises:
             HalfbyteError: the audio cannot be recognised.
         """
-        stream = self._stream
-        if self.is_closed or stream is None:
-            return Step([], self._due_bytes, is_last=True)
-        is_last = self._is_finishing  # before taking: what came before it is then in the queue
-        events: list[SessionEvent] = []
-        audio = self._take()
-        encoder_s, start_s = self._model.seconds, time.thread_time()
-        stream.take_in(self._samples(audio))
-        features_s = time.thread_time() - start_s
-        for event in stream.run_chunks():
-            events += self._said(event, self._reason(event))
-        if is_last:
-            for event in stream.finish():
-                events += self._said(event, "finish")
-            self._is_exhausted = True
-        self._due_bytes = stream.samples_due() * self.settings.sample_bytes
-        encoder_s = self._model.seconds - encoder_s
-        search_s = time.thread_time() - start_s - features_s - encoder_s
+        _, audio, _, is_last = work
+        found.raise_error()
+        events = [said for event in found.events for said in self._said(event)]
+        self._is_exhausted = is_last
+        self._due_bytes = found.samples_due * self.settings.sample_bytes
         return Step(
             events,
             self._due_bytes,
@@ -233,7 +225,7 @@ class Session:
             len(audio),
             self.due_at_s,
             self._kinds(events),
-            (features_s, encoder_s, search_s),
+            (found.features_s, found.encoder_s, found.search_s),
         )
 
     def _kinds(self, events: list[SessionEvent]) -> tuple[str, ...]:
@@ -275,19 +267,10 @@ class Session:
         self._taken_bytes += len(audio)
         return audio
 
-    def _samples(self, audio: bytes) -> Any:
-        if self.settings.encoding == "f32le":
-            return memoryview(audio).cast("f")
-        return _core.audio.from_s16(audio)
-
-    def _said(self, event: Event, reason: str) -> list[SessionEvent]:
+    def _said(self, event: Any) -> list[SessionEvent]:
         if event.is_final:
-            return [Endpoint(reason, event.end_s), event]
-        return [event] if self.settings.wants_partials else []
-
-    def _reason(self, event: Event) -> str:
-        longest_s = self._longest_s
-        return "length" if event.end_s - event.start_s >= longest_s else "silence"
+            return [Endpoint(event.reason, event.end_ms / 1000), event_of(event)]
+        return [event_of(event)] if self.settings.wants_partials else []
 
 
 def now_s() -> float:

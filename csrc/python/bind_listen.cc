@@ -1,0 +1,263 @@
+// `halfbyte._core.listen`: streams; `halfbyte.listen` is its face.
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/unique_ptr.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstring>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "audio/samples.h"
+#include "error.h"
+#include "listen/engine_model.h"
+#include "listen/stream.h"
+#include "python/arrays.h"
+#include "python/bindings.h"
+#include "python/python_model.h"
+#include "python/timed_model.h"
+
+namespace halfbyte::python {
+namespace {
+
+using namespace nb::literals;
+
+// A stream that one thread uses at a time.
+class BoundStream {
+ public:
+  BoundStream(std::shared_ptr<AcousticModel> model, const StreamOptions& options)
+      : model_(std::make_shared<TimedModel>(std::move(model))), stream_(model_, options) {}
+
+  // Runs `call(stream)`; throws kUsage where another thread is doing so.
+  template <class Call>
+  auto locked(Call call) {
+    const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+    if (!lock.owns_lock())
+      throw Error(ErrorKind::kUsage,
+                  "the stream is at work in another thread; give each thread a stream of its own");
+    return call(stream_);
+  }
+  // The same without the GIL.
+  template <class Call>
+  auto run(Call call) {
+    nb::gil_scoped_release no_gil;
+    return locked(call);
+  }
+
+  double encoder_seconds() const { return model_->encoder_seconds(); }
+  const Stream& stream() const { return stream_; }
+
+ private:
+  std::shared_ptr<TimedModel> model_;
+  Stream stream_;
+  std::mutex mutex_;
+};
+
+// Audio of a server's stream.
+struct Work {
+  BoundStream* stream;
+  const uint8_t* audio;
+  std::size_t num_bytes;
+  bool is_s16, is_last;
+};
+
+// What came of it.
+struct Found {
+  std::vector<Event> events;
+  int64_t samples_due = 0;
+  double features_s = 0, encoder_s = 0, search_s = 0;  // processor time
+  std::exception_ptr error;
+};
+
+std::vector<float> samples_of(const Work& work) {
+  if (work.is_s16) return samples_of_s16(work.audio, work.num_bytes);
+  std::vector<float> samples(work.num_bytes / sizeof(float));
+  if (!samples.empty()) std::memcpy(samples.data(), work.audio, samples.size() * sizeof(float));
+  return samples;
+}
+
+void take_step(const Work& work, Stream& stream, Found* found) {
+  const double start_s = thread_seconds(), encoder_before_s = work.stream->encoder_seconds();
+  const std::vector<float> samples = samples_of(work);
+  stream.take(samples.data(), samples.size());
+  found->features_s = thread_seconds() - start_s;
+  found->events = stream.run();
+  if (work.is_last)
+    for (Event& event : stream.finish()) found->events.push_back(std::move(event));
+  found->samples_due = stream.samples_due();
+  found->encoder_s = work.stream->encoder_seconds() - encoder_before_s;
+  found->search_s = thread_seconds() - start_s - found->features_s - found->encoder_s;
+}
+
+Found found_by(const Work& work) {
+  Found found;
+  try {
+    work.stream->locked([&](Stream& stream) { take_step(work, stream, &found); });
+  } catch (...) {
+    found.error = std::current_exception();
+  }
+  return found;
+}
+
+using GivenWork = std::tuple<BoundStream*, nb::bytes, bool, bool>;
+
+// Steps of several streams, the GIL released once.
+std::vector<Found> run_steps(const std::vector<GivenWork>& given) {
+  std::vector<Work> works;
+  for (const auto& [stream, audio, is_s16, is_last] : given)
+    works.push_back({stream, reinterpret_cast<const uint8_t*>(audio.c_str()), audio.size(), is_s16,
+                     is_last});
+  std::vector<Found> all;
+  nb::gil_scoped_release no_gil;
+  for (const Work& work : works) all.push_back(found_by(work));
+  return all;
+}
+
+const char* name_of(EndReason reason) {
+  switch (reason) {
+    case EndReason::kNone: return "";
+    case EndReason::kSilence: return "silence";
+    case EndReason::kLength: return "length";
+    case EndReason::kFinish: return "finish";
+  }
+  return "";
+}
+
+void bind_events(nb::module_& m) {
+  nb::class_<Word>(m, "Word")
+      .def_ro("text", &Word::text)
+      .def_ro("start_ms", &Word::start_ms)
+      .def_ro("end_ms", &Word::end_ms)
+      .def_ro("confidence", &Word::confidence);
+  nb::class_<Event>(m, "Event")
+      .def_ro("text", &Event::text)
+      .def_ro("is_final", &Event::is_final)
+      .def_ro("start_ms", &Event::start_ms)
+      .def_ro("end_ms", &Event::end_ms)
+      .def_ro("words", &Event::words)
+      .def_ro("alternatives", &Event::alternatives)
+      .def_prop_ro("reason", [](const Event& event) { return name_of(event.reason); },
+                   "Why the segment ended: silence, length, finish; empty for a partial result.");
+}
+
+nb::bytes bytes_of(const std::string& text) { return nb::bytes(text.data(), text.size()); }
+std::string string_of(const nb::bytes& bytes) { return std::string(bytes.c_str(), bytes.size()); }
+
+FloatRows rows_of(const FloatMatrix& matrix) {
+  return {matrix.data(), matrix.shape(0), matrix.shape(1)};
+}
+
+nb::tuple encode(EngineModel& model, FloatMatrix features, AcousticState& state) {
+  EncodedChunk chunk;
+  {
+    nb::gil_scoped_release no_gil;
+    model.encode(rows_of(features), state, &chunk);
+  }
+  return nb::make_tuple(float_view(std::move(chunk.memory), {chunk.num_steps, chunk.width}),
+                        float_view(std::move(chunk.log_probs), {chunk.num_steps, chunk.num_tokens}));
+}
+
+void bind_models(nb::module_& m) {
+  nb::class_<AcousticState>(m, "AcousticState", "The memory of a model between two chunks.");
+  nb::class_<AcousticModel>(m, "AcousticModel");
+  nb::class_<EngineModel, AcousticModel>(m, "EngineModel", "The model in a .hb file.")
+      .def(nb::init<std::shared_ptr<const Model>>(), "model"_a)
+      .def("initial_state", &EngineModel::initial_state, "State of a stream before its first chunk.")
+      .def("encode", &encode, "features"_a.noconvert(), "state"_a,
+           "One chunk: (T, F) float32 in; (C, D) encoder output and (C, V) log-probabilities out.")
+      .def("decoder",
+           [](EngineModel& self, FloatMatrix memory) { return self.decoder(rows_of(memory)); },
+           "memory"_a.noconvert(), nb::keep_alive<0, 1>(),
+           "The attention decoder over (T, D) float32 encoder output, for the searches of decode.")
+      .def("save_state",
+           [](EngineModel& self, const AcousticState& state) {
+             return bytes_of(self.save_state(state));
+           },
+           "state"_a)
+      .def("restore_state",
+           [](EngineModel& self, nb::bytes saved) { return self.restore_state(string_of(saved)); },
+           "saved"_a);
+  nb::class_<PythonModel, AcousticModel>(m, "PythonModel",
+                                         "A Python object that keeps the protocol AcousticModel.")
+      .def(nb::init<nb::object>(), "model"_a);
+}
+
+void make_stream(BoundStream* self, std::shared_ptr<AcousticModel> model,
+                 std::optional<int> chunk_ms, const std::string& mode,
+                 std::optional<int> trailing_silence_ms, int sample_rate_hz, std::size_t num_best) {
+  StreamOptions options;
+  options.chunk_ms = chunk_ms;
+  options.mode = mode_of(mode);
+  options.endpoint.trailing_silence_ms = trailing_silence_ms;
+  options.sample_rate_hz = sample_rate_hz;
+  options.num_best = num_best;
+  new (self) BoundStream(std::move(model), options);
+}
+
+std::vector<Event> accept(BoundStream& self, FloatVector samples) {
+  return self.run([&](Stream& stream) { return stream.accept(samples.data(), samples.size()); });
+}
+
+nb::tuple save(BoundStream& self) {
+  const StreamSnapshot saved = self.run([](Stream& stream) { return stream.save(); });
+  nb::list parts;
+  for (const std::string& part : saved.parts) parts.append(bytes_of(part));
+  return nb::make_tuple(saved.frames_done, saved.is_finished, parts);
+}
+
+void restore(BoundStream& self, int64_t frames_done, bool is_finished,
+             const std::vector<nb::bytes>& parts) {
+  StreamSnapshot saved{frames_done, is_finished, {}};
+  for (const nb::bytes& part : parts) saved.parts.push_back(string_of(part));
+  self.run([&](Stream& stream) { stream.restore(saved); });
+}
+
+void bind_stream(nb::module_& m) {
+  nb::class_<BoundStream>(m, "Stream", "See halfbyte.listen.stream.")
+      .def("__init__", &make_stream, "model"_a, "chunk_ms"_a.none(), "mode"_a,
+           "trailing_silence_ms"_a.none(), "sample_rate_hz"_a, "num_best"_a)
+      .def("accept", &accept, "samples"_a.noconvert(), "Take in (S,) float32; what they change.")
+      .def("finish",
+           [](BoundStream& self) { return self.run([](Stream& stream) { return stream.finish(); }); },
+           "No more samples follow; the last events.")
+      .def("save", &save, "Feature frames done, whether it is finished, and parts as bytes.")
+      .def("restore", &restore, "frames_done"_a, "is_finished"_a, "parts"_a)
+      .def_prop_ro("samples_due", [](const BoundStream& self) { return self.stream().samples_due(); },
+                   "Samples, from the first of the stream, with which its next chunk is complete.")
+      .def_prop_ro("chunk_steps", [](const BoundStream& self) { return self.stream().chunk_steps(); });
+}
+
+void bind_steps(nb::module_& m) {
+  nb::class_<Found>(m, "Found", "What a step of a stream has found.")
+      .def_ro("events", &Found::events)
+      .def_ro("samples_due", &Found::samples_due)
+      .def_ro("features_s", &Found::features_s)
+      .def_ro("encoder_s", &Found::encoder_s)
+      .def_ro("search_s", &Found::search_s)
+      .def("raise_error",
+           [](const Found& self) {
+             if (self.error) std::rethrow_exception(self.error);
+           },
+           "Raise what went wrong; nothing otherwise.");
+  m.def("run_steps", &run_steps, "works"_a,
+        "Steps of streams, all different: (stream, audio, whether it is s16le and not f32le, "
+        "whether it is the last) each; what each has found. The GIL is released once.");
+}
+
+}  // namespace
+
+void bind_listen(nb::module_& parent) {
+  nb::module_ m = parent.def_submodule("listen", "Streams of speech recognition.");
+  bind_events(m);
+  bind_models(m);
+  bind_stream(m);
+  bind_steps(m);
+}
+
+}  // namespace halfbyte::python
