@@ -57,6 +57,7 @@ struct GraphState {
   int output;            // index into outputs(): the next value
   Shape initial_shape;
   const void* initial;   // in the file; nullptr means zeros
+  bool is_row;           // `initial` holds the last axis alone, which all others repeat
 };
 
 class Graph {

@@ -14,6 +14,8 @@ namespace {
 constexpr std::uint32_t kAbsentInput = 0xFFFFFFFFu;
 constexpr std::int64_t kMaxTensorElements = std::int64_t{1} << 34;
 constexpr std::uint64_t kAlignmentBytes = 64;
+// How the initial value of a state is stored: not at all, whole (1), or as its last axis.
+constexpr std::uint32_t kZeros = 0, kRow = 2;
 
 }  // namespace
 
@@ -25,7 +27,10 @@ class GraphReader {
   void read() {
     for (std::uint32_t left = reader_.count(4); left > 0; --left) strings_.push_back(reader_.text());
     graph_.values_.resize(reader_.count(4));
-    for (Value& value : graph_.values_) value.name = string();
+    for (std::size_t i = 0; i < graph_.values_.size(); ++i) {
+      const std::string& name = string();
+      graph_.values_[i].name = name.empty() ? "#" + std::to_string(i) : name;
+    }
     written_.resize(graph_.values_.size());
     for (std::uint32_t left = reader_.count(28); left > 0; --left) read_constant();
     for (std::uint32_t left = reader_.count(12); left > 0; --left) read_input();
@@ -158,10 +163,14 @@ class GraphReader {
     state.input = static_cast<int>(reader_.index(graph_.inputs_.size()));
     state.output = static_cast<int>(reader_.index(graph_.outputs_.size()));
     state.initial_shape = fixed_shape();
-    const std::uint32_t is_stored = reader_.index(2);
+    const std::uint32_t form = reader_.index(3);
+    state.is_row = form == kRow;
     GraphInput& input = graph_.inputs_[state.input];
-    state.initial =
-        is_stored ? stored(storage_bytes(input.dtype, state.initial_shape)) : nullptr;
+    if (state.is_row && state.initial_shape.rank() == 0)
+      reader_.fail("has a state without axes that repeats a row");
+    const Shape stored_shape =
+        state.is_row ? Shape{state.initial_shape[state.initial_shape.rank() - 1]} : state.initial_shape;
+    state.initial = form == kZeros ? nullptr : stored(storage_bytes(input.dtype, stored_shape));
     if (input.state >= 0) reader_.fail("has two states of one input");
     if (input.shape.rank() != state.initial_shape.rank())
       reader_.fail("has a state whose initial value does not fit its input");

@@ -23,18 +23,20 @@ std::uint32_t signature(const State& state) {
   return crc32(text.data(), text.size());
 }
 
-// Copies the part that both shapes have, axis by axis.
+// Copies the part that both shapes have, axis by axis; of a row, the same for all axes but the last.
 void copy_prefix(const Shape& from_shape, const Shape& to_shape, int axis, std::size_t item_bytes,
-                 const unsigned char* from, unsigned char* to) {
+                 bool is_row, const unsigned char* from, unsigned char* to) {
   if (axis == from_shape.rank()) {
     std::memcpy(to, from, item_bytes);
     return;
   }
   const int rank = from_shape.rank();
-  const std::size_t from_step = from_shape.product(axis + 1, rank) * item_bytes;
+  const std::size_t from_step =
+      is_row && axis + 1 < rank ? 0 : from_shape.product(axis + 1, rank) * item_bytes;
   const std::size_t to_step = to_shape.product(axis + 1, rank) * item_bytes;
   for (std::int64_t i = 0; i < std::min(from_shape[axis], to_shape[axis]); ++i)
-    copy_prefix(from_shape, to_shape, axis + 1, item_bytes, from + i * from_step, to + i * to_step);
+    copy_prefix(from_shape, to_shape, axis + 1, item_bytes, is_row, from + i * from_step,
+                to + i * to_step);
 }
 
 bool is_left_context(const GraphInput& input, int axis) {
@@ -86,7 +88,7 @@ void State::reset() {
     const GraphState& state = graph_->states()[i];
     if (state.initial == nullptr || tensors_[i].num_bytes() == 0) continue;
     copy_prefix(state.initial_shape, tensors_[i].shape, 0, dtype_bytes(tensors_[i].dtype),
-                static_cast<const unsigned char*>(state.initial),
+                state.is_row, static_cast<const unsigned char*>(state.initial),
                 static_cast<unsigned char*>(mutable_data(i)));
   }
 }

@@ -91,23 +91,25 @@ nb::list outputs_of(const Graph& graph) {
   return list;
 }
 
-// Layers with weights: (name, operator, dtype, shape, bytes in the file).
+// Layers with weights: (name, operator, dtype, shape, bytes in the file, names of all constants).
 nb::list layers_of(const Graph& graph) {
   nb::list list;
   for (const Node& node : graph.nodes()) {
     std::uint64_t num_bytes = 0;
     int largest = -1;
+    nb::list names;
     for (int input : node.inputs) {
       const int constant = input == Node::kAbsent ? -1 : graph.values()[input].constant;
       if (constant < 0) continue;
       num_bytes += graph.constant_bytes()[constant];
+      names.append(graph.values()[input].name);
       if (largest < 0 || graph.constant_bytes()[constant] > graph.constant_bytes()[graph.values()[largest].constant])
         largest = input;
     }
     if (largest < 0 || graph.values()[largest].dtype == DType::kInt64) continue;
     const Tensor& weight = graph.constants()[graph.values()[largest].constant];
     list.append(nb::make_tuple(graph.values()[largest].name, node.op->name, dtype_name(weight.dtype),
-                               tuple_of(weight.shape), num_bytes));
+                               tuple_of(weight.shape), num_bytes, nb::tuple(names)));
   }
   return list;
 }

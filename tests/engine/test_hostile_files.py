@@ -173,6 +173,17 @@ def test_a_state_that_does_not_fit_its_input_is_refused(tmp_path):
     assert_refused(tmp_path, file_of_graph(small_graph(states=[state])), "does not fit")
 
 
+def test_a_state_without_axes_repeats_no_row(tmp_path):
+    state = StateValue("x", "y", np.ones((2, 2), np.float32))
+    section = graph_section(small_graph(states=[state]), weights := Weights())
+    whole = struct.pack("<IqqI", 2, 2, 2, 2)  # rank, axes, row
+    assert_refused(tmp_path, file_of(section.replace(whole, struct.pack("<II", 0, 2)), b""), "axes")
+    other = section.replace(whole, struct.pack("<IqqI", 2, 2, 3, 2))
+    assert_refused(tmp_path, file_of(other, weights.content), "bytes do not fit")
+    unknown = section.replace(whole, struct.pack("<IqqI", 2, 2, 2, 3))
+    assert_refused(tmp_path, file_of(unknown, weights.content), "out of range")
+
+
 def test_a_huge_state_is_refused(tmp_path):
     state = StateValue("x", "y", np.zeros((9, 2), np.float32))
     section = graph_section(small_graph(states=[state]), weights := Weights())

@@ -28,7 +28,7 @@ CHUNKS = [(8, 0), (4, 0), (1, 0), (8, 0), (3, 2), (20, 0), (1, 3)]  # steps, fra
 # on it differs by up to FLIPPED; that happens to some results, not to most.
 ROUNDING = 2e-5
 FLIPPED = 0.2
-RATIO = 7.0  # how much smaller the file must be than the float32 weights
+RATIO = 7.4  # how much smaller the file must be than the float32 weights
 
 
 @pytest.fixture(params=["voice", "mixed"])
@@ -231,7 +231,7 @@ def test_the_test_vector_is_kept_and_right(exported):
     assert max(differences.values()) < FLIPPED
 
 
-def test_the_file_is_seven_times_smaller_than_float_weights(voice):
+def test_the_file_is_much_smaller_than_float_weights(voice):
     """Everything counted: graphs, tokens, metadata, test vector."""
     float_bytes = 4 * sum(parameter.numel() for parameter in voice.model.parameters())
     file_bytes = voice.model_file.stat().st_size

@@ -11,6 +11,8 @@ from halfbyte.engine.tensor import FORMATS, Tensor
 from halfbyte.errors import ModelFileError
 from halfbyte.listen.recognizer import default_model
 
+FLOAT_BITS = 32
+
 EPILOG = """\
 examples:
   halfbyte info
@@ -43,10 +45,12 @@ def run(options: argparse.Namespace) -> int:
         return _verify(options)
     file = ModelFile(options.model or default_model())
     layers = {graph: file.layers(graph) for graph in file.graph_names}
+    num_weights = sum(_num_weights(layer) for group in layers.values() for layer in group)
     facts = {
         "name": file.metadata.get("name", ""),
         "bytes": file.num_bytes,
-        "parameters": sum(_num_weights(layer) for group in layers.values() for layer in group),
+        "parameters": num_weights,
+        "bits_per_weight": 8 * file.num_bytes / max(1, num_weights),
         "sections": file.sections,
         "layers_by_operator": _by_operator([layer for group in layers.values() for layer in group]),
         "streaming": _object(file, "streaming"),
@@ -135,7 +139,12 @@ def _numbers(tensor: Tensor) -> Any:
 
 
 def _print_facts(facts: dict[str, Any]) -> None:
-    print(f"{_shown(facts['name'])}: {facts['bytes']:,} bytes, {facts['parameters']:,} weights")
+    bits = facts["bits_per_weight"]
+    print(
+        f"{_shown(facts['name'])}: {facts['bytes']:,} bytes, {facts['parameters']:,} weights; "
+        f"everything counted {bits:.3f} bits a weight, {FLOAT_BITS / max(bits, 1e-9):.2f} times "
+        "smaller than in float32"
+    )
     for section, size in facts["sections"].items():
         print(f"  section {section:<16} {size:>10,} bytes")
     for operator, row in facts["layers_by_operator"].items():

@@ -53,6 +53,11 @@ def run(options: argparse.Namespace) -> int:
             raise UsageError(f"{override!r} came; quantize takes keys of quantization alone")
     overrides = ["quantization.default=w4a8", *options.overrides]
     quantization = load_config(options.checkpoint / CONFIG, overrides).quantization
+    if quantization.activations != "absmax":
+        raise UsageError(
+            f"quantization.activations={quantization.activations} came; the engine has no operator "
+            "for static scales, so quantize makes none: leave it at absmax"
+        )
     utterances = [u for manifest in options.calibration for u in read_manifest(manifest)]
     calibration = Calibration(utterances, options.utterances, options.observer)
     quantize_checkpoint(options.checkpoint, options.folder, quantization, calibration)

@@ -12,7 +12,8 @@ from halfbyte.engine.tensor import Tensor
 from halfbyte.errors import ModelFileError
 
 _BITS = {"float32": 32, "bool": 8, "int64": 64} | {f"packed{bits}": bits for bits in range(1, 9)}
-_TEST_TYPES = {1: ("float32", 4), 2: ("int64", 8), 3: ("bool", 1)}
+_TEST_TYPES = {1: ("float32", 4), 2: ("int64", 8), 3: ("bool", 1), 4: ("float32", 2)}
+_FLOAT16 = 4
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Layer:
         bits: of one weight in a kernel.
         shape: of that tensor: (outputs, inputs) for quantised layers.
         num_bytes: in the file, with scales and bias.
+        constants: names of all its tensors, in the operator's order: codes, scales, bias.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Layer:
     bits: int
     shape: tuple[int, ...]
     num_bytes: int
+    constants: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,8 @@ class ModelFile:
     def layers(self, graph: str) -> list[Layer]:
         """Nodes with weights, in the order in which they run."""
         return [
-            Layer(name, op, _BITS[dtype], shape, num_bytes)
-            for name, op, dtype, shape, num_bytes in self.core.layers(graph)
+            Layer(name, op, _BITS[dtype], shape, num_bytes, constants)
+            for name, op, dtype, shape, num_bytes, constants in self.core.layers(graph)
         ]
 
     def constant(self, graph: str, name: str) -> Tensor:
@@ -134,7 +137,10 @@ def _read_tensors(section: bytes) -> dict[str, Tensor]:
         shape = struct.unpack_from(f"<{rank}Q", section, at + 8)
         at += 8 + 8 * rank
         dtype, item_bytes = _TEST_TYPES[number]
-        (data,) = struct.unpack_from(f"<{math.prod(shape) * item_bytes}s", section, at)
+        count = math.prod(shape)
+        (data,) = struct.unpack_from(f"<{count * item_bytes}s", section, at)
         at += len(data)
+        if number == _FLOAT16:
+            data = struct.pack(f"<{count}f", *struct.unpack(f"<{count}e", data))
         tensors[name] = Tensor(dtype, shape, data)
     return tensors

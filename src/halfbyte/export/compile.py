@@ -41,7 +41,7 @@ def compile_model(
             operator's name.
     """
     weights = Weights()
-    sections = {"meta": json.dumps(metadata, ensure_ascii=False, allow_nan=False).encode()}
+    sections = {"meta": _json(metadata)}
     for name, source in graphs.items():
         model = source if isinstance(source, onnx.ModelProto) else _load(source)
         graph = read_onnx(model, name)
@@ -52,6 +52,11 @@ def compile_model(
     if test_vector is not None:
         sections["test"] = tensor_section(test_vector)
     write_whole(Path(path), container(sections))
+
+
+def _json(metadata: Mapping[str, Any]) -> bytes:
+    text = json.dumps(metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode()
 
 
 def _load(path: Path) -> onnx.ModelProto:

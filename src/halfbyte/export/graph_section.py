@@ -13,6 +13,7 @@ from halfbyte.quant.packing import pack
 ALIGNMENT_BYTES = 64
 ABSENT_INPUT = 0xFFFFFFFF
 FLOAT32, FLOAT16 = 1, 4
+_ZEROS, _WHOLE, _ROW = 0, 1, 2  # how the initial value of a state is stored
 DTYPE_NUMBERS = {np.dtype(np.float32): FLOAT32, np.dtype(np.int64): 2, np.dtype(np.bool_): 3}
 PACKED_NUMBERS = {1: 7, 2: 8, 3: 9, 4: 5, 5: 10, 6: 11, 7: 12, 8: 6}
 
@@ -47,7 +48,7 @@ def _shape(shape: tuple[int, ...]) -> bytes:
     return u32(len(shape)) + i64(*shape)
 
 
-def _is_half(array: Array) -> bool:
+def is_half(array: Array) -> bool:
     """Whether float16 holds each element of a float32 array exactly."""
     if array.dtype != np.float32 or array.size == 0:
         return False
@@ -80,7 +81,7 @@ class _GraphWriter:
             self._list(self._state(i) for i in range(len(graph.states))),
             self._list(self._node(node) for node in graph.nodes),
         ]
-        names = [u32(self.string(name)) for name in self.values]
+        names = [u32(self.string(self._stored_name(name))) for name in self.values]
         texts = [text.encode() for text in self.strings]
         head = self._list(u32(len(text)) + text for text in texts) + self._list(names)
         return head + b"".join(bodies)
@@ -89,6 +90,15 @@ class _GraphWriter:
     def _list(items: Iterable[bytes]) -> bytes:
         parts = list(items)
         return u32(len(parts)) + b"".join(parts)
+
+    def _stored_name(self, name: str) -> str:
+        """Callers name inputs, outputs and weights; the names of other values are left out."""
+        graph = self.graph
+        constant = graph.constants.get(name)
+        is_packed = isinstance(constant, PackedCodes)
+        is_weight = is_packed or (isinstance(constant, np.ndarray) and constant.ndim > 1)
+        is_called = name in graph.outputs.values() or any(i.name == name for i in graph.inputs)
+        return name if is_weight or is_called else ""
 
     def _constant(self, name: str, constant: Constant) -> bytes:
         if isinstance(constant, PackedCodes):
@@ -99,7 +109,7 @@ class _GraphWriter:
         number = self._dtype(name, constant)
         storage = number
         stored: Array = constant
-        if _is_half(constant):
+        if is_half(constant):
             storage, stored = FLOAT16, constant.astype(np.float16)
         head = u32(self.value(name), number, storage) + _shape(constant.shape)
         return head + self.weights.place(np.ascontiguousarray(stored).tobytes())
@@ -124,10 +134,13 @@ class _GraphWriter:
         outputs = list(self.graph.outputs)
         head = u32(names.index(state.name), outputs.index(state.next_name))
         head += _shape(state.initial.shape)
-        stored = np.ascontiguousarray(state.initial).tobytes()
-        if not any(stored):
-            return head + u32(0)
-        return head + u32(1) + self.weights.place(stored)
+        initial = np.ascontiguousarray(state.initial)
+        if not any(initial.tobytes()):
+            return head + u32(_ZEROS)
+        rows = initial.reshape(-1, initial.shape[-1] if initial.ndim else 1)
+        if len(rows) > 1 and rows[0].tobytes() * len(rows) == initial.tobytes():
+            return head + u32(_ROW) + self.weights.place(rows[0].tobytes())
+        return head + u32(_WHOLE) + self.weights.place(initial.tobytes())
 
     def _node(self, node: Node) -> bytes:
         inputs = list(node.inputs)

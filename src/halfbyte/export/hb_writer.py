@@ -7,7 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from halfbyte.export.graph_ir import Array
-from halfbyte.export.graph_section import ALIGNMENT_BYTES, DTYPE_NUMBERS, i64, u32
+from halfbyte.export.graph_section import (
+    ALIGNMENT_BYTES,
+    DTYPE_NUMBERS,
+    FLOAT16,
+    i64,
+    is_half,
+    u32,
+)
 
 VERSION = 1
 ENTRY_BYTES = HEADER_BYTES = 64
@@ -37,7 +44,10 @@ def tensor_section(tensors: Mapping[str, Array]) -> bytes:
     parts = [u32(len(tensors))]
     for name, array in tensors.items():
         text = name.encode()
-        plain = np.ascontiguousarray(array)
-        parts.append(u32(len(text)) + text + u32(DTYPE_NUMBERS[plain.dtype], plain.ndim))
-        parts.append(i64(*plain.shape) + plain.tobytes())
+        stored: Array = np.ascontiguousarray(array)
+        number = DTYPE_NUMBERS[stored.dtype]
+        if is_half(stored):
+            number, stored = FLOAT16, stored.astype(np.float16)
+        parts.append(u32(len(text)) + text + u32(number, array.ndim))
+        parts.append(i64(*array.shape) + stored.tobytes())
     return b"".join(parts)

@@ -136,7 +136,7 @@ def _check(name: str, layer: NativeLayer, place: _Place) -> LayerCheck:
     n, k = quantized.codes.shape
     tensor = place.tensor
     packed = place.file.constant(place.graph, tensor.name)
-    scales = place.file.constant(place.graph, tensor.name.replace(_CODES, ".scales"))
+    scales = place.file.constant(place.graph, tensor.constants[1])
     rows, inputs = packed.shape
     if inputs != k or place.first + n > rows:
         raise ModelFileError(

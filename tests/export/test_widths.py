@@ -1,0 +1,89 @@
+"""Weights of every width: one layer in torch, ONNX Runtime and the engine; bytes in the file."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from onnx_graphs import as_array
+
+from halfbyte.engine import ModelFile, Session
+from halfbyte.export.compile import compile_model
+from halfbyte.export.onnx_model import finish
+from halfbyte.quant.formats import format_named
+from halfbyte.quant.layers import NativeEmbedding, NativeLinear
+from halfbyte.quant.packing import packed_size, unpack
+
+ROWS, K, N = 5, 70, 33  # no multiple of any tile
+FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
+
+
+def graph_of(operator: str, layer, inputs: dict[str, np.ndarray]) -> onnx.ModelProto:
+    """One quantised layer as export writes it."""
+    quantized = layer.quantized_weight()
+    halves = {"scales": quantized.scales[:, 0].half().numpy()}
+    if getattr(layer, "bias", None) is not None:
+        halves["bias"] = layer.bias.detach().half().numpy()
+    arrays = {"codes": quantized.codes.numpy(), **halves}
+    node = helper.make_node(operator, [*inputs, *arrays], ["y"], domain="halfbyte")
+    width = K if isinstance(layer, NativeEmbedding) else N
+    types = {np.dtype(np.float32): FLOAT, np.dtype(np.int64): INT64}
+    graph = helper.make_graph(
+        [node],
+        "g",
+        [helper.make_tensor_value_info(n, types[a.dtype], a.shape) for n, a in inputs.items()],
+        [helper.make_tensor_value_info("y", FLOAT, ["M", width])],
+        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )
+    return finish(helper.make_model(graph, ir_version=10))
+
+
+def linear(bits: int) -> tuple[NativeLinear, dict[str, np.ndarray]]:
+    torch.manual_seed(bits)
+    layer = NativeLinear(K, N, format_named(f"w{bits}a8"))
+    torch.nn.init.normal_(layer.bias)
+    return layer, {"x": np.random.default_rng(bits).normal(size=(ROWS, K)).astype(np.float32)}
+
+
+def table(bits: int) -> tuple[NativeEmbedding, dict[str, np.ndarray]]:
+    torch.manual_seed(bits)
+    return NativeEmbedding(N, K, format_named(f"w{bits}a8")), {"ids": np.array([0, 7, N - 1, 7])}
+
+
+@pytest.mark.parametrize("kind", ["linear", "embedding"])
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_a_width_is_stored_as_it_is_and_gives_equal_bits(bits, kind, tmp_path):
+    layer, inputs = linear(bits) if kind == "linear" else table(bits)
+    number = layer.number
+    operator = number.linear_operator if kind == "linear" else number.embedding_operator
+    model, path = graph_of(operator, layer, inputs), tmp_path / "m.hb"
+    compile_model({"g": model}, {}, path)
+
+    codes = model.graph.initializer[0]
+    assert codes.data_type == (TensorProto.INT4 if bits <= 4 else TensorProto.INT8)
+    expected_codes = layer.quantized_weight().codes.numpy()
+    np.testing.assert_array_equal(numpy_helper.to_array(codes).astype(np.int8), expected_codes)
+
+    file = ModelFile(path)
+    (stored,) = file.layers("g")
+    packed = file.constant("g", stored.name)
+    assert (packed.dtype, len(packed.data)) == (f"packed{bits}", packed_size(N, K, bits))
+    found = unpack(np.frombuffer(packed.data, np.uint8), bits, N, K)
+    np.testing.assert_array_equal(found, expected_codes)
+
+    with torch.no_grad():
+        expected = layer(torch.from_numpy(next(iter(inputs.values())))).numpy()
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    np.testing.assert_array_equal(session.run(None, inputs)[0], expected)
+    np.testing.assert_array_equal(as_array(Session(file, "g").run(inputs)["y"]), expected)
+
+
+def test_the_file_shrinks_with_every_bit(tmp_path):
+    """A layer whose sizes need no padding: N · K · bits / 8 bytes of codes, and 4 an output."""
+    for bits in range(1, 9):
+        layer = NativeLinear(64, 32, format_named(f"w{bits}a8"))
+        x = {"x": np.ones((1, 64), np.float32)}
+        compile_model({"g": graph_of(f"LinearW{bits}A8", layer, x)}, {}, tmp_path / "m.hb")
+        (stored,) = ModelFile(tmp_path / "m.hb").layers("g")
+        assert stored.num_bytes == 64 * 32 * bits // 8 + 32 * 4
