@@ -2,14 +2,39 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
-from halfbyte.cli import main
+from halfbyte.cli import bench_encoder, main
 from halfbyte.measure import encoder_bench
 from halfbyte.measure.bar_chart import write_bars
+from halfbyte.measure.peers.encoder import RUNTIMES
 from halfbyte.models.config import DecoderConfig, EncoderConfig, ModelConfig
 
+PEERS = (
+    "onnxruntime float32",
+    "onnxruntime int8",
+    "onnxruntime 4-bit",
+    "torch float32",
+    "torch int8",
+)
+LIMITED = """
+import sys, types
+
+def bench_encoder(folder, shapes, repeat, isa, threads, peers, show):
+    import torch
+    print(torch.backends.cpu.get_cpu_capability(), peers)
+    return {"isa": isa}
+
+stub = types.ModuleType("stub")
+stub.bench_encoder, stub.shapes_of = bench_encoder, list
+sys.modules["halfbyte.measure.encoder_bench"] = stub
+from halfbyte.cli import main
+assert "torch" not in sys.modules
+main(["bench", "encoder", "--isa", "avx2", "--chunk-ms", "640"])
+"""
 TINY = ModelConfig(
     encoder=EncoderConfig(
         width=64,
@@ -29,6 +54,7 @@ TINY = ModelConfig(
 def test_all_runners_agree_and_are_timed(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(encoder_bench, "PRODUCTION", TINY)
     monkeypatch.setattr(encoder_bench, "NUM_TOKENS", 40)
+    monkeypatch.setattr(bench_encoder, "_other_isas", list)
     results, picture = tmp_path / "results.jsonl", tmp_path / "bars.svg"
     command = ["bench", "encoder", "--folder", str(tmp_path / "models"), "--repeat", "2"]
     command += ["--chunk-ms", "160", "--append", str(results), "--plot", str(picture)]
@@ -37,11 +63,41 @@ def test_all_runners_agree_and_are_timed(tmp_path, monkeypatch, capsys):
     line = json.loads(printed.splitlines()[-1])
     assert line == json.loads(results.read_text())
     times = line["rows"][0]["times"]
-    expected = {encoder_bench.OURS, encoder_bench.OURS_FLOAT, *encoder_bench.PEERS}
-    assert expected == times.keys()
+    expected = {encoder_bench.OURS, encoder_bench.OURS_FLOAT, *PEERS}
+    assert expected <= times.keys()
     assert all(figure["median_ms"] > 0 for figure in times.values())
     assert line["rows"][0]["differences"]["onnxruntime float32"] < 1e-4
     assert all(name in printed and name in picture.read_text() for name in expected)
+    assert set(RUNTIMES) - {name.split()[0] for name in times} == line["absent"].keys()
+    assert line["file"]["open_and_first_chunk_ms"] > 0
+    assert 0 < line["file"]["bytes"] < line["file"]["peak_rss_bytes"]
+    assert line["rows"][0]["energy"]["bytes_per_audio_s"] > line["file"]["bytes"]
+
+
+def test_other_instruction_sets_are_measured_beside_torch(tmp_path, monkeypatch, capsys):
+    measured = []
+
+    def bench(folder, shapes, repeat, isa, threads, peers, show):
+        measured.append((isa, peers, shapes[0].chunk_ms))
+        return {"isa": isa or "best", "rows": [{"times": {"torch int8": {"median_ms": 5.0}}}]}
+
+    def run_other(options, isa):
+        measured.append(isa)
+        return {"isa": isa, "rows": [{"times": {"torch int8": {"median_ms": 9.0}}}]}
+
+    monkeypatch.setattr(encoder_bench, "bench_encoder", bench)
+    monkeypatch.setattr(bench_encoder, "_in_process", run_other)
+    monkeypatch.setattr(bench_encoder, "_other_isas", lambda: ["avx2"])
+    assert main(["bench", "encoder", "--folder", str(tmp_path)]) == 0
+    assert measured == [(None, "all", 640), "avx2"]
+    assert "torch int8: 5.00 ms, in the process of avx2 9.00 ms (1.80×)" in capsys.readouterr().out
+
+
+def test_torch_is_held_to_avx2_before_it_is_loaded():
+    run = subprocess.run(
+        [sys.executable, "-c", LIMITED], check=True, capture_output=True, text=True
+    )
+    assert run.stdout.splitlines()[0] == "AVX2 torch"
 
 
 def test_bars_are_as_long_as_their_values(tmp_path):

@@ -11,7 +11,6 @@ import json
 import os
 import statistics
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ import numpy as np
 import torch
 
 from halfbyte import _core
-from halfbyte.engine import ModelFile, Session, State
 from halfbyte.measure.cpu import machine, pin
+from halfbyte.measure.encoder_file import energy_figures, file_figures
 from halfbyte.measure.encoder_models import (
     LEFT_CONTEXT_STEPS,
     NUM_BINS,
@@ -35,18 +34,17 @@ from halfbyte.measure.encoder_models import (
     write_peers,
 )
 from halfbyte.measure.encoder_runners import Step, engine_step, onnx_runtime_step, torch_step
+from halfbyte.measure.peers.encoder import open_encoders
+from halfbyte.measure.peers.layer import quiet
 from halfbyte.models.u2 import U2
 
 WARM_UP = 3
 LARGEST_FLOAT_DIFFERENCE = 1e-3  # of outputs that a layer norm makes of order one
 OURS, OURS_FLOAT = "halfbyte w4a8", "halfbyte float32"
-PEERS = (
-    "onnxruntime float32",
-    "onnxruntime int8",
-    "onnxruntime 4-bit",
-    "torch float32",
-    "torch int8",
-)
+NOT_TIMED = "onnxruntime w4a8"  # our own graph, operator by operator: what ours is checked against
+LONG_MS = 2000  # calls of more audio than this are repeated less, and have no left context
+LONG_SHARE = 8
+PEERS = ("all", "torch", "none")
 Line = dict[str, Any]
 
 
@@ -56,7 +54,7 @@ def bench_encoder(
     repeat: int,
     isa: str | None,
     threads: int,
-    peers: bool,
+    peers: str,
     show: Callable[[str], object],
 ) -> Line:
     """Measures all shapes and the file itself.
@@ -67,7 +65,7 @@ def bench_encoder(
         repeat: times of each runner.
         isa: of the engine; None for the best.
         threads: of the engine.
-        peers: whether others run, too.
+        peers: which others run, too: a key of PEERS.
         show: takes each table as it is ready.
 
     Returns:
@@ -83,22 +81,23 @@ def bench_encoder(
     model = random_model(PRODUCTION, NUM_TOKENS)
     line: Line = {"model": "12 x 256, FFN 2048, kernel 15", "parameters": num_parameters(model)}
     line |= {"machine": machine(), "isa": isa or os.environ.get("HALFBYTE_ISA") or best_isa()}
-    line |= {
-        "threads": threads,
-        "clock": "process CPU time",
-        "load": os.getloadavg()[0],
-        "rows": [],
-    }
+    line |= {"threads": threads, "clock": "process CPU time", "load": os.getloadavg()[0]}
+    line |= {"absent": {}, "rows": []}
     for shape in shapes:
-        steps = runners(folder, model, shape, isa, threads, peers)
+        steps, line["absent"] = runners(folder, model, shape, isa, threads, peers)
         row: Line = {"chunk_ms": shape.chunk_ms, "left_context_steps": shape.left_context_steps}
         row["multiply_adds"] = multiply_adds(model, shape)
         row["differences"] = check(steps, chunks(model, shape))
-        row["times"] = measure(steps, chunks(model, shape), repeat)
+        is_long = shape.chunk_ms > LONG_MS
+        calls = max(1, repeat // LONG_SHARE) if is_long else repeat
+        row["times"] = measure(steps, chunks(model, shape), calls)
+        row["energy"] = energy_figures(row["multiply_adds"], folder / "w4a8.hb", shape)
         line["rows"].append(row)
         show(row_table(row))
-    line["file"] = file_figures(folder / "w4a8.hb", model, shapes[0])
+    line["file"] = file_figures(folder / "w4a8.hb", model, shapes[0], line["isa"])
     show(json.dumps(line["file"]))
+    for runtime, why in line["absent"].items():
+        show(f"{runtime} is not measured: {why}")
     return line
 
 
@@ -112,24 +111,30 @@ def chunks(model: U2, shape: Shape) -> list[np.ndarray[Any, np.dtype[np.float32]
 
 
 def runners(
-    folder: Path, model: U2, shape: Shape, isa: str | None, threads: int, peers: bool
-) -> dict[str, Step]:
-    """All runners of one shape; the first is the reference of the float32 ones."""
+    folder: Path, model: U2, shape: Shape, isa: str | None, threads: int, peers: str
+) -> tuple[dict[str, Step], dict[str, str]]:
+    """All runners of one shape, the first the reference of the float32 ones; what is left out."""
     steps = {
         "torch float32": torch_step(model, shape, is_int8=False),
         OURS: engine_step(folder / "w4a8.hb", shape, isa, threads),
         OURS_FLOAT: engine_step(folder / "float32.hb", shape, isa, threads),
     }
-    if not peers:
-        return steps
-    paths = write_peers(folder, model, shape)
-    steps["onnxruntime w4a8"] = onnx_runtime_step(paths["w4a8"], model, shape)
-    for name, form in (("float32", "float32"), ("int8", "int8"), ("4-bit", "4bit")):
-        steps[f"onnxruntime {name}"] = onnx_runtime_step(paths[form], model, shape)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.ao is to move to another package
+    if peers == "none":
+        return steps, {}
+    with quiet():  # torch.ao is to move to another package
         steps["torch int8"] = torch_step(model, shape, is_int8=True)
-    return steps
+    if peers == "torch":
+        return steps, {}
+    paths = write_peers(folder, model, shape)
+    for name, form in (
+        ("w4a8", "w4a8"),
+        ("float32", "float32"),
+        ("int8", "int8"),
+        ("4-bit", "4bit"),
+    ):
+        steps[f"onnxruntime {name}"] = onnx_runtime_step(paths[form], model, shape)
+    others, absent = open_encoders(paths["float32"].parent, model, shape)
+    return steps | others, absent
 
 
 def check(steps: dict[str, Step], features: list[Any]) -> dict[str, float]:
@@ -143,8 +148,8 @@ def check(steps: dict[str, Step], features: list[Any]) -> dict[str, float]:
     }
     differences = {}
     for name, output in outputs.items():
-        same_graph = name == OURS and "onnxruntime w4a8" in outputs
-        reference = outputs["onnxruntime w4a8" if same_graph else "torch float32"]
+        same_graph = name == OURS and NOT_TIMED in outputs
+        reference = outputs[NOT_TIMED if same_graph else "torch float32"]
         differences[name] = float(np.abs(output - reference).max())
         if name.endswith("float32") and differences[name] > LARGEST_FLOAT_DIFFERENCE:
             raise SystemExit(f"{name} differs from torch float32 by {differences[name]:.3g}")
@@ -153,7 +158,7 @@ def check(steps: dict[str, Step], features: list[Any]) -> dict[str, float]:
 
 def measure(steps: dict[str, Step], features: list[Any], repeat: int) -> dict[str, Line]:
     """Milliseconds of one call: median, its median absolute deviation, the fastest."""
-    timed = {name: step for name, step in steps.items() if name in (OURS, OURS_FLOAT, *PEERS)}
+    timed = {name: step for name, step in steps.items() if name != NOT_TIMED}
     times: dict[str, list[float]] = {name: [] for name in timed}
     for turn in range(WARM_UP + repeat):
         for name, step in timed.items():
@@ -186,30 +191,18 @@ def row_table(row: Line) -> str:
         )
     speed = row["multiply_adds"] / row["times"][OURS]["median_ms"] / 1e6
     lines.append(f"{row['multiply_adds'] / 1e6:.0f} million multiply-adds; ours {speed:.0f} a ns")
+    lines.append(
+        "a second of audio: {multiply_adds_per_audio_s:.3g} multiply-adds, "
+        "{bytes_per_audio_s:.3g} bytes of weights".format(**row["energy"])
+    )
     return "\n".join(lines) + "\n"
-
-
-def file_figures(path: Path, model: U2, shape: Shape) -> Line:
-    """Size, and milliseconds from opening the file (in the disk cache) to the first output."""
-    features = chunks(model, shape)[0]
-    opened = []
-    for _ in range(5):
-        start = time.process_time_ns()
-        file = ModelFile(path)
-        state = State(file, "encoder", shape.left_context_steps)
-        Session(file, "encoder").run({"features": features}, state)
-        opened.append((time.process_time_ns() - start) / 1e6)
-    return {
-        "bytes": path.stat().st_size,
-        "open_and_first_chunk_ms": round(statistics.median(opened), 2),
-    }
 
 
 def shapes_of(chunks_ms: list[int] | None) -> list[Shape]:
     """The chunks asked for, or 640 and 320 ms and ten seconds at once; longer than two seconds
     means without left context."""
     return [
-        Shape(chunk_ms, LEFT_CONTEXT_STEPS if chunk_ms <= 2000 else 0)
+        Shape(chunk_ms, LEFT_CONTEXT_STEPS if chunk_ms <= LONG_MS else 0)
         for chunk_ms in chunks_ms or [640, 320, 10000]
     ]
 

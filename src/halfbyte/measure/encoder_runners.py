@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from halfbyte.engine import ModelFile, Session, State
-from halfbyte.measure.encoder_models import Arrays, Shape, initial_state
+from halfbyte.measure.encoder_models import Shape, initial_state
 from halfbyte.models.u2 import U2
 
 Floats = NDArray[np.float32]
@@ -54,7 +54,7 @@ def onnx_runtime_step(path: Path, model: U2, shape: Shape) -> Step:
 def torch_step(model: U2, shape: Shape, is_int8: bool) -> Step:
     """Torch, traced and frozen for this shape; int8 is torch's dynamic quantisation."""
     state = initial_state(model, shape)
-    module: nn.Module = _Step(model, list(state))
+    module: nn.Module = TorchStep(model, list(state))
     if is_int8:
         module = torch.ao.quantization.quantize_dynamic(module, {nn.Linear}, torch.qint8)
     values = [torch.from_numpy(value) for value in state.values()]
@@ -72,7 +72,22 @@ def torch_step(model: U2, shape: Shape, is_int8: bool) -> Step:
     return step
 
 
-class _Step(nn.Module):
+def eager_step(model: U2, initial: dict[str, torch.Tensor]) -> Step:
+    """Torch without tracing, for modules that cannot be traced."""
+    state = dict(initial)
+
+    def step(features: Floats) -> Floats:
+        with torch.inference_mode():
+            encoded, _, following = model.step(torch.from_numpy(features), state)
+        state.update(following)
+        return encoded.numpy()
+
+    return step
+
+
+class TorchStep(nn.Module):
+    """A step whose state is its further inputs and outputs, in a fixed order."""
+
     def __init__(self, model: U2, state_names: list[str]):
         super().__init__()
         self.model = model
@@ -82,6 +97,3 @@ class _Step(nn.Module):
         named = dict(zip(self.state_names, state, strict=True))
         encoded, log_probs, following = self.model.step(features, named)
         return encoded, log_probs, *(following[name] for name in self.state_names)
-
-
-__all__ = ["Arrays", "Step", "engine_step", "onnx_runtime_step", "torch_step"]

@@ -1,0 +1,48 @@
+"""A process that opens an encoder and runs chunks of silence, without torch or numpy.
+
+    python encoder_start.py FILE FRAMES LEFT_STEPS ISA
+
+Prints a line after the first output, then one with its figures: JSON.
+"""
+
+import json
+import sys
+import time
+from array import array
+
+from halfbyte.engine import ModelFile, Session, State
+
+NUM_BINS, CHUNKS = 80, 8
+
+
+def main(path: str, frames: int, left_context_steps: int, isa: str) -> None:
+    """Runs, prints."""
+    size = frames * NUM_BINS
+    features = memoryview(array("f", [0.0]) * size).cast("B").cast("f", (1, frames, NUM_BINS))
+    start_ns = time.process_time_ns()
+    file = ModelFile(path)
+    session = Session(file, "encoder", isa=isa or None)
+    state = State(file, "encoder", left_context_steps)
+    session.run({"features": features}, state)
+    opened_ns = time.process_time_ns()
+    print("first output", flush=True)
+    for _ in range(CHUNKS):
+        session.run({"features": features}, state)
+    figures = {"open_and_first_chunk_ms": (opened_ns - start_ns) / 1e6}
+    print(json.dumps(figures | {"peak_rss_bytes": peak_rss_bytes()}))
+
+
+def peak_rss_bytes() -> int:
+    """Largest resident memory since this program was loaded."""
+    try:
+        with open("/proc/self/status", encoding="utf-8") as status:
+            peaks = [line.split()[1] for line in status if line.startswith("VmHWM")]
+    except OSError:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
+    return int(peaks[0]) * 1024
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])

@@ -1,0 +1,34 @@
+"""The encoder in runtimes that need not be installed, each quantised by its own tools."""
+
+import importlib
+from pathlib import Path
+
+from halfbyte.measure.encoder_models import Shape
+from halfbyte.measure.encoder_runners import Step
+from halfbyte.measure.peers.layer import quiet, reason
+from halfbyte.models.u2 import U2
+
+RUNTIMES = ("torchao", "openvino", "litert")
+
+
+def open_encoders(folder: Path, model: U2, shape: Shape) -> tuple[dict[str, Step], dict[str, str]]:
+    """Every runtime that is installed.
+
+    Args:
+        folder: of this shape: has float32.onnx; what is made from it is kept there.
+        model: with float32 weights.
+        shape: of every call.
+
+    Returns:
+        Steps by name, and why runtimes are left out.
+    """
+    steps: dict[str, Step] = {}
+    absent: dict[str, str] = {}
+    for runtime in RUNTIMES:
+        try:
+            with quiet():
+                module = importlib.import_module(f"halfbyte.measure.peers.{runtime}_encoder")
+                steps |= module.steps(folder, model, shape)
+        except Exception as error:  # whatever another's tool raises
+            absent[runtime] = reason(error)
+    return steps, absent
