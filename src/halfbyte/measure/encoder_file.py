@@ -23,7 +23,7 @@ def file_figures(path: Path, model: U2, shape: Shape, isa: str) -> dict[str, Any
         open_and_first_chunk_ms: from opening the file to the first output, processor time.
         process_ms: from the start of a process to its first output, wall clock.
         peak_rss_bytes: the largest resident memory of a process, Python included.
-        interpreter_rss_bytes: of these, what Python and the package held before the file was opened.
+        interpreter_rss_bytes: of these, what Python held before the file was opened.
         beyond_file_bytes: of these, what exceeds the file, Python included.
     """
     frames = shape.num_frames(model)
