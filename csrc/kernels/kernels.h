@@ -161,6 +161,11 @@ struct Kernels {
   // one frame. The bits do not depend on how frames are put together. scratch: 64-byte aligned,
   // kLogMelLanes * 3 / 2 * fft_size doubles.
   void (*log_mel)(const LogMel&, const float* samples, int64_t num_frames, double* scratch, float* out);
+
+  // For training. max |x|; code = clip(rint(x / scale), -qmax, qmax); bfloat16(float(code) * scale) as bits.
+  float (*amax)(const float* x, int64_t count);
+  void (*codes_of_scale)(const float* x, float scale, int qmax, int64_t count, int8_t* codes);
+  void (*values_bf16)(const int8_t* codes, float scale, int64_t count, uint16_t* out);
 };
 
 // The table for this process: that of the environment variable HALFBYTE_ISA, or else the best that the

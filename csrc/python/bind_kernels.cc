@@ -209,6 +209,36 @@ void linear_train(Matrix<const float> x, Matrix<const int8_t> codes, int bits, i
   buffer.write_to(codes_x.data());
 }
 
+void row_amax(Matrix<const float> x, Vector<float> amax, Isa isa) {
+  const int64_t rows = size(x.shape(0)), k = size(x.shape(1));
+  expect(size(amax.size()) == rows, "amax must have one value for each row");
+  const Kernels& table = find_kernels(isa);
+  Computing computing;
+  for (int64_t row = 0; row < rows; ++row) amax.data()[row] = table.amax(x.data() + row * k, k);
+}
+
+void codes_of_scales(Matrix<const float> x, Vector<const float> scales, int qmax, Matrix<int8_t> codes,
+                     Isa isa) {
+  const int64_t rows = size(x.shape(0)), k = size(x.shape(1));
+  expect(size(scales.size()) == rows && size(codes.shape(0)) == rows && size(codes.shape(1)) == k,
+         "scales must have one value for each row, codes must be shaped as x");
+  const Kernels& table = find_kernels(isa);
+  Computing computing;
+  for (int64_t row = 0; row < rows; ++row)
+    table.codes_of_scale(x.data() + row * k, scales.data()[row], qmax, k, codes.data() + row * k);
+}
+
+void values_bf16(Matrix<const int8_t> codes, Vector<const float> scales, Matrix<int16_t> out, Isa isa) {
+  const int64_t rows = size(codes.shape(0)), k = size(codes.shape(1));
+  expect(size(scales.size()) == rows && size(out.shape(0)) == rows && size(out.shape(1)) == k,
+         "scales must have one value for each row, out must be shaped as codes");
+  const Kernels& table = find_kernels(isa);
+  Computing computing;
+  for (int64_t row = 0; row < rows; ++row)
+    table.values_bf16(codes.data() + row * k, scales.data()[row], k,
+                      reinterpret_cast<uint16_t*>(out.data()) + row * k);
+}
+
 void embedding_into(Flat<const int64_t> ids, Vector<const uint8_t> packed, int bits,
                     Vector<const float> scales, Matrix<float> out) {
   const int64_t v = size(scales.size()), d = size(out.shape(1));
@@ -327,6 +357,14 @@ void def_integer(nb::module_& m) {
         nb::arg("bias").noconvert(), nb::arg("out").noconvert(), nb::arg("codes_x").noconvert(),
         nb::arg("scales_x").noconvert(), default_isa_arg(),
         "linear() from unpacked codes (N, K) int8, which also fills the codes and scales of x.");
+  m.def("row_amax", row_amax, nb::arg("x").noconvert(), nb::arg("amax").noconvert(), default_isa_arg(),
+        "max |x| of each row (M, K) -> (M).");
+  m.def("codes_of_scales", codes_of_scales, nb::arg("x").noconvert(), nb::arg("scales").noconvert(),
+        nb::arg("qmax"), nb::arg("codes").noconvert(), default_isa_arg(),
+        "clip(rint(x / scale), -qmax, qmax) with a scale for each row (M, K) -> int8.");
+  m.def("values_bf16", values_bf16, nb::arg("codes").noconvert(), nb::arg("scales").noconvert(),
+        nb::arg("out").noconvert(), default_isa_arg(),
+        "bfloat16(code * scale) with a scale for each row (M, K); the bits as int16.");
   m.def("embedding", embedding_into, nb::arg("ids").noconvert(), nb::arg("packed").noconvert(),
         nb::arg("bits"), nb::arg("scales").noconvert(), nb::arg("out").noconvert(),
         "EmbeddingW{bits}: ids (...) int64 of a packed table (V, D) -> out (count, D) float32.");

@@ -17,9 +17,9 @@ from halfbyte.models.u2 import LogProbs
 from halfbyte.quant.native import native_layers
 from halfbyte.quant.observers import MeanSquare
 from halfbyte.train.checkpoint import build_model, load_checkpoint, save_checkpoint
-from halfbyte.train.config import DistillationConfig, load_config
+from halfbyte.train.config import DistillationConfig, QuantizationConfig, load_config
 from halfbyte.train.distillation import divergence, read_teacher
-from halfbyte.train.post_training import record_inputs
+from halfbyte.train.post_training import Calibration, quantize_checkpoint, record_inputs
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +82,13 @@ def _rounding(layer: torch.nn.Module) -> torch.Tensor:
 
 @pytest.mark.parametrize("method", ["lsq", "moving_average"])
 def test_activations_may_be_static(halfbyte, work, method):  # noqa: F811
-    assert quantize(halfbyte, work, method, f"quantization.activations={method}").status == 0
+    refused = quantize(halfbyte, work, method, f"quantization.activations={method}")
+    assert refused.is_mistake()
+    assert f"quantization.activations={method}" in refused.err
     config, tokenizer, model = load_checkpoint(work / "float")
     utterances = read_manifest(work / "corpus" / "train.jsonl")
+    chosen = QuantizationConfig("w4a8", activations=method)  # to compare checkpoints, from Python
+    quantize_checkpoint(work / "float", work / method, chosen, Calibration(utterances))
     samples = record_inputs(model, tokenizer, config, utterances)
     layers = native_layers(load_checkpoint(work / method)[2])
     for name, sample in samples.items():

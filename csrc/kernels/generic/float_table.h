@@ -9,6 +9,7 @@
 #include "kernels/generic/log_mel.h"
 #include "kernels/generic/quantize.h"
 #include "kernels/generic/rows.h"
+#include "kernels/generic/training.h"
 
 namespace halfbyte {
 namespace {
@@ -53,6 +54,9 @@ constexpr Kernels make_kernels(const char* isa, const IntegerKernels& integer) {
       mul_f32,
       scale_f32,
       log_mel_f64,
+      amax_f32,
+      codes_of_scale_f32,
+      values_bf16,
   };
 }
 

@@ -9,6 +9,16 @@ from halfbyte.quant.absmax import AbsMaxRows, AbsMaxWeight, stored_half
 from halfbyte.quant.formats import Format
 from halfbyte.quant.integer_linear import integer_linear, static_linear
 from halfbyte.quant.quantizer import Quantized, Quantizer
+from halfbyte.quant.row_codes import values_bf16
+
+
+def _values(codes: Tensor, scales: Tensor, zeros: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """What codes (M, K) stand for; scales (M, 1), or (1, 1) where zero points may come."""
+    is_by_row = zeros is None and scales.shape[0] == codes.shape[0]
+    if is_by_row and dtype == torch.bfloat16 and not codes.is_cuda:
+        return values_bf16(codes, scales[:, 0])
+    values = codes if zeros is None else codes.to(torch.int16) - zeros
+    return values.float().mul_(scales).to(dtype)
 
 
 class _IntegerProduct(torch.autograd.Function):
@@ -57,15 +67,10 @@ class _IntegerProduct(torch.autograd.Function):
         rounded = g.to(dtype)
         dx = dw = db = None
         if ctx.needs_input_grad[0]:
-            dx = rounded @ (w_codes * w_scales.unsqueeze(1)).to(dtype)
+            dx = rounded @ _values(w_codes, w_scales.unsqueeze(1), None, dtype)
             dx = dx.reshape(ctx.x_shape).to(ctx.x_dtype)
         if ctx.needs_input_grad[1]:
-            values = x_codes if zeros is None else x_codes.to(torch.int16) - zeros
-            if values.shape[1] < g.shape[1]:  # the rows' scales go where there is less to multiply
-                dw = rounded.t() @ values.float().mul_(x_scales).to(dtype)
-            else:
-                dw = (g * x_scales).to(dtype).t() @ values.to(dtype)
-            dw = dw.float()
+            dw = (rounded.t() @ _values(x_codes, x_scales, zeros, dtype)).float()
         if ctx.has_bias and ctx.needs_input_grad[2]:
             db = g.float().sum(0)
         return dx, dw, db, None, None, None

@@ -1,0 +1,47 @@
+"""Codes of whole rows by the engine's kernels, one pass over memory each; CPU only.
+
+torch needs five to eight passes for the same numbers, each in a tensor of its own, and then a
+training step spends more time on quantising than on what it saves.
+"""
+
+import torch
+from torch import Tensor
+
+from halfbyte import _core
+
+
+def row_amax(x: Tensor) -> Tensor:
+    """max |x| of each row; (N, K) float32 -> (N,) float32."""
+    amax = x.new_empty(x.shape[0])
+    _core.kernels.row_amax(x.contiguous(), amax)
+    return amax
+
+
+def codes_of_scales(x: Tensor, scales: Tensor, qmax: int) -> Tensor:
+    """clip(rint(x / scale), -qmax, qmax), ties to even.
+
+    Args:
+        x: (N, K) float32, finite.
+        scales: (N,) float32, each > 0.
+
+    Returns:
+        (N, K) int8.
+    """
+    codes = torch.empty(x.shape, dtype=torch.int8)
+    _core.kernels.codes_of_scales(x.contiguous(), scales.contiguous(), qmax, codes)
+    return codes
+
+
+def values_bf16(codes: Tensor, scales: Tensor) -> Tensor:
+    """code * scale, in float32 and then rounded to bfloat16, ties to even.
+
+    Args:
+        codes: (N, K) int8.
+        scales: (N,) float32.
+
+    Returns:
+        (N, K) bfloat16.
+    """
+    values = torch.empty(codes.shape, dtype=torch.bfloat16)
+    _core.kernels.values_bf16(codes, scales.contiguous(), values.view(torch.int16))
+    return values

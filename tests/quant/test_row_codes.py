@@ -1,0 +1,51 @@
+"""Kernels of training against the same operations in torch: equal to the last bit."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from halfbyte import _core
+from halfbyte.quant.absmax import AbsMaxWeight
+from halfbyte.quant.quantizer import TENSOR, round_to_codes
+
+SHAPES = [(1, 1), (3, 15), (5, 16), (17, 50), (4, 333)]
+
+
+def draw(rows: int, inputs: int) -> Tensor:
+    torch.manual_seed(rows * 1000 + inputs)
+    x = torch.randn(rows, inputs)
+    x.view(-1)[::7] *= 1000
+    return x
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("isa", _core.kernels.isas())
+def test_kernels_equal_torch(isa, shape):
+    x = draw(*shape)
+    amax = torch.empty(shape[0])
+    _core.kernels.row_amax(x, amax, isa)
+    assert torch.equal(amax, x.abs().amax(dim=1))
+    for bits in range(2, 9):
+        qmax = max(1, 2 ** (bits - 1) - 1)
+        scales = amax / (2.5 * qmax)  # so that some values are clipped
+        codes = torch.full(shape, 99, dtype=torch.int8)
+        _core.kernels.codes_of_scales(x, scales, qmax, codes, isa)
+        assert torch.equal(codes, round_to_codes(x / scales[:, None], bits))
+        values = torch.empty(shape, dtype=torch.bfloat16)
+        _core.kernels.values_bf16(codes, scales, values.view(torch.int16), isa)
+        assert torch.equal(values, (codes.float() * scales[:, None]).bfloat16())
+
+
+def test_ties_round_to_even():
+    x = torch.tensor([[0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 3.5, 100.0]])
+    codes = torch.empty(x.shape, dtype=torch.int8)
+    _core.kernels.codes_of_scales(x, torch.ones(1), 3, codes)
+    assert codes.tolist() == [[0, 2, 2, 0, -2, -2, 3, 3]]
+
+
+@pytest.mark.parametrize("bits", range(2, 9))
+def test_one_row_by_kernel_is_a_tensor_by_torch(bits):
+    x = draw(1, 100)
+    by_kernel, by_torch = AbsMaxWeight(bits).quantize(x), AbsMaxWeight(bits, TENSOR).quantize(x)
+    assert torch.equal(by_kernel.codes, by_torch.codes)
+    assert torch.equal(by_kernel.scales, by_torch.scales)
