@@ -33,22 +33,21 @@ struct AttentionSizes {
 struct HeadScratch {
   float *by_content, *by_position;  // queries with a bias each, (C, dk)
   float* keys;                      // (dk, K)
-  float* values;                    // (K, dk)
   float* scores;                    // (C, K)
   float* position_scores;           // (C, P)
 
   HeadScratch(const AttentionSizes& s, float* at) {
-    const std::array<std::int64_t, 6> floats = part_floats(s);
-    std::array<float*, 6> parts;
+    const std::array<std::int64_t, 5> floats = part_floats(s);
+    std::array<float*, 5> parts;
     for (std::size_t i = 0; i < parts.size(); ++i) parts[i] = std::exchange(at, at + floats[i]);
     by_content = parts[0], by_position = parts[1];
-    keys = parts[2], values = parts[3];
-    scores = parts[4], position_scores = parts[5];
+    keys = parts[2];
+    scores = parts[3], position_scores = parts[4];
   }
 
-  static std::array<std::int64_t, 6> part_floats(const AttentionSizes& s) {
-    std::array<std::int64_t, 6> floats{s.chunk * s.width, s.chunk * s.width, s.width * s.keys,
-                                       s.keys * s.width,  s.chunk * s.keys,  s.chunk * s.positions};
+  static std::array<std::int64_t, 5> part_floats(const AttentionSizes& s) {
+    std::array<std::int64_t, 5> floats{s.chunk * s.width, s.chunk * s.width, s.width * s.keys,
+                                       s.chunk * s.keys, s.chunk * s.positions};
     for (std::int64_t& count : floats) count = (count + 15) / 16 * 16;
     return floats;
   }
@@ -107,6 +106,21 @@ std::int64_t kept_from(NodePlanner& node, std::int64_t keys) {
   return std::clamp<std::int64_t>(from < 0 ? from + keys : from, 0, keys);
 }
 
+typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
+
+// Element (i, d) of four rows goes to row d, column i.
+inline void turn_4x4(const float* rows, std::int64_t row_stride, float* columns, std::int64_t stride) {
+  const auto row = [&](int i) { return *reinterpret_cast<const Four*>(rows + i * row_stride); };
+  const auto put = [&](int d, Four v) { *reinterpret_cast<Four*>(columns + d * stride) = v; };
+  const Four a = row(0), b = row(1), c = row(2), d = row(3);
+  const Four ab01 = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd01 = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+  const Four ab23 = __builtin_shufflevector(a, b, 2, 6, 3, 7), cd23 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  put(0, __builtin_shufflevector(ab01, cd01, 0, 1, 4, 5));
+  put(1, __builtin_shufflevector(ab01, cd01, 2, 3, 6, 7));
+  put(2, __builtin_shufflevector(ab23, cd23, 0, 1, 4, 5));
+  put(3, __builtin_shufflevector(ab23, cd23, 2, 3, 6, 7));
+}
+
 class Attention {
  public:
   Attention(const AttentionSizes& sizes, const Kernels& kernels) : s_(sizes), kernels_(&kernels) {}
@@ -124,7 +138,6 @@ class Attention {
                 const HeadScratch& scratch) const {
     add_biases(operands, b, h, scratch);
     gather_keys(operands, b, h, scratch);
-    gather_values(operands, b, h, scratch);
     const std::int64_t dk = s_.width;
     kernels_->gemm_f32({s_.chunk, s_.keys, dk, scratch.by_content, dk, 1, scratch.keys, s_.keys, 1,
                         scratch.scores, s_.keys});
@@ -133,9 +146,7 @@ class Attention {
     kernels_->gemm_f32({s_.chunk, s_.positions, dk, scratch.by_position, dk, 1, position,
                         s_.positions, 1, scratch.position_scores, s_.positions});
     finish_scores(operands, b, h, scratch);
-    float* context = operands.out<float>(0) + b * s_.chunk * s_.model_width() + h * dk;
-    kernels_->gemm_f32({s_.chunk, dk, s_.keys, scratch.scores, s_.keys, 1, scratch.values, dk, 1,
-                        context, s_.model_width()});
+    weigh_values(operands, b, h, scratch);
   }
 
   void add_biases(const Operands& operands, std::int64_t b, std::int64_t h,
@@ -153,42 +164,49 @@ class Attention {
   // Past and new keys, turned to (dk, K); the next state keeps the last of them.
   void gather_keys(const Operands& operands, std::int64_t b, std::int64_t h,
                    const HeadScratch& scratch) const {
-    const std::int64_t dk = s_.width, head = b * s_.heads + h, dropped = s_.keys - s_.kept;
+    const std::int64_t dk = s_.width, head = b * s_.heads + h;
     const float* past = operands.in<float>(kPastKey) + head * s_.left * dk;
     const float* fresh =
         operands.in<float>(kKey) + b * s_.chunk * s_.key_stride + s_.key_column + h * dk;
     float* next = operands.out<float>(1) + head * s_.kept * dk;
     turn(past, dk, s_.left, scratch.keys);
     turn(fresh, s_.key_stride, s_.chunk, scratch.keys + s_.left);
-    const std::int64_t from_past = std::max<std::int64_t>(s_.left - dropped, 0);
-    if (from_past > 0) std::memcpy(next, past + dropped * dk, from_past * dk * sizeof(float));
-    for (std::int64_t i = from_past; i < s_.kept; ++i)
-      std::memcpy(next + i * dk, fresh + (i + dropped - s_.left) * s_.key_stride, dk * sizeof(float));
+    keep_last(past, fresh, s_.key_stride, next);
   }
 
-  void gather_values(const Operands& operands, std::int64_t b, std::int64_t h,
-                     const HeadScratch& scratch) const {
-    const std::int64_t dk = s_.width, head = b * s_.heads + h, dropped = s_.keys - s_.kept;
+  // Sums over past values, then new ones, read where they lie; the next state keeps the last of them.
+  void weigh_values(const Operands& operands, std::int64_t b, std::int64_t h,
+                    const HeadScratch& scratch) const {
+    const std::int64_t dk = s_.width, head = b * s_.heads + h;
     const float* past = operands.in<float>(kPastValue) + head * s_.left * dk;
     const float* fresh =
         operands.in<float>(kValue) + b * s_.chunk * s_.value_stride + s_.value_column + h * dk;
-    if (s_.left > 0) std::memcpy(scratch.values, past, s_.left * dk * sizeof(float));
-    for (std::int64_t i = 0; i < s_.chunk; ++i)
-      std::memcpy(scratch.values + (s_.left + i) * dk, fresh + i * s_.value_stride, dk * sizeof(float));
-    if (s_.kept > 0)
-      std::memcpy(operands.out<float>(2) + head * s_.kept * dk, scratch.values + dropped * dk,
-                  s_.kept * dk * sizeof(float));
+    float* context = operands.out<float>(0) + b * s_.chunk * s_.model_width() + h * dk;
+    kernels_->gemm_f32({s_.chunk, dk, s_.left, scratch.scores, s_.keys, 1, past, dk, 1, context,
+                        s_.model_width()});
+    kernels_->gemm_f32({s_.chunk, dk, s_.chunk, scratch.scores + s_.left, s_.keys, 1, fresh,
+                        s_.value_stride, 1, context, s_.model_width(), true});
+    keep_last(past, fresh, s_.value_stride, operands.out<float>(2) + head * s_.kept * dk);
+  }
+
+  // The last `kept` of past rows (L, dk) and new ones.
+  void keep_last(const float* past, const float* fresh, std::int64_t stride, float* next) const {
+    const std::int64_t dk = s_.width, dropped = s_.keys - s_.kept;
+    const std::int64_t from_past = std::max<std::int64_t>(s_.left - dropped, 0);
+    if (from_past > 0) std::memcpy(next, past + dropped * dk, from_past * dk * sizeof(float));
+    for (std::int64_t i = from_past; i < s_.kept; ++i)
+      std::memcpy(next + i * dk, fresh + (i + dropped - s_.left) * stride, dk * sizeof(float));
   }
 
   // rows (count, dk) become `count` columns of a matrix (dk, K).
   void turn(const float* rows, std::int64_t row_stride, std::int64_t count, float* columns) const {
-    constexpr std::int64_t kBlock = 8;
-    for (std::int64_t first = 0; first < count; first += kBlock) {
-      const std::int64_t end = std::min(count, first + kBlock);
-      for (std::int64_t d = 0; d < s_.width; ++d)
-        for (std::int64_t i = first; i < end; ++i)
-          columns[d * s_.keys + i] = rows[i * row_stride + d];
-    }
+    const std::int64_t whole = count / 4 * 4, wide = s_.width / 4 * 4;
+    for (std::int64_t i = 0; i < whole; i += 4)
+      for (std::int64_t d = 0; d < wide; d += 4)
+        turn_4x4(rows + i * row_stride + d, row_stride, columns + d * s_.keys + i, s_.keys);
+    for (std::int64_t d = 0; d < s_.width; ++d)
+      for (std::int64_t i = d < wide ? whole : 0; i < count; ++i)
+        columns[d * s_.keys + i] = rows[i * row_stride + d];
   }
 
   // softmax((content + position) * scale + mask); with a shift, row i reads distances from C - 1 - i on.

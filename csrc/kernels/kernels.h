@@ -72,6 +72,7 @@ constexpr int64_t largest_k(int weight_bits, int act_bits) {
 //   a (M, K): element (m, k) at a[m * a_row_stride + k * a_col_stride]
 //   b (K, N): element (k, n) at b[k * b_row_stride + n * b_col_stride]; b_col_stride 1 is fastest
 //   out (M, N): row m at out + m * out_stride
+// If it continues, sums start from what `out` holds, so that a product may be cut along K.
 struct GemmF32 {
   int64_t m, n, k;
   const float* a;
@@ -80,6 +81,7 @@ struct GemmF32 {
   int64_t b_row_stride, b_col_stride;
   float* out;
   int64_t out_stride;
+  bool continues = false;
 };
 
 struct LayerNorm {

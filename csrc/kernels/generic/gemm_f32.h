@@ -13,13 +13,14 @@ constexpr int64_t kNc = 2 * kNativeLanes;        // most outputs of one block
 constexpr int64_t kKc = 128;                     // a panel of b, kKc x kNc, is at most 16 KiB
 
 // Some columns of b from row `first` on: row k at b + k * stride, unit column stride, readable up to
-// `columns` (kNativeLanes or kNc). The first panel along K starts the sums, later ones continue them.
+// `columns` (kNativeLanes or kNc). The first panel along K starts the sums, later ones continue those in `out`.
 struct Panel {
   const float* b;
   int64_t stride;
   int64_t columns;
   int64_t first;
   int64_t depth;
+  bool starts;
 };
 
 // Some rows of a from column `Panel::first` on.
@@ -29,7 +30,7 @@ struct Rows {
   int64_t col_stride;
 };
 
-// kRows x kVectors registers of sums. `out` is read unless the panel is the first.
+// kRows x kVectors registers of sums. `out` is read unless the panel starts them.
 template <int kRows, int kVectors>
 HB_INLINE void block_f32(const Rows& rows, const Panel& panel, float* out, int64_t out_stride) {
   Native sum[kRows][kVectors];
@@ -37,8 +38,8 @@ HB_INLINE void block_f32(const Rows& rows, const Panel& panel, float* out, int64
   for (int m = 0; m < kRows; ++m)
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v)
-      sum[m][v] = panel.first == 0 ? Native{}
-                                   : load(Tag<Native>{}, out + m * out_stride + v * kNativeLanes);
+      sum[m][v] = panel.starts ? Native{}
+                               : load(Tag<Native>{}, out + m * out_stride + v * kNativeLanes);
   for (int64_t k = 0; k < panel.depth; ++k) {
     Native b[kVectors];
 #pragma GCC unroll 2
@@ -93,7 +94,7 @@ HB_INLINE void all_rows_f32(const GemmF32& g, const Panel& panel, int64_t n, int
       block_rows_f32<kMr>(count, rows, panel, out, g.out_stride);
       continue;
     }
-    for (int row = 0; panel.first > 0 && row < count; ++row)
+    for (int row = 0; !panel.starts && row < count; ++row)
       std::memcpy(narrow + row * panel.columns, out + row * g.out_stride, width * sizeof(float));
     block_rows_f32<kMr>(count, rows, panel, narrow, panel.columns);
     for (int row = 0; row < count; ++row)
@@ -112,7 +113,8 @@ void gemm_f32_strided(const GemmF32& g) {
     int64_t k = 0;
     do {
       const int64_t depth = g.k - k < kKc ? g.k - k : kKc;
-      Panel panel{g.b + k * g.b_row_stride + n, g.b_row_stride, columns, k, depth};
+      Panel panel{g.b + k * g.b_row_stride + n, g.b_row_stride,       columns, k, depth,
+                  k == 0 && !g.continues};
       if (!in_place) {
         copy_panel(g, n, width, panel, copy);
         panel.b = copy;
