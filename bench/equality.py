@@ -8,6 +8,9 @@ operator  runs the tests in which the reference, torch, ONNX Runtime and every k
 model     runs training graph, ONNX Runtime and engine chunk by chunk on test utterances, each with
           its own state, and counts activation codes that differ, layer by layer.
 text      transcribes all test utterances with each, and with the engine on every instruction set.
+engine    transcribes them with the engine alone, on every instruction set and on one to three
+          threads: encoder outputs and texts must be the same. Not run unless asked for; of the
+          options it needs --hb alone.
 """
 
 import argparse
@@ -30,13 +33,19 @@ BUILD = ROOT / "build" / "bench"
 AUDIO = BUILD / "audio"
 OPERATOR_TESTS = ["tests/kernels", "tests/quant"]
 LEVELS = ["operator", "model", "text"]
+THREADS = [1, 2, 3]
 Line = dict[str, Any]
 
 
 def main() -> None:
     """Measure the levels asked for and print a table of each."""
     options = parse()
-    levels = {"operator": operator_level, "model": model_level, "text": text_level}
+    levels = {
+        "operator": operator_level,
+        "model": model_level,
+        "text": text_level,
+        "engine": engine_level,
+    }
     results = BUILD / "equality-trial.jsonl" if options.limit else RESULTS / "equality.jsonl"
     for level in options.level or LEVELS:
         figures, shown = levels[level](options)
@@ -152,13 +161,53 @@ def text_level(options: argparse.Namespace) -> tuple[Line, str]:
     return figures, table(head, rows)
 
 
+def engine_level(options: argparse.Namespace) -> tuple[Line, str]:
+    """Encoder outputs and texts of every instruction set and number of threads; all must agree."""
+    splits = worded_splits(options.split, options.limit)
+    isas = list(reversed(_core.kernels.isas()))
+    jobs = {
+        Job(
+            options.hb,
+            split,
+            options.chunk_ms,
+            options.mode,
+            BUILD / "equality" / f"{isa}-{threads}-{split.file_name}.json",
+            isa,
+            is_hashed=True,
+            threads=threads,
+        ): (isa, threads, split.name)
+        for split in splits
+        for isa in isas
+        for threads in THREADS
+    }
+    outcomes: dict[str, set[str]] = {split.name: set() for split in splits}
+    rows = []
+    for job, result in run_jobs(list(jobs), AUDIO, options.workers):
+        isa, threads, split_name = jobs[job]
+        outcomes[split_name].add(json.dumps([result["encoder_sha256"], result["transcripts"]]))
+        rows.append([split_name, isa, str(threads), result["encoder_sha256"][:16]])
+    differing = [name for name, different in outcomes.items() if len(different) > 1]
+    if differing:
+        raise SystemExit(f"instruction sets or threads differ on {', '.join(differing)}")
+    figures = {
+        "splits": {split.name: len(split.utterances) for split in splits},
+        "chunk_ms": options.chunk_ms,
+        "mode": options.mode,
+        "isas": isas,
+        "thread_counts": THREADS,
+        "same_encoder_bits": True,
+        "texts_that_differ": 0,
+    }
+    return figures, table(["split", "instructions", "threads", "encoder outputs, SHA-256"], rows)
+
+
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--checkpoint", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--onnx", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--checkpoint", type=Path, metavar="DIR")
+    parser.add_argument("--onnx", type=Path, metavar="DIR")
     parser.add_argument("--hb", type=Path, required=True, metavar="M.hb")
-    parser.add_argument("--level", action="append", choices=LEVELS, help="default: all three")
+    parser.add_argument("--level", action="append", choices=[*LEVELS, "engine"])
     parser.add_argument("--utterances", type=int, default=20, help="of a split, level model")
     parser.add_argument("--limit", type=int, metavar="N", help="a trial on N utterances a split")
     parser.add_argument("--split", action="append", metavar="CORPUS")
@@ -166,6 +215,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--mode", default="rescoring")
     parser.add_argument("--workers", type=int, default=1, help="processes (%(default)s)")
     options = parser.parse_args()
+    if options.level != ["engine"] and not (options.checkpoint and options.onnx):
+        parser.error("every level but engine needs --checkpoint and --onnx")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return options
 

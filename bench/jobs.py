@@ -31,6 +31,7 @@ class Job:
         out: where the result is kept.
         isa: instruction set to force, or none.
         is_hashed: whether encoder outputs are hashed.
+        threads: of the engine.
     """
 
     model: Path
@@ -40,6 +41,7 @@ class Job:
     out: Path
     isa: str = ""
     is_hashed: bool = False
+    threads: int = 1
 
 
 def run_jobs(jobs: list[Job], audio: Path, num_workers: int) -> Iterator[tuple[Job, Result]]:
@@ -82,7 +84,7 @@ def _run(job: Job, index: Path, news: "queue.SimpleQueue[Job | None]") -> None:
     job.out.unlink(missing_ok=True)
     command = [sys.executable, str(ROOT / "bench" / "recognise.py"), str(job.model), str(index)]
     command += [str(job.out), "--chunk-ms", str(job.chunk_ms), "--mode", job.mode]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HALFBYTE_THREADS": str(job.threads)}
     if job.is_hashed:
         command.append("--hash")
     if job.isa:
