@@ -4,13 +4,14 @@ SPEECH ?= $(or $(HALFBYTE_DATA),../shared/speech)
 
 DEMO := .venv-demo
 TEST := .venv
+BENCH := .venv-bench
 SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE NOTICE \
   $(shell find src csrc -type f ! -name '*.so' ! -name '*.pyc')
 RECORDING := src/halfbyte/assets/demo.wav
 HOUSE_TESTS := tests/test_doctests.py tests/test_house.py tests/test_docs.py tests/test_readme.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-corpora check bench readme docs build hostile fuzz c clean
+.PHONY: help demo test test-corpora check bench bench-kernels bench-encoder readme docs build hostile fuzz c clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,9 +37,16 @@ check: lint  ## linters, formatting, types, doctests, documents against code
 	$(TEST)/bin/python tools/size_report.py
 	$(TEST)/bin/python -m pytest $(HOUSE_TESTS)
 
-bench: $(TEST)/.installed  ## measure the shipped model on this machine; results go to bench/results
+bench: $(TEST)/.installed $(BENCH)/.installed  ## measure on this machine, beside other runtimes; results go to bench/results
 	HALFBYTE_DATA="$(SPEECH)" $(TEST)/bin/python bench/evaluate.py w4a8=src/halfbyte/assets/en-voice.hb
 	$(TEST)/bin/python bench/operators.py src/halfbyte/assets/en-voice.hb
+	$(MAKE) --no-print-directory bench-kernels bench-encoder
+
+bench-kernels: $(BENCH)/.installed  ## one linear layer in every kernel and runtime
+	$(BENCH)/bin/halfbyte bench kernels --append bench/results/kernels.jsonl --plot docs/kernels.svg
+
+bench-encoder: $(BENCH)/.installed  ## one encoder chunk in every runtime
+	$(BENCH)/bin/halfbyte bench encoder --append bench/results/encoder.jsonl --plot docs/encoder.svg
 
 readme: $(TEST)/.installed  ## write the tables of documents from bench/results and the code
 	$(TEST)/bin/python tools/readme_table.py
@@ -108,7 +116,7 @@ sanitize:  ## kernels and streams under address, undefined-behaviour and thread 
 	tools/sanitize.sh
 
 clean:  ## remove virtual environments and build folders
-	rm -rf $(DEMO) $(TEST) build
+	rm -rf $(DEMO) $(TEST) $(BENCH) build
 
 # A virtual environment is made anew when pyproject.toml has changed, and the package in it is
 # installed anew when a source file has.
@@ -126,6 +134,16 @@ $(DEMO)/.installed: $(DEMO)/.made $(SOURCES)
 $(TEST)/.installed: $(TEST)/.made $(SOURCES)
 	$(TEST)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(TEST)/bin/pip install --quiet --disable-pip-version-check '.[train,data,test,check,docs]'
+	touch $@
+
+# The other runtimes one by one, as the extra `bench` has them: one that does not install is left out.
+PEERS := onnxruntime torchao openvino nncf ai-edge-litert litert-quantizer litert-torch
+$(BENCH)/.installed: $(BENCH)/.made $(SOURCES)
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check '.[train,data]'
+	for peer in $(PEERS); do \
+	  $(BENCH)/bin/pip install --quiet --disable-pip-version-check $$peer || echo "without $$peer"; \
+	done
 	touch $@
 
 .PRECIOUS: %/.made

@@ -24,19 +24,18 @@ streams() { # program
 }
 
 mkdir -p build
-for sanitizer in "${@:-address thread}"; do
-  for name in $sanitizer; do
-    flags="-fsanitize=$name"
-    [ "$name" = address ] && flags="-fsanitize=address,undefined -fno-sanitize-recover=all"
-    build "$name" "$flags"
-    program="build/$name/engine_check"
-    if [ "$name" = address ]; then
-      for isa in $("$program" isas); do
-        "$program" kernels "$isa" >/dev/null
-        echo "$name: kernels $isa: nothing found"
-      done
-    fi
-    streams "$program" >/dev/null
-    echo "$name: streams: nothing found"
-  done
+[ "$#" -gt 0 ] || set -- address thread
+for name in "$@"; do
+  flags="-fsanitize=$name"
+  [ "$name" = address ] && flags="-fsanitize=address,undefined -fno-sanitize-recover=all"
+  build "$name" "$flags"
+  program="build/$name/engine_check"
+  if [ "$name" = address ]; then
+    for isa in $("$program" isas); do
+      "$program" kernels "$isa" >/dev/null
+      echo "$name: kernels $isa: nothing found"
+    done
+  fi
+  streams "$program" >/dev/null
+  echo "$name: streams: nothing found"
 done

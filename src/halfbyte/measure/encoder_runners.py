@@ -16,6 +16,7 @@ from halfbyte.models.u2 import U2
 
 Floats = NDArray[np.float32]
 Step = Callable[[Floats], Floats]  # features (1, T, F) -> encoder output (1, C, D)
+Opener = Callable[[], Step]
 
 
 def engine_step(path: Path, shape: Shape, isa: str | None, threads: int) -> Step:
@@ -97,3 +98,15 @@ class TorchStep(nn.Module):
         named = dict(zip(self.state_names, state, strict=True))
         encoded, log_probs, following = self.model.step(features, named)
         return encoded, log_probs, *(following[name] for name in self.state_names)
+
+
+class WholeSegment(nn.Module):
+    """A step from the initial state without left context, which nothing follows."""
+
+    def __init__(self, model: U2):
+        super().__init__()
+        self.model = model
+
+    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        encoded, log_probs, _ = self.model.step(features, self.model.encoder.initial_state(1, 0))
+        return encoded, log_probs

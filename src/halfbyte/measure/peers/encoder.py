@@ -20,7 +20,7 @@ def open_encoders(folder: Path, model: U2, shape: Shape) -> tuple[dict[str, Step
         shape: of every call.
 
     Returns:
-        Steps by name, and why runtimes are left out.
+        Steps by name, and why runtimes or formats of them are left out.
     """
     steps: dict[str, Step] = {}
     absent: dict[str, str] = {}
@@ -28,7 +28,14 @@ def open_encoders(folder: Path, model: U2, shape: Shape) -> tuple[dict[str, Step
         try:
             with quiet():
                 module = importlib.import_module(f"halfbyte.measure.peers.{runtime}_encoder")
-                steps |= module.steps(folder, model, shape)
+                openers = module.openers(folder, model, shape)
         except Exception as error:  # whatever another's tool raises
             absent[runtime] = reason(error)
+            continue
+        for name, open_step in openers.items():
+            try:
+                with quiet():
+                    steps[name] = open_step()
+            except Exception as error:
+                absent[name] = reason(error)
     return steps, absent

@@ -1,5 +1,7 @@
 """OpenVINO: the encoder in float32, NNCF's calibrated int8 and its int4 weights."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,49 +10,50 @@ import numpy as np
 import openvino
 
 from halfbyte.measure.encoder_models import NUM_BINS, Shape, initial_state
-from halfbyte.measure.encoder_runners import Floats, Step
+from halfbyte.measure.encoder_runners import Floats, Opener, Step
 from halfbyte.measure.peers.openvino_layer import request
 from halfbyte.models.u2 import U2
 
 CALIBRATION_CHUNKS = 4
 
 
-def steps(folder: Path, model: U2, shape: Shape) -> dict[str, Step]:
-    """One step for each format."""
+def openers(folder: Path, model: U2, shape: Shape) -> dict[str, Opener]:
+    """One for each format."""
     core = openvino.Core()
-    files = {form: folder / f"openvino-{form}.xml" for form in ("int8", "int4")}
     state = initial_state(model, shape)
-    if not all(path.exists() for path in files.values()):
-        source = folder / "float32.onnx"
-        int8 = nncf.quantize(
-            core.read_model(source),
-            nncf.Dataset(_calibration(model, shape)),
-            model_type=nncf.ModelType.TRANSFORMER,
-            subset_size=CALIBRATION_CHUNKS,
-            # random weights have no accuracy to mend; both take minutes and no time in use
-            advanced_parameters=nncf.AdvancedQuantizationParameters(
-                disable_bias_correction=True,
-                smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=-1),
-            ),
-        )
-        int4 = nncf.compress_weights(
-            core.read_model(source),
-            mode=nncf.CompressWeightsMode.INT4_SYM,
-            group_size=-1,
-            ratio=1.0,
-            all_layers=True,
-        )
-        for form, quantized in (("int8", int8), ("int4", int4)):
-            openvino.save_model(quantized, files[form], compress_to_fp16=False)
-    paths = {
-        "float32": folder / "float32.onnx",
-        "int8 static": files["int8"],
-        "int4": files["int4"],
+    source = folder / "float32.onnx"
+    makers = {
+        "float32": lambda: core.read_model(source),
+        "int8 static": lambda: _int8(core.read_model(source), _calibration(model, shape)),
+        "int4": lambda: _int4(core.read_model(source)),
     }
-    return {
-        f"openvino {name}": _step(request(core, core.read_model(path)), state)
-        for name, path in paths.items()
-    }
+
+    def open_step(form: str, make: Callable[[], Any]) -> Step:
+        path = folder / f"openvino-{form.split()[0]}.xml"
+        if not path.exists():
+            openvino.save_model(make(), path, compress_to_fp16=False)
+        return _step(request(core, core.read_model(path)), state)
+
+    return {f"openvino {form}": partial(open_step, form, make) for form, make in makers.items()}
+
+
+def _int8(source: Any, calibration: list[dict[str, Any]]) -> Any:
+    # Random weights have no accuracy to mend; both parts that are off take minutes.
+    return nncf.quantize(
+        source,
+        nncf.Dataset(calibration),
+        model_type=nncf.ModelType.TRANSFORMER,
+        subset_size=CALIBRATION_CHUNKS,
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            disable_bias_correction=True,
+            smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=-1),
+        ),
+    )
+
+
+def _int4(source: Any) -> Any:
+    mode = nncf.CompressWeightsMode.INT4_SYM
+    return nncf.compress_weights(source, mode=mode, group_size=-1, ratio=1.0, all_layers=True)
 
 
 def _calibration(model: U2, shape: Shape) -> list[dict[str, Any]]:
