@@ -159,6 +159,7 @@ def test_without_results_the_page_says_so():
         tool.speed_table,
         tool.equality_table,
         tool.words_table,
+        tool.long_audio_table,
     )
     assert {table([]) for table in tables} == {"Not measured yet."}
 

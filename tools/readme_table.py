@@ -1,4 +1,4 @@
-"""Writes the result tables of README.md, docs/models.md and docs/tutorial.md from bench/results.
+"""Writes the result tables of README.md and of pages of docs/ from bench/results.
 
     python tools/readme_table.py            write them
     python tools/readme_table.py --check    exit 1 if a table is not what the results give
@@ -20,10 +20,12 @@ RESULTS = Path("bench/results/en-voice.jsonl")
 SPEED = Path("bench/results/speed.jsonl")
 EQUALITY = Path("bench/results/equality.jsonl")
 WORDS = Path("bench/results/words.jsonl")
+LONG_AUDIO = Path("bench/results/long-audio.jsonl")
 PAGES = {
     "README.md": ["summary"],
     "docs/models.md": ["every line", "speed", "equality"],
     "docs/tutorial.md": ["words"],
+    "docs/limits.md": ["long audio"],
 }
 CARD = Path("src/halfbyte/assets/en-voice.results.jsonl")  # what the server's page shows
 CARD_KEYS = ("model", "split", "chunk_ms", "mode", "wer", "words", "rtf", "machine", "commit")
@@ -169,6 +171,23 @@ def words_table(lines: list[Line]) -> str:
     return _table(head, [row]) + f"\n\nTest split of {line['corpus']}. {_origin([line])}{load}"
 
 
+def long_audio_table(lines: list[Line]) -> str:
+    """Memory of hours of audio and of many streams, from the newest line."""
+    if not lines:
+        return NOT_MEASURED
+    line = lines[-1]
+    many = line["many_streams"]
+    heard = "as alone" if many["equal"] else "otherwise than alone"
+    rows = [
+        ["resident memory after the first minute", _megabytes(line["rss_bytes_after_1_min"])],
+        [f"after {line['hours']:g} hours", _megabytes(line["rss_bytes_at_end"])],
+        ["the furthest that a word's time has drifted", f"{line['worst_drift_s']:.1g} s"],
+        [f"resident memory of {many['streams']} streams", _megabytes(many["rss_bytes"])],
+        ["what each stream heard", heard],
+    ]
+    return f"{_table(['', 'measured'], rows)}\n\n{_origin([line])}"
+
+
 def fill(page: str, name: str, table: str) -> str:
     """The page with the table of that name replaced.
 
@@ -191,6 +210,7 @@ def render(root: Path) -> dict[Path, str]:
         "speed": speed_table(read_lines(root / SPEED)),
         "equality": equality_table(read_lines(root / EQUALITY)),
         "words": words_table(read_lines(root / WORDS)),
+        "long audio": long_audio_table(read_lines(root / LONG_AUDIO)),
     }
     pages = {root / CARD: card(lines)}
     for page, names in PAGES.items():
