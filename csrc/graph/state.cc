@@ -10,7 +10,11 @@ namespace halfbyte {
 namespace {
 
 constexpr std::size_t kAlignmentBytes = 64;
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION  // set by fuzzers, whose runs must be short
+constexpr std::size_t kMaxBytes = std::size_t{1} << 20;
+#else
 constexpr std::size_t kMaxBytes = std::size_t{1} << 30;
+#endif
 constexpr char kMagic[] = "HBSTATE1";
 // save(): magic, u32 CRC-32 of the rest, u32 of the graph, i64 left context, then the tensors.
 constexpr std::size_t kHeaderBytes = 24;
@@ -72,7 +76,8 @@ State::State(std::shared_ptr<const Model> model, const std::string& graph_name,
   if (end_bytes > kMaxBytes)
     throw Error(ErrorKind::kUsage, "the states of graph '" + graph_name + "' would take " +
                                        std::to_string(end_bytes) +
-                                       " bytes, at most 1 GiB runs; ask for less left context");
+                                       " bytes, at most " + std::to_string(kMaxBytes) +
+                                       " run; ask for less left context");
   bytes_.resize(end_bytes / sizeof(std::uint64_t));
   reset();
 }
