@@ -36,6 +36,8 @@ void translate(const std::exception_ptr& error, void*) {
 
 NB_MODULE(_core, m) {
   m.doc() = "The halfbyte engine. Use the packages halfbyte.engine and halfbyte.listen instead.";
+  // What is alive when the interpreter ends is given back by the system; a terminal need not hear.
+  nb::set_leak_warnings(false);
   nb::register_exception_translator(translate);
   halfbyte::python::bind_kernels(m);
   halfbyte::python::bind_graph(m);

@@ -37,6 +37,7 @@ def server(*words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             process.kill()
             raise
     assert "Traceback" not in process.error_text
+    assert "leaked" not in process.error_text
 
 
 def children(pid: int) -> list[int]:

@@ -15,6 +15,7 @@ import safetensors.torch
 import torch
 from train.corpus import write_config, write_corpus
 
+from halfbyte.cli import main
 from halfbyte.train.checkpoint import load_checkpoint, save_checkpoint
 
 NUM_KILLS = 2
@@ -78,6 +79,14 @@ def test_killed_and_resumed_equals_uninterrupted(workspace, uninterrupted):
     assert [json.loads(line)["epoch"] for line in lines] == [0, 1]
     for name, value in weights(uninterrupted).items():
         assert torch.equal(resumed[name], value), name
+
+
+def test_another_model_into_the_folder_of_a_run_is_refused(workspace, uninterrupted, capsys):
+    before = (workspace / "uninterrupted" / "config.yaml").read_bytes()
+    words = ["train", str(workspace / "config.yaml"), "--run", str(uninterrupted.parent)]
+    assert main([*words, "model.encoder.width=64"]) == 2
+    assert "model.encoder.width=32, and 64 came" in capsys.readouterr().err
+    assert (workspace / "uninterrupted" / "config.yaml").read_bytes() == before
 
 
 def test_metrics_tell_quantised_errors_of_every_epoch(workspace, uninterrupted):

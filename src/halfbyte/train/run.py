@@ -1,10 +1,12 @@
 """A training run from configuration to checkpoint folder, resumable at any moment."""
 
+import dataclasses
 import io
 import json
 import logging
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressB
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from halfbyte.data.tokenizer import Tokenizer, train_tokenizer
+from halfbyte.errors import ConfigError
 from halfbyte.files import write_whole
 from halfbyte.train.checkpoint import (
     CONFIG,
@@ -22,12 +25,13 @@ from halfbyte.train.checkpoint import (
     load_weights,
     save_checkpoint,
 )
-from halfbyte.train.config import TrainConfig, dump_config
+from halfbyte.train.config import TrainConfig, dump_config, load_config
 from halfbyte.train.corpora import Corpora, read_utterances
 from halfbyte.train.distillation import read_teacher
 from halfbyte.train.task import U2Task
 
 LAST = "last.ckpt"
+_SHAPING = ("features", "tokens", "model", "quantization")  # sections that say what weights are
 
 
 def train(config: TrainConfig, folder: Path, start_from: Path | None = None) -> Path:
@@ -40,8 +44,12 @@ def train(config: TrainConfig, folder: Path, start_from: Path | None = None) -> 
 
     Returns:
         The checkpoint folder with the averaged weights.
+
+    Raises:
+        ConfigError: the folder holds a run of another model, or a setting is out of its range.
     """
     _quieten()
+    _refuse_another_model(config, folder)
     if config.loop.threads:
         torch.set_num_threads(config.loop.threads)
     lightning.seed_everything(config.seed)
@@ -63,6 +71,30 @@ def train(config: TrainConfig, folder: Path, start_from: Path | None = None) -> 
     if trainer.is_global_zero:
         save_checkpoint(result, config, tokenizer, _average(folder, config.loop.average_last))
     return result
+
+
+def _refuse_another_model(config: TrainConfig, folder: Path) -> None:
+    """A run goes on only as the model that it began as."""
+    if not (folder / LAST).exists():
+        return
+    began = load_config(folder / CONFIG)
+    for section in _SHAPING:
+        then = dict(_settings(section, dataclasses.asdict(getattr(began, section))))
+        for key, value in _settings(section, dataclasses.asdict(getattr(config, section))):
+            if then.get(key) != value:
+                raise ConfigError(
+                    f"{folder} holds a run with {key}={then.get(key)}, and {value} came; "
+                    "give another configuration another folder"
+                )
+
+
+def _settings(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The keys below a section, with dots between, and their values."""
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from _settings(f"{path}.{name}", inner)
+    else:
+        yield path, value
 
 
 def _tokenizer(config: TrainConfig, folder: Path, start_from: Path | None) -> Tokenizer:
