@@ -1,4 +1,7 @@
-"""Killed at any moment or out of disk, a verb leaves the old files or the new ones, each whole."""
+"""Killed at any moment or out of disk, a verb leaves the old files or the new ones, each whole.
+
+Training that is killed and goes on is in tests/train/test_run.py.
+"""
 
 import os
 import random
@@ -14,11 +17,14 @@ from pathlib import Path
 
 import pytest
 from cli.conftest import GOLDEN, TONES
+from data.corpora_on_disk import write_jsonl
 from train.corpus import write_config, write_corpus
 
 from halfbyte.cli import main
 from halfbyte.engine import ModelFile
 
+RECORDING = Path(__file__).parents[1] / "data" / "ljspeech_LJ001-0002.wav"
+REPORTS = ("train.jsonl", "report.json", "report.txt", "report.png")
 CHECKPOINT = GOLDEN / "tones-mixed"
 NUM_KILLS = 3
 
@@ -114,6 +120,51 @@ def test_export_killed_before_its_first_file_is_in_place(onnx, tmp_path):
     assert status_of(start("export", CHECKPOINT, "-o", folder)) == 0
     assert contents(folder).keys() == new.keys()
     assert contents(folder)["model.json"] == new["model.json"]
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory) -> tuple[Path, Path]:
+    """Two lists whose utterances are parts of a recording: one of 4, one of 12."""
+    folder = tmp_path_factory.mktemp("corpora")
+    lists = []
+    for num_utterances in (4, 12):
+        path = folder / str(num_utterances) / "train" / "data.list"
+        stretches = [{"start": i / 10, "end": 0.5 + i / 10} for i in range(num_utterances)]
+        lines = [
+            {"key": f"part{i}", "wav": str(RECORDING), "txt": "a word", **stretch}
+            for i, stretch in enumerate(stretches)
+        ]
+        write_jsonl(path, lines)
+        lists.append(path.parent)
+    return lists[0], lists[1]
+
+
+@pytest.fixture(scope="module")
+def prepared(corpora, tmp_path_factory) -> tuple[Path, Path]:
+    """What prepare makes of each."""
+    folders = tuple(tmp_path_factory.mktemp(name) / "out" for name in ("few", "many"))
+    for source, folder in zip(corpora, folders, strict=True):
+        assert main(["prepare", str(source), "-o", str(folder)]) == 0
+    return folders
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("event", ["open", "os.rename"])
+def test_prepare_killed_at_random_moments(corpora, prepared, tmp_path, event, seed):
+    old, new = map(contents, prepared)
+    num_written = len(new) - len(old) + len(REPORTS)
+    out = tmp_path / "out"
+    shutil.copytree(prepared[0], out)
+    moment = random.Random(seed).randint(1, num_written)
+    command = ["prepare", str(corpora[1]), "-o", str(out)]
+    assert status_of(start_python("-c", KILLED, event, moment, *command)) == -signal.SIGKILL
+    found = contents(out)
+    assert old.keys() <= found.keys() <= new.keys()
+    for name, content in found.items():
+        assert content in (old.get(name), new[name]), name
+    assert main(command) == 0
+    assert contents(out) == new
+    assert not any(path.name[0] == "." for path in (out / "audio").rglob("*"))
 
 
 @pytest.fixture(scope="module")

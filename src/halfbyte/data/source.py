@@ -107,6 +107,12 @@ def _is_gzip(path: Path) -> bool:
         return file.read(2) == b"\x1f\x8b"
 
 
+def bad_line(where: str, error: AudioError | ManifestError) -> ManifestError:
+    """What is wrong with a line, handed over instead of its utterance; the line is named once."""
+    said = str(error)
+    return ManifestError(said if said.startswith(where) else f"{where}: {said}")
+
+
 def json_object(where: str, line: str) -> dict[str, Any]:
     """The JSON object of a line.
 

@@ -11,6 +11,7 @@ from halfbyte.data.source import (
     Split,
     TarMember,
     WholeFile,
+    bad_line,
     find_audio,
     first_object,
     json_object,
@@ -43,11 +44,8 @@ def _utterances(path: Path) -> Iterator[Found]:
     for where, line in numbered_lines(path):
         try:
             yield _utterance(where, json_object(where, line), path.parent, shards)
-        except AudioError as error:
-            yield ManifestError(f"{where}: {error}")
-        except ManifestError as error:
-            named = str(error)
-            yield error if named.startswith(where) else ManifestError(f"{where}: {named}")
+        except (AudioError, ManifestError) as error:
+            yield bad_line(where, error)
 
 
 def _utterance(where: str, fields: dict[str, Any], folder: Path, shards: Shards) -> SourceUtterance:

@@ -10,6 +10,7 @@ from halfbyte.data.source import (
     Split,
     TarMember,
     WholeFile,
+    bad_line,
     find_audio,
     first_object,
     json_object,
@@ -48,11 +49,8 @@ def _utterances(path: Path) -> Iterator[Found]:
                 yield _raw(where, line, bases)
             else:
                 yield from _shard(find_audio(line.strip(), bases))
-        except AudioError as error:
-            yield ManifestError(f"{where}: {error}")
-        except ManifestError as error:
-            named = str(error)
-            yield error if named.startswith(where) else ManifestError(f"{where}: {named}")
+        except (AudioError, ManifestError) as error:
+            yield bad_line(where, error)
 
 
 def _raw(where: str, line: str, bases: list[Path]) -> SourceUtterance:
