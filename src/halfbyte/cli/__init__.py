@@ -44,6 +44,7 @@ class _Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
+        """As argparse, but an unknown option ends the program here."""
         if self._subparsers is None:  # the parser that knows the options
             self._refuse_unknown_options(args or [])
         return super().parse_known_args(args, namespace)
@@ -58,6 +59,7 @@ class _Parser(argparse.ArgumentParser):
                 self.error(f"there is no option {name}{_nearest(name, known)}")
 
     def error(self, message: str) -> NoReturn:
+        """End the program with status 2 and one line."""
         self.exit(print_mistake(self.prog, f"{message}; {self.prog} --help shows what it takes"))
 
 

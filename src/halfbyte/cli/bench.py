@@ -21,6 +21,7 @@ halfbyte bench WHAT --help shows examples of a benchmark.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Benchmarks and their options."""
     parser.epilog = EPILOG
     benchmarks = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     for name, meaning in _BENCHMARKS.items():
@@ -31,5 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the benchmark that was named; returns its exit status."""
     status: int = importlib.import_module(f"halfbyte.cli.bench_{options.what}").run(options)
     return status

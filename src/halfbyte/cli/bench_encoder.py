@@ -29,6 +29,7 @@ Line = dict[str, Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `halfbyte bench encoder`."""
     parser.epilog = EPILOG
     parser.add_argument(
         "--folder", type=Path, default=Path("build/bench/encoder"), help="its models (%(default)s)"
@@ -45,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Time one encoder chunk in each runner; the last line printed is the JSON line.
+
+    Raises:
+        UsageError: an instruction set that this machine lacks.
+    """
     line = _measure(options)
     if options.isa is None:
         line["other_isas"] = {isa: _in_process(options, isa) for isa in _other_isas()}

@@ -9,6 +9,7 @@ PLOTTED, PLOTTED_ROWS = (512, 2048), 16
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `halfbyte bench kernels`."""
     parser.add_argument("--isa", default="", metavar="NAME", help="default: the best")
     parser.add_argument("--rows", type=int, nargs="+", metavar="N", help="default: 1 to 256")
     parser.add_argument("--repeat", type=int, default=50, help="calls (%(default)s)")
@@ -18,6 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Time one linear layer in every kernel; the last line printed is the JSON line.
+
+    Raises:
+        UsageError: an instruction set that this machine lacks.
+    """
     from halfbyte import _core
     from halfbyte.measure.cpu import pin
     from halfbyte.measure.kernel_bench import ROWS, SHAPES, bench_kernels

@@ -16,6 +16,7 @@ command goes on where it was interrupted. Plots are written there too.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `halfbyte bench quantization`."""
     parser.epilog = EPILOG
     parser.add_argument("config", type=Path, metavar="CONFIG", help="YAML file of the benchmark")
     parser.add_argument(
@@ -31,6 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the cells that are still missing, then print tables and draw plots beside CONFIG.
+
+    With `--cell` one cell runs, and its JSON line is all that is printed.
+
+    Raises:
+        ConfigError: CONFIG cannot be read, lacks the cell, or its results are of another one.
+        UsageError: `--report` without a result.
+    """
     from halfbyte.measure.quantization.config import read_bench
     from halfbyte.measure.quantization.grid import cell_command, run_grid
 

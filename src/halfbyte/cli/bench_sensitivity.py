@@ -15,6 +15,7 @@ halfbyte train or quantize.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `halfbyte bench sensitivity`."""
     parser.epilog = EPILOG
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="checkpoint folder")
     parser.add_argument("manifest", type=Path, nargs="+", metavar="MANIFEST", help="JSON lines")
@@ -34,6 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Measure what each layer costs at the lower format; DIR gets lines, a plot and `map.yaml`.
+
+    The last line printed is one JSON object: the proposed map and those beside it.
+
+    Raises:
+        ManifestError: a manifest with a bad line.
+        ConfigError: no checkpoint there, no utterance with a text, or an unknown format.
+    """
     from halfbyte.data.manifest import read_manifest
     from halfbyte.measure.sensitivity import Trial, measure_sensitivity
     from halfbyte.measure.sensitivity_report import table, write_report

@@ -21,6 +21,7 @@ Clients play speech in real time over loopback: of HALFBYTE_DATA, or the files g
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `halfbyte bench server`."""
     parser.epilog = EPILOG
     parser.add_argument("--audio", nargs="+", type=Path, default=[], help="speech to play")
     parser.add_argument("--model", type=Path, metavar="MODEL", help=".hb, checkpoint, ONNX folder")
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Find how many real-time streams a server of its own process holds, or try one number."""
     from halfbyte.measure.server_audio import recordings_of, write_speech
     from halfbyte.measure.server_bench import ServerCommand, best, run_trial, search
     from halfbyte.measure.server_load import Load

@@ -16,6 +16,7 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `halfbyte eval`."""
     parser.epilog = EPILOG
     parser.add_argument("model", type=Path, metavar="MODEL", help="checkpoint, ONNX folder or .hb")
     parser.add_argument("manifest", type=Path, nargs="+", metavar="MANIFEST", help="JSON lines")
@@ -27,6 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Recognise all utterances of the manifests and print errors, speed and size.
+
+    Word errors are in percent of words, the real-time factor is seconds per second of audio,
+    sizes are bytes. `--transcripts` gets one JSON object a line: id and what was heard.
+
+    Raises:
+        UsageError: no model there, or a chunk or mode that it does not have.
+        ManifestError: a bad line, unless `--skip-bad`.
+        AudioError: a recording that cannot be read.
+    """
     from halfbyte.data.manifest import read_manifest
     from halfbyte.listen.recognizer import Recognizer
     from halfbyte.measure.evaluate import Evaluation, evaluate, open_acoustic_model

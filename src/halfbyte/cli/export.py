@@ -12,6 +12,7 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `halfbyte export`."""
     parser.epilog = EPILOG
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="checkpoint folder")
     parser.add_argument("-o", dest="folder", type=Path, required=True, metavar="DIR")
@@ -19,6 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Write the ONNX folder of a checkpoint, all its files or none, and print its path.
+
+    Raises:
+        ConfigError: no checkpoint there.
+        UsageError: a card that is no JSON object.
+    """
     from halfbyte.errors import UsageError
     from halfbyte.export.onnx_model import export
 

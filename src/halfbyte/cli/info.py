@@ -25,6 +25,7 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `halfbyte info`."""
     parser.epilog = EPILOG
     parser.add_argument(
         "model", nargs="?", metavar="M.hb", help="model file (default: the one included)"
@@ -41,6 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Print what a model file holds; its test vector is run on this machine.
+
+    With `--verify` every quantised layer is compared with the trained one instead.
+
+    Raises:
+        ModelFileError: the file is missing, damaged or of another version, or a layer differs.
+        ConfigError: RUN is no checkpoint and no run that has ended.
+    """
     if options.verify:
         return _verify(options)
     file = ModelFile(options.model or default_model())

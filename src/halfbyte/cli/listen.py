@@ -32,6 +32,7 @@ MUTE = "the microphone gives nothing but silence; is it muted, or is it another 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `halfbyte listen`."""
     parser.epilog = EPILOG
     parser.add_argument("--model", metavar="M.hb", help="model file (default: the one included)")
     parser.add_argument(
@@ -44,6 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Recognise the microphone until Ctrl-C, whose words before it are still settled.
+
+    Raises:
+        AudioError: no microphone, or not the one that was named.
+        ModelFileError: the model cannot be opened.
+        UsageError: a chunk that the model does not have.
+    """
     if options.list_devices:
         return _list_devices()
     recognizer = Recognizer(options.model)

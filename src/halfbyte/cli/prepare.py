@@ -32,6 +32,7 @@ Kaldi) are never run.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `halfbyte prepare`."""
     parser.epilog = EPILOG
     parser.add_argument("source", type=Path, metavar="SOURCE", help="folder or file of a corpus")
     parser.add_argument("-o", dest="folder", type=Path, required=True, metavar="DIR")
@@ -45,6 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Write manifests, report and plot into DIR, and print the report.
+
+    Without matplotlib all but the plot is written, and standard error says so.
+
+    Raises:
+        ManifestError: a bad line without `--skip-bad`, or nothing but bad lines.
+        UsageError: no layout is recognised, or DIR holds the source.
+    """
     from halfbyte.data.importers import choose_importer
     from halfbyte.data.plot import plot_report
     from halfbyte.data.prepare import PrepareOptions, prepare

@@ -14,6 +14,7 @@ The result is a checkpoint: export and compile it, or fine-tune it (halfbyte tra
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `halfbyte quantize`."""
     parser.epilog = EPILOG
     parser.usage = (
         "halfbyte quantize CHECKPOINT -o DIR --calibration MANIFEST [options] "
@@ -38,6 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Write the quantised checkpoint into DIR and print its path.
+
+    Raises:
+        UsageError: no folder there, or a key outside of `quantization`.
+        ConfigError: no float32 checkpoint there, or an unknown or ill-typed key.
+        ManifestError: a bad line of a calibration manifest.
+    """
     from halfbyte.data.manifest import read_manifest
     from halfbyte.errors import UsageError
     from halfbyte.train.checkpoint import CONFIG

@@ -21,6 +21,7 @@ is recognised and forgotten. With HALFBYTE_TOKEN set, clients must bring that to
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `halfbyte serve`."""
     parser.epilog = EPILOG
     parser.add_argument("--model", type=Path, metavar="M.hb", help="default: the one included")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
@@ -43,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Serve until Ctrl-C; HALFBYTE_TOKEN is read from the environment.
+
+    Raises:
+        UsageError: a number below 1.
+        ModelFileError: the model cannot be opened.
+    """
     from halfbyte.listen.recognizer import Recognizer
     from halfbyte.serve.options import ServeOptions
     from halfbyte.serve.process import serve

@@ -15,6 +15,7 @@ The same command goes on where a run was interrupted.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `halfbyte train`."""
     parser.epilog = EPILOG
     parser.usage = (
         "halfbyte train CONFIG --run DIR [--from CHECKPOINT] [--skip-bad] [key=value ...]"
@@ -32,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Train, or go on where a run was interrupted, and print the checkpoint folder of the result.
+
+    Raises:
+        ConfigError: an unknown or ill-typed key, a value out of its range, no checkpoint at
+            `--from`, or one of other sizes.
+        ManifestError: a bad line, unless `--skip-bad`.
+    """
     from halfbyte.train.config import load_config
     from halfbyte.train.run import train
 

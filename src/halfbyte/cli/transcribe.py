@@ -30,6 +30,7 @@ recognised, and the exit status is 2.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `halfbyte transcribe`."""
     parser.epilog = EPILOG
     parser.add_argument("audio", nargs="+", metavar="AUDIO", help="WAV; flac, ogg, opus, mp3")
     parser.add_argument("--model", metavar="M.hb", help="model file (default: the one included)")
@@ -46,6 +47,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Recognise files one after another; a file that cannot be read does not stop the others.
+
+    Returns:
+        0, or 2 if a file could not be read.
+
+    Raises:
+        ModelFileError: the model cannot be opened.
+        UsageError: subtitles of several files, or a chunk that the model does not have.
+    """
     if len(options.audio) > 1 and (options.srt or options.vtt):
         raise UsageError(f"{len(options.audio)} files came; subtitles are of one file, give one")
     recognizer = Recognizer(options.model)

@@ -26,14 +26,17 @@ class FeatureConfig:
 
     @property
     def frame_length_samples(self) -> int:
+        """Samples of a frame."""
         return self.sample_rate_hz * self.frame_length_ms // 1000
 
     @property
     def frame_shift_samples(self) -> int:
+        """Samples from the start of a frame to the start of the next."""
         return self.sample_rate_hz * self.frame_shift_ms // 1000
 
     @property
     def fft_samples(self) -> int:
+        """Points of the Fourier transform: the next power of two, frames are padded with zeros."""
         return 1 << (self.frame_length_samples - 1).bit_length()
 
     def num_frames(self, num_samples: int) -> int:
