@@ -1,0 +1,91 @@
+"""The commands of the pages, typed in the order in which they stand, in one folder.
+
+The folder holds what the pages take for granted: a configuration of a tiny model, manifests, a
+recording, and in place of the included model's weights those of a tiny one. What is added to a
+command so that it ends in seconds, and what is not typed here, stands in the tables below; that
+those parse, and how the tutorial's commands run, is in test_tutorial.py.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import soundfile
+from commands import typed_commands
+from tones import recording
+from train.corpus import write_config, write_corpus
+
+from halfbyte.cli import main
+
+ROOT = Path(__file__).parents[1]
+
+# In this order: each page may use what an earlier one made.
+PAGES = (
+    "docs/how-to/quantise.md",
+    "docs/how-to/fine-tune.md",
+    "docs/how-to/deploy.md",
+    "docs/how-to/stream.md",
+    "docs/data.md",
+    "docs/training.md",
+    "docs/index.md",
+    "README.md",
+)
+FEWER = {
+    "halfbyte train": ["loop.epochs=1", "optimizer.warmup_steps=1"],
+    "halfbyte quantize": ["--utterances", "2"],
+    "halfbyte bench sensitivity": ["--utterances", "1"],
+}
+ELSEWHERE = {
+    "halfbyte listen": "tests/cli/test_listen.py",  # needs a microphone
+    "halfbyte serve": "tests/serve/test_process.py",  # never ends
+    "halfbyte bench quantization": "tests/measure/test_quantization_bench.py",  # hours
+}
+
+
+def key_of(words: list[str]) -> str:
+    return " ".join(words[: 3 if words[1] == "bench" else 2])
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory) -> Path:
+    """The folder that a reader sits in."""
+    folder = tmp_path_factory.mktemp("desk")
+    write_config(folder, write_corpus(folder, num_utterances=6))
+    for name in ("dev", "test", "my"):
+        shutil.copy(folder / "train.jsonl", folder / f"{name}.jsonl")
+    soundfile.write(folder / "talk.wav", recording("low high"), 16000)
+    recordings = folder / "recordings"
+    recordings.mkdir()
+    shutil.copy(folder / "talk.wav", recordings)
+    (recordings / "words.csv").write_text("file,text\ntalk.wav,low high\n")
+    return folder
+
+
+def stand_in(folder: Path) -> None:
+    """The tiny model in place of the included model's checkpoint."""
+    if not (folder / "models").exists():
+        shutil.copytree(folder / "runs" / "float" / "result", folder / "models" / "en-voice")
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def page(request) -> str:
+    return request.param
+
+
+def test_the_commands_of_the_page_run(page, desk, monkeypatch, capsys):
+    monkeypatch.chdir(desk)
+    commands = [words for words in typed_commands(ROOT / page) if words[0] == "halfbyte"]
+    typed = [words for words in commands if key_of(words) not in ELSEWHERE]
+    assert typed
+    for words in typed:
+        if "models/en-voice" in words:
+            stand_in(desk)
+        status = main([*words[1:], *FEWER.get(key_of(words), [])])
+        assert status == 0, f"{' '.join(words)}: {capsys.readouterr().err}"
+
+
+def test_what_is_not_typed_here_is_tested_elsewhere():
+    commands = [w for p in PAGES for w in typed_commands(ROOT / p) if w[0] == "halfbyte"]
+    assert {key_of(words) for words in commands} >= ELSEWHERE.keys()
+    for test in ELSEWHERE.values():
+        assert (ROOT / test).is_file()
