@@ -1,5 +1,6 @@
 #include "audio/fbank.h"
 
+#include <mutex>
 #include <utility>
 
 #include "audio/fft.h"
@@ -96,7 +97,22 @@ struct Fbank::Tables {
 Fbank::Fbank(const FbankOptions& options) {
   FloatEnvironment environment;
   checked_high_hz(options);
-  tables_ = std::make_shared<const Tables>(options);
+  tables_ = tables_of(options);
+}
+
+// Streams of one model share their tables: making them costs as much as seconds of audio.
+std::shared_ptr<const Fbank::Tables> Fbank::tables_of(const FbankOptions& options) {
+  static std::mutex mutex;
+  static std::weak_ptr<const Tables> last;
+  static FbankOptions last_options;
+  const std::lock_guard<std::mutex> lock(mutex);
+  std::shared_ptr<const Tables> tables = last.lock();
+  if (!tables || !(options == last_options)) {
+    tables = std::make_shared<const Tables>(options);
+    last = tables;
+    last_options = options;
+  }
+  return tables;
 }
 
 size_t Fbank::num_mel_bins() const { return tables_->filters.num_bins(); }

@@ -15,6 +15,12 @@ struct FbankOptions {
   int frame_shift_ms = 10;
   double low_hz = 20;
   double high_hz = 0;  // 0 or less: counted down from half the sample rate
+
+  bool operator==(const FbankOptions& other) const {
+    return sample_rate_hz == other.sample_rate_hz && num_mel_bins == other.num_mel_bins &&
+           frame_length_ms == other.frame_length_ms && frame_shift_ms == other.frame_shift_ms &&
+           low_hz == other.low_hz && high_hz == other.high_hz;
+  }
 };
 
 // Samples in, frames of log-mel energies out; the same bits however the samples are split.
@@ -54,6 +60,7 @@ class Fbank {
  private:
   struct Tables;  // window, transform, filters: constant, shared by copies
 
+  static std::shared_ptr<const Tables> tables_of(const FbankOptions& options);
   void compute_frames(size_t num_frames);
 
   std::shared_ptr<const Tables> tables_;

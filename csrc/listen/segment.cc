@@ -112,6 +112,23 @@ std::optional<int64_t> Segment::last_token_step() const {
   return std::nullopt;
 }
 
+void Segment::truncate(int64_t num_steps) {
+  const auto kept = static_cast<std::size_t>(num_steps);
+  const std::size_t before = static_cast<std::size_t>(num_steps_);
+  memory_.resize(memory_.size() / before * kept);
+  log_probs_.resize(log_probs_.size() / before * kept);
+  if (keeps_features_) {
+    const auto num_frames = kept * static_cast<std::size_t>(settings_->subsampling) +
+                            static_cast<std::size_t>(settings_->overlap_frames);
+    features_.resize(num_frames * static_cast<std::size_t>(settings_->features.num_mel_bins));
+  }
+  num_steps_ = num_steps;
+  while (!best_frames_.empty() && best_frames_.back() >= num_steps) {
+    best_frames_.pop_back();
+    best_tokens_.pop_back();
+  }
+}
+
 void Segment::encode_whole(AcousticModel& model) {
   const auto width = static_cast<std::size_t>(settings_->features.num_mel_bins);
   EncodedChunk whole;
@@ -132,18 +149,27 @@ std::vector<std::vector<int>> Segment::finalize(AcousticModel& model) const {
   return mode_ == Mode::kAttention ? attended(*decoder) : rescored(*decoder);
 }
 
+std::vector<CtcHypothesis> Segment::hypotheses() const {
+  const auto& search = std::get<CtcPrefixBeam>(search_);
+  std::vector<CtcHypothesis> found = search.best(static_cast<std::size_t>(settings_->beam));
+  const double best_score = found.front().score;
+  const auto is_late = [&](const CtcHypothesis& one) {
+    return !one.frames.empty() && one.frames.back() >= num_steps_;
+  };
+  found.erase(std::remove_if(found.begin(), found.end(), is_late), found.end());
+  if (found.empty()) found.push_back({best_tokens_, best_frames_, best_score, best_score});
+  return found;
+}
+
 std::vector<std::vector<int>> Segment::searched() const {
   std::vector<std::vector<int>> ranked;
-  const auto& search = std::get<CtcPrefixBeam>(search_);
-  for (CtcHypothesis& found : search.best(static_cast<std::size_t>(settings_->beam)))
-    ranked.push_back(std::move(found.tokens));
+  for (CtcHypothesis& found : hypotheses()) ranked.push_back(std::move(found.tokens));
   return ranked;
 }
 
 std::vector<std::vector<int>> Segment::rescored(Decoder& decoder) const {
   std::vector<CtcCandidate> candidates;
-  const auto& search = std::get<CtcPrefixBeam>(search_);
-  for (CtcHypothesis& found : search.best(static_cast<std::size_t>(settings_->beam)))
+  for (CtcHypothesis& found : hypotheses())
     candidates.push_back({std::move(found.tokens), found.score});
   const int boundary = settings_->boundary_id;
   const auto ranking =

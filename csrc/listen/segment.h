@@ -34,6 +34,9 @@ class Segment {
   // does not count: models say it early, in silence.)
   std::optional<int64_t> last_token_step() const;
 
+  // Gives the steps after the first `num_steps` up; hypotheses with a token there do not count.
+  // The best one must have its last text before.
+  void truncate(int64_t num_steps);
   // Encodes the segment once more, every step seeing every other, and searches again.
   void encode_whole(AcousticModel& model);
   // Tokens of the final hypotheses, likeliest first; at least one.
@@ -54,6 +57,7 @@ class Segment {
   void keep_features(const FloatRows& window);
   void update_best();
   bool is_consistent() const;
+  std::vector<CtcHypothesis> hypotheses() const;
   std::vector<std::vector<int>> searched() const;
   std::vector<std::vector<int>> rescored(Decoder& decoder) const;
   std::vector<std::vector<int>> attended(Decoder& decoder) const;

@@ -1,5 +1,6 @@
 // Settings of a model file that a stream follows, and those that a caller may change.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -42,9 +43,14 @@ enum class Mode { kRescoring, kPrefixBeam, kGreedy, kAttention };
 Mode mode_of(const std::string& name);
 
 // A segment ends after `trailing_silence_ms` without a word once words were heard (none: never), and
-// after the model's max_segment_ms in any case.
+// after `max_segment_ms` (none: the model's; a longer one counts as that) in any case. Where sound has
+// set in by then, that and `pre_roll_ms` of the quiet before it are the next segment's, so that its first
+// word is heard from its beginning.
 struct EndpointRule {
   std::optional<int> trailing_silence_ms = 800;
+  std::optional<int> max_segment_ms;
+
+  int pre_roll_ms() const { return std::min(300, trailing_silence_ms.value_or(0) / 2); }
 };
 
 struct StreamOptions {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "error.h"
+#include "listen/onset.h"
 #include "listen/silence.h"
 
 namespace halfbyte {
@@ -43,7 +44,7 @@ void Stream::take(const float* samples, std::size_t num_samples) {
 
 std::vector<Event> Stream::run() {
   std::vector<Event> events;
-  while (fbank_.num_frames_ready() >= window_frames()) run_chunk(window_frames(), &events);
+  while (num_frames_ready() >= window_frames()) run_chunk(window_frames(), &events);
   return events;
 }
 
@@ -56,9 +57,10 @@ std::vector<Event> Stream::finish() {
   fbank_.finish();
   std::vector<Event> events = run();
   is_finished_ = true;
-  const int least_frames = settings_->subsampling + settings_->overlap_frames;  // give one step
-  if (fbank_.num_frames_ready() >= static_cast<std::size_t>(least_frames))
-    run_chunk(fbank_.num_frames_ready(), &events);
+  const auto least_frames =  // give one step
+      static_cast<std::size_t>(settings_->subsampling + settings_->overlap_frames);
+  while (num_frames_ready() >= least_frames)  // again where a segment ends before the last frame
+    run_chunk(std::min(num_frames_ready(), window_frames()), &events);
   if (segment_.num_steps() > 0) events.push_back(end_segment(EndReason::kFinish));
   return events;
 }
@@ -70,15 +72,28 @@ std::size_t Stream::window_frames() const {
 }
 
 void Stream::run_chunk(std::size_t num_frames, std::vector<Event>* events) {
-  const FloatRows window{fbank_.frames(), num_frames, fbank_.num_mel_bins()};
+  const std::size_t width = fbank_.num_mel_bins();
+  const FloatRows window{fbank_.frames() + num_kept_frames_ * width, num_frames, width};
   if (skip_silence(window)) return;
   const std::string before = segment_.text();
   model_->encode(window, *state_, &encoded_);
   segment_.accept(window, &encoded_);
-  fbank_.pop(encoded_.num_steps * static_cast<std::size_t>(settings_->subsampling));
+  keep(encoded_.num_steps * static_cast<std::size_t>(settings_->subsampling));
   if (segment_.text() != before) events->push_back(event(segment_.text(), false));
   const EndReason reason = end_reason();
   if (reason != EndReason::kNone) events->push_back(end_segment(reason));
+}
+
+// The next frames are encoded; those in which the next segment can begin are kept.
+void Stream::keep(std::size_t num_frames) {
+  const int pre_roll_steps = options_.endpoint.pre_roll_ms() / settings_->step_ms();
+  const auto most =
+      static_cast<std::size_t>((chunk_steps_ + pre_roll_steps) * settings_->subsampling);
+  num_kept_frames_ += num_frames;
+  if (num_kept_frames_ > most) {
+    fbank_.pop(num_kept_frames_ - most);
+    num_kept_frames_ = most;
+  }
 }
 
 // Leaves out a window of digital silence between segments: the next one begins after it.
@@ -96,7 +111,7 @@ int64_t Stream::samples_due() const {
   const auto shift = static_cast<int64_t>(fbank_.frame_shift_samples());
   const int64_t accepted = fbank_.num_samples_accepted();
   const int64_t num_computed = accepted < length ? 0 : (accepted - length) / shift + 1;
-  const auto ready = static_cast<int64_t>(fbank_.num_frames_ready());
+  const auto ready = static_cast<int64_t>(num_frames_ready());
   const int64_t last_frame = num_computed - ready + static_cast<int64_t>(window_frames()) - 1;
   const int64_t num_samples = last_frame * shift + length;
   return resampler_ ? resampler_->num_in_samples_for(num_samples - 1) : num_samples;
@@ -105,14 +120,40 @@ int64_t Stream::samples_due() const {
 EndReason Stream::end_reason() const {
   const int64_t num_steps = segment_.num_steps();
   const int64_t step_ms = settings_->step_ms();
-  if (num_steps * step_ms >= settings_->max_segment_ms) return EndReason::kLength;
+  if (num_steps * step_ms >= max_segment_ms()) return EndReason::kLength;
   const std::optional<int> silence_ms = options_.endpoint.trailing_silence_ms;
   const std::optional<int64_t> last = segment_.last_token_step();
   const bool is_quiet = silence_ms && last && (num_steps - 1 - *last) * step_ms >= *silence_ms;
   return is_quiet ? EndReason::kSilence : EndReason::kNone;
 }
 
+int64_t Stream::max_segment_ms() const {
+  const int longest_ms = settings_->max_segment_ms;
+  return std::min(longest_ms, options_.endpoint.max_segment_ms.value_or(longest_ms));
+}
+
+// Steps at the end of a segment that silence has ended which are the next one's: of a word that has
+// begun there.
+int64_t Stream::num_steps_given_up() const {
+  const EndpointRule& rule = options_.endpoint;
+  const int64_t step_ms = settings_->step_ms();
+  const int64_t silence_ms = rule.trailing_silence_ms.value() - rule.pre_roll_ms();
+  const int64_t num_own = *segment_.last_token_step() + 1 + (silence_ms + step_ms - 1) / step_ms;
+  const int64_t subsampling = settings_->subsampling;
+  const auto num_kept = static_cast<int64_t>(num_kept_frames_);
+  const auto num_free = static_cast<std::size_t>(
+      std::clamp<int64_t>((segment_.num_steps() - num_own) * subsampling, 0, num_kept));
+  const std::size_t width = fbank_.num_mel_bins();
+  const float* first = fbank_.frames() + (num_kept_frames_ - num_free) * width;
+  const int pre_roll_frames = rule.pre_roll_ms() / settings_->features.frame_shift_ms;
+  const std::size_t num_frames =
+      num_onset_frames({first, num_free, width}, static_cast<std::size_t>(pre_roll_frames));
+  return static_cast<int64_t>(num_frames) / subsampling;
+}
+
 Event Stream::end_segment(EndReason reason) {
+  const int64_t given_up = reason == EndReason::kSilence ? num_steps_given_up() : 0;
+  if (given_up > 0) segment_.truncate(segment_.num_steps() - given_up);
   if (is_full_context()) segment_.encode_whole(*model_);
   const std::vector<std::vector<int>> ranked = segment_.finalize(*model_);
   Event final = event(text_of(ranked.front(), settings_->tokens), true);
@@ -121,6 +162,8 @@ Event Stream::end_segment(EndReason reason) {
   final.alternatives = other_texts(ranked, final.text);
   final.reason = reason;
   frames_done_ += segment_.num_steps() * settings_->subsampling;
+  fbank_.pop(num_kept_frames_ - static_cast<std::size_t>(given_up * settings_->subsampling));
+  num_kept_frames_ = 0;
   segment_ = new_segment();
   state_ = model_->initial_state();
   return final;
@@ -147,7 +190,7 @@ Event Stream::event(const std::string& text, bool is_final) const {
 }
 
 StreamSnapshot Stream::save() const {
-  StreamSnapshot snapshot{frames_done_, is_finished_, {}};
+  StreamSnapshot snapshot{frames_done_, static_cast<int64_t>(num_kept_frames_), is_finished_, {}};
   snapshot.parts = {fbank_.save(), resampler_ ? resampler_->save() : "", model_->save_state(*state_)};
   for (std::string& part : segment_.save()) snapshot.parts.push_back(std::move(part));
   return snapshot;
@@ -161,6 +204,11 @@ void Stream::restore(const StreamSnapshot& saved) {
   segment.restore({saved.parts.begin() + kOwnParts, saved.parts.end()});
   Fbank fbank = fbank_;
   fbank.restore(saved.parts[0]);
+  const auto num_ready = static_cast<int64_t>(fbank.num_frames_ready());
+  if (saved.num_kept_frames < 0 || saved.num_kept_frames > num_ready ||
+      saved.num_kept_frames > segment.num_steps() * settings_->subsampling ||
+      saved.num_kept_frames % settings_->subsampling != 0)
+    throw Error(ErrorKind::kUsage, "the saved state of a stream is damaged: it keeps other frames");
   std::optional<Resampler> resampler = resampler_;
   if (resampler) resampler->restore(saved.parts[1]);
   state_ = model_->restore_state(saved.parts[2]);
@@ -168,6 +216,7 @@ void Stream::restore(const StreamSnapshot& saved) {
   fbank_ = std::move(fbank);
   resampler_ = std::move(resampler);
   frames_done_ = saved.frames_done;
+  num_kept_frames_ = static_cast<std::size_t>(saved.num_kept_frames);
   is_finished_ = saved.is_finished;
 }
 

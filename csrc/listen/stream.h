@@ -22,6 +22,7 @@ namespace halfbyte {
 // The state of a stream, taken apart.
 struct StreamSnapshot {
   int64_t frames_done;
+  int64_t num_kept_frames;
   bool is_finished;
   std::vector<std::string> parts;
 };
@@ -65,10 +66,14 @@ class Stream {
 
  private:
   Segment new_segment() const;
+  std::size_t num_frames_ready() const { return fbank_.num_frames_ready() - num_kept_frames_; }
+  void keep(std::size_t num_frames);
   std::size_t window_frames() const;
   bool skip_silence(const FloatRows& window);
   void run_chunk(std::size_t num_frames, std::vector<Event>* events);
   EndReason end_reason() const;
+  int64_t max_segment_ms() const;
+  int64_t num_steps_given_up() const;
   Event end_segment(EndReason reason);
   std::vector<std::string> other_texts(const std::vector<std::vector<int>>& ranked,
                                        const std::string& text) const;
@@ -85,6 +90,7 @@ class Stream {
   Segment segment_;
   EncodedChunk encoded_;      // of the last chunk
   int64_t frames_done_ = 0;  // feature frames of the segments that have ended
+  std::size_t num_kept_frames_ = 0;  // that are encoded already: the next segment may begin in them
   bool is_finished_ = false;
 };
 

@@ -190,11 +190,13 @@ void bind_models(nb::module_& m) {
 
 void make_stream(BoundStream* self, std::shared_ptr<AcousticModel> model,
                  std::optional<int> chunk_ms, const std::string& mode,
-                 std::optional<int> trailing_silence_ms, int sample_rate_hz, std::size_t num_best) {
+                 std::optional<int> trailing_silence_ms, std::optional<int> max_segment_ms,
+                 int sample_rate_hz, std::size_t num_best) {
   StreamOptions options;
   options.chunk_ms = chunk_ms;
   options.mode = mode_of(mode);
   options.endpoint.trailing_silence_ms = trailing_silence_ms;
+  options.endpoint.max_segment_ms = max_segment_ms;
   options.sample_rate_hz = sample_rate_hz;
   options.num_best = num_best;
   new (self) BoundStream(std::move(model), options);
@@ -208,12 +210,12 @@ nb::tuple save(BoundStream& self) {
   const StreamSnapshot saved = self.run([](Stream& stream) { return stream.save(); });
   nb::list parts;
   for (const std::string& part : saved.parts) parts.append(bytes_of(part));
-  return nb::make_tuple(saved.frames_done, saved.is_finished, parts);
+  return nb::make_tuple(saved.frames_done, saved.num_kept_frames, saved.is_finished, parts);
 }
 
-void restore(BoundStream& self, int64_t frames_done, bool is_finished,
+void restore(BoundStream& self, int64_t frames_done, int64_t num_kept_frames, bool is_finished,
              const std::vector<nb::bytes>& parts) {
-  StreamSnapshot saved{frames_done, is_finished, {}};
+  StreamSnapshot saved{frames_done, num_kept_frames, is_finished, {}};
   for (const nb::bytes& part : parts) saved.parts.push_back(string_of(part));
   self.run([&](Stream& stream) { stream.restore(saved); });
 }
@@ -221,13 +223,14 @@ void restore(BoundStream& self, int64_t frames_done, bool is_finished,
 void bind_stream(nb::module_& m) {
   nb::class_<BoundStream>(m, "Stream", "See halfbyte.listen.stream.")
       .def("__init__", &make_stream, "model"_a, "chunk_ms"_a.none(), "mode"_a,
-           "trailing_silence_ms"_a.none(), "sample_rate_hz"_a, "num_best"_a)
+           "trailing_silence_ms"_a.none(), "max_segment_ms"_a.none(), "sample_rate_hz"_a,
+           "num_best"_a)
       .def("accept", &accept, "samples"_a.noconvert(), "Take in (S,) float32; what they change.")
       .def("finish",
            [](BoundStream& self) { return self.run([](Stream& stream) { return stream.finish(); }); },
            "No more samples follow; the last events.")
-      .def("save", &save, "Feature frames done, whether it is finished, and parts as bytes.")
-      .def("restore", &restore, "frames_done"_a, "is_finished"_a, "parts"_a)
+      .def("save", &save, "Feature frames done, frames kept, whether it is finished, and parts as bytes.")
+      .def("restore", &restore, "frames_done"_a, "num_kept_frames"_a, "is_finished"_a, "parts"_a)
       .def_prop_ro("samples_due", [](const BoundStream& self) { return self.stream().samples_due(); },
                    "Samples, from the first of the stream, with which its next chunk is complete.")
       .def_prop_ro("chunk_steps", [](const BoundStream& self) { return self.stream().chunk_steps(); });

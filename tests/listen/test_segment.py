@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from listen.streams import finals
 
-from halfbyte import Event, InputError, ModelFileError, Stream, Word
+from halfbyte import EndpointRule, Event, InputError, ModelFileError, Stream, Word
 from halfbyte.listen.settings import ModelSettings
 
 TOKENS = ["<blank>", "▁", "▁go", "up", "<sos/eos>"]
@@ -92,6 +92,29 @@ def test_silence_ends_a_segment_after_twenty_steps(mode):
     events = finals(hear(ScriptedModel(script), 40, mode))
     assert [(e.text, e.start_s, e.end_s) for e in events] == [("go", 0, 0.84), ("up", 0.84, 1.6)]
     assert [w.start_s for e in events for w in e.words] == [0.0, 31 * 0.04]
+
+
+def sound_from(start_s: float, chunk_ms: int, silence_ms: int) -> list[Event]:
+    """A model that says go at once and then nothing; faint noise until a sound sets in."""
+    noise = np.random.default_rng(1).normal(0, 1e-3, 48000).astype(np.float32)
+    noise[round(start_s * 16000) :] *= 100
+    stream = Stream(ScriptedModel([GO]), chunk_ms, "greedy", EndpointRule(silence_ms))
+    return finals(stream.accept(noise) + stream.finish())
+
+
+@pytest.mark.parametrize("chunk_ms", [40, 80])
+@pytest.mark.parametrize("start_s", [0.7, 0.75, 0.78])
+def test_a_word_that_has_begun_is_the_next_segments(chunk_ms, start_s):
+    """With some of the quiet before it."""
+    first, second = sound_from(start_s, chunk_ms, 800)
+    assert first.end_s == second.start_s
+    assert 0.05 <= start_s - second.start_s <= 0.3 + 0.04
+
+
+@pytest.mark.parametrize("start_s", [0.0, 0.58, 0.9], ids=["ever", "at 500 ms", "later"])
+def test_otherwise_a_segment_begins_where_the_last_was_ended(start_s):
+    first, second = sound_from(start_s, 40, 800)
+    assert first.end_s == second.start_s == pytest.approx(0.84)
 
 
 def test_the_attention_decoder_may_say_more_than_a_path_holds():

@@ -160,3 +160,18 @@ def test_nothing_is_clipped_when_audio_comes_before_the_server_is_ready(recogniz
             return await client.rest()
 
     assert finals(asyncio.run(talk())) == stream_finals(recognizer, SPEECH[0])
+
+
+def test_the_longest_segment_is_the_streams_own(recognizer):
+    audio, rate_hz = s16(SPEECH[0])
+
+    async def talk():
+        async with running(recognizer) as bench, bench.client() as client:
+            ready = await client.start(sample_rate_hz=rate_hz, max_segment_ms=700)
+            assert ready["max_segment_ms"] == 700
+            return await client.play(audio)
+
+    events = asyncio.run(talk())
+    reasons = [event["reason"] for event in events if event["type"] == "endpoint"]
+    assert "length" in reasons
+    assert all(final["end_s"] - final["start_s"] <= 1.28 for final in finals(events))

@@ -6,7 +6,7 @@ import zlib
 
 from halfbyte.errors import UsageError
 
-_MAGIC = b"HBST0003"
+_MAGIC = b"HBST0004"
 _HEAD = struct.Struct("<8sII")  # magic, CRC-32 of what follows the head, bytes of its JSON
 
 

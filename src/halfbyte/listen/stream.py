@@ -11,6 +11,8 @@ from halfbyte.listen.events import Event, event_of
 from halfbyte.listen.settings import FULL_CONTEXT_MS, MODES
 from halfbyte.listen.snapshot import pack_snapshot, unpack_snapshot
 
+_NUMBERS = ("frames_done", "num_kept_frames", "is_finished")  # of the core's saved state
+
 
 class Stream:
     """Recognises one stream of audio; use `Recognizer.stream` to make one.
@@ -61,6 +63,7 @@ class Stream:
             chunk_ms if chunk_ms is None else _whole("chunk_ms", chunk_ms),
             mode,
             rule.trailing_silence_ms,
+            rule.max_segment_ms,
             sample_rate_hz,
             _whole("num_best", num_best, least=1),
         )
@@ -94,9 +97,8 @@ class Stream:
 
     def save(self) -> bytes:
         """The state of the stream, for `restore` on a stream of equal settings."""
-        frames_done, is_finished, parts = self.core.save()
-        numbers = {"frames_done": frames_done, "is_finished": is_finished}
-        return pack_snapshot(self._identity() | numbers, parts)
+        *numbers, parts = self.core.save()
+        return pack_snapshot(self._identity() | dict(zip(_NUMBERS, numbers, strict=True)), parts)
 
     def restore(self, saved: bytes) -> None:
         """Go on where `save` was called.
@@ -113,7 +115,7 @@ class Stream:
                     "into a stream of equal settings"
                 )
         try:
-            self.core.restore(numbers["frames_done"], numbers["is_finished"], parts)
+            self.core.restore(*(numbers[name] for name in _NUMBERS), parts)
         except (KeyError, TypeError) as error:
             raise UsageError(
                 "the saved state of a stream is damaged: it has other numbers"

@@ -21,10 +21,11 @@ VERSION = 1
 START, FINISH = "start", "finish"
 _START_KEYS = (
     *("type", "version", "sample_rate_hz", "encoding", "chunk_ms", "mode", "partials"),
-    *("trailing_silence_ms", "num_best"),
+    *("trailing_silence_ms", "max_segment_ms", "num_best"),
 )
 _MOST_ALTERNATIVES = 10
 _LONGEST_SILENCE_MS = 60_000
+_LONGEST_SEGMENT_MS = 3_600_000
 
 
 def parse_control(text: str) -> dict[str, Any]:
@@ -60,6 +61,9 @@ def settings_of(message: Mapping[str, Any]) -> StreamSettings:
     silence_ms = message.get("trailing_silence_ms", default.endpoint.trailing_silence_ms)
     if silence_ms is not None:
         silence_ms = _whole("trailing_silence_ms", silence_ms, 0, _LONGEST_SILENCE_MS)
+    longest_ms = message.get("max_segment_ms")
+    if longest_ms is not None:
+        longest_ms = _whole("max_segment_ms", longest_ms, 1, _LONGEST_SEGMENT_MS)
     chunk_ms = message.get("chunk_ms")
     return StreamSettings(
         _whole(
@@ -71,7 +75,7 @@ def settings_of(message: Mapping[str, Any]) -> StreamSettings:
         _one_of("encoding", message.get("encoding", default.encoding), tuple(SAMPLE_BYTES)),
         None if chunk_ms is None else _whole("chunk_ms", chunk_ms, 0, 60_000),
         _one_of("mode", message.get("mode", default.mode), MODES),
-        EndpointRule(silence_ms),
+        EndpointRule(silence_ms, longest_ms),
         _one_of("partials", message.get("partials", True), (True, False)),
         _whole("num_best", message.get("num_best", default.num_best), 1, _MOST_ALTERNATIVES),
     )
@@ -92,6 +96,9 @@ def ready_message(settings: StreamSettings, model: ModelSettings, name: str) -> 
         "chunk_choices_ms": [0, *(step * model.step_ms for step in steps)],
         "mode": settings.mode,
         "trailing_silence_ms": settings.endpoint.trailing_silence_ms,
+        "max_segment_ms": min(
+            settings.endpoint.max_segment_ms or model.max_segment_ms, model.max_segment_ms
+        ),
         "partials": settings.wants_partials,
         "num_best": settings.num_best,
     }

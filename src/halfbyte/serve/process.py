@@ -150,6 +150,7 @@ async def _work(
         if parent_pipe is not None:
             loop.remove_reader(parent_pipe)
         await runner.cleanup()
+    gc.unfreeze()  # the interpreter takes itself apart with the collector
 
 
 def _forget_start() -> None:
