@@ -21,11 +21,14 @@ SPEED = Path("bench/results/speed.jsonl")
 EQUALITY = Path("bench/results/equality.jsonl")
 WORDS = Path("bench/results/words.jsonl")
 LONG_AUDIO = Path("bench/results/long-audio.jsonl")
+SERVER = Path("bench/results/server.jsonl")
+SOAK = Path("bench/results/soak.jsonl")
 PAGES = {
     "README.md": ["summary"],
     "docs/models.md": ["every line", "speed", "equality"],
     "docs/tutorial.md": ["words"],
     "docs/limits.md": ["long audio"],
+    "docs/server.md": ["server", "soak"],
 }
 CARD = Path("src/halfbyte/assets/en-voice.results.jsonl")  # what the server's page shows
 CARD_KEYS = ("model", "split", "chunk_ms", "mode", "wer", "words", "rtf", "machine", "commit")
@@ -188,6 +191,49 @@ def long_audio_table(lines: list[Line]) -> str:
     return f"{_table(['', 'measured'], rows)}\n\n{_origin([line])}"
 
 
+def server_table(lines: list[Line]) -> str:
+    """Streams that each server of the newest line holds, and where their time goes."""
+    if not lines:
+        return NOT_MEASURED
+    line = lines[-1]
+    head = ["engine", "streams held", "partial, p95", "final, p95", "server, cores"]
+    head += ["load generator, cores", "memory a stream"]
+    stages = ("features", "encoder", "search", "other", "socket")
+    rows = []
+    for name, figures in line["servers"].items():
+        trials = figures["trials"]
+        trial = next((t for t in trials if t["num_streams"] == figures["held"]), trials[-1])
+        latency_ms = trial["latency_ms"]
+        late = [f"{latency_ms[f'{kind}_beyond_chunk'][1]:.0f} ms" for kind in ("partial", "final")]
+        row = [name, str(figures["held"] or f"fewer than {trial['num_streams']}"), *late]
+        row += [f"{trial['server_cores']:.2f}", f"{trial['generator_cores']:.2f}"]
+        row += [_megabytes(trial["stream_bytes"])]
+        rows.append(row + [f"{trial['stages_us'][stage] / 1000:.2f}" for stage in stages])
+    head += [f"{stage}, ms/s" for stage in stages]
+    return f"{_table(head, rows)}\n\n{line['workers']} workers. {_origin([line])}"
+
+
+def soak_table(lines: list[Line]) -> str:
+    """What the newest soak saw."""
+    if not lines:
+        return NOT_MEASURED
+    line = lines[-1]
+    misdeeds = sum(line["misdeeds"].values())
+    goodbyes = ", ".join(f"{count} with {code}" for code, count in line["goodbyes"].items())
+    rows = [
+        ["minutes", f"{line['minutes']:g}"],
+        ["clients that behave, that do not", f"{line['clients']}, {line['misbehaving']}"],
+        ["transcripts", f"{line['transcripts']}"],
+        ["of them other than on one stream alone", f"{line['differing']}"],
+        ["connections of theirs that broke", f"{line['breaks']}"],
+        ["misdeeds", f"{misdeeds}"],
+        ["memory, from the second quarter to the last", f"{100 * line['growth']:+.1f} %"],
+        ["closed at the end, the server stopped under load", goodbyes],
+        ["processes left, tracebacks", f"{line['zombies']}, {line['complaints']}"],
+    ]
+    return f"{_table(['', 'seen'], rows)}\n\n{_origin([line])}"
+
+
 def fill(page: str, name: str, table: str) -> str:
     """The page with the table of that name replaced.
 
@@ -211,6 +257,8 @@ def render(root: Path) -> dict[Path, str]:
         "equality": equality_table(read_lines(root / EQUALITY)),
         "words": words_table(read_lines(root / WORDS)),
         "long audio": long_audio_table(read_lines(root / LONG_AUDIO)),
+        "server": server_table(read_lines(root / SERVER)),
+        "soak": soak_table(read_lines(root / SOAK)),
     }
     pages = {root / CARD: card(lines)}
     for page, names in PAGES.items():

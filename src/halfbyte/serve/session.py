@@ -74,6 +74,10 @@ class Session:
         self.settings = settings
         self._stream: Stream | None = stream
         self._limits = limits
+        bytes_per_s = settings.sample_bytes * settings.sample_rate_hz
+        self._most_bytes = limits.max_stream_s * bytes_per_s
+        self._most_queued_bytes = limits.max_queued_s * bytes_per_s
+        self._sample_bytes = settings.sample_bytes
         self._scheduler = scheduler
         self._audio: deque[bytes] = deque()
         self._fed_bytes = 0
@@ -105,21 +109,21 @@ class Session:
             raise RefusedError(
                 "bad_message", "audio came after the end of the stream was announced"
             )
-        if len(audio) % self.settings.sample_bytes:
+        if len(audio) % self._sample_bytes:
             raise RefusedError(
                 "bad_audio",
                 f"{len(audio)} bytes of audio came; a sample of {self.settings.encoding} has "
                 f"{self.settings.sample_bytes}",
             )
         self._fed_bytes += len(audio)
-        if self.fed_s > self._limits.max_stream_s:
+        if self._fed_bytes > self._most_bytes:
             raise RefusedError(
                 "stream_too_long", f"a stream may last {self._limits.max_stream_s:g} s; start anew"
             )
         self._audio.append(audio)
         if self._fed_bytes >= self._due_bytes:
             self._scheduler.consider(self)
-        while self._queued_s > self._limits.max_queued_s and not self._is_over:
+        while self._fed_bytes - self._taken_bytes > self._most_queued_bytes and not self._is_over:
             self._progress.clear()
             await self._progress.wait()
 
@@ -179,10 +183,6 @@ class Session:
     def fed_s(self) -> float:
         """Seconds of audio that came."""
         return self.settings.duration_s(self._fed_bytes)
-
-    @property
-    def _queued_s(self) -> float:
-        return self.settings.duration_s(self._fed_bytes - self._taken_bytes)
 
     @property
     def _is_over(self) -> bool:
