@@ -20,7 +20,7 @@ VOICE = ROOT / "src" / "halfbyte" / "assets" / "en-voice.hb"
 TONES = ROOT / "tests" / "golden" / "tones.hb"
 SPEECH = [*sorted((ROOT / "tests" / "data").glob("*.wav")), VOICE.parent / "demo.wav"]
 NUM_UTTERANCES = 20
-WORDS = ("low", "mid", "high")
+MADE = ("low mid high", "high low low")
 CPUS = {
     "cortex-a53": "neon",
     "cortex-a76": "neondot",
@@ -77,18 +77,21 @@ def read_wav(path: Path) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def utterances(tmp_path_factory) -> dict[Path, list[Path]]:
-    """Model -> recordings: those of the repository, changed ones of them, and made ones."""
+    """Model -> recordings: speech of the repository, whole, halved and spliced; and made tones."""
     folder = tmp_path_factory.mktemp("utterances")
+    recordings = [read_wav(path) for path in SPEECH]
     speech = list(SPEECH)
-    for number, path in enumerate(SPEECH):
-        samples = read_wav(path)
-        speech.append(write_wav(folder / f"soft{number}.wav", samples[::-1] * 0.1))
-        speech.append(write_wav(folder / f"late{number}.wav", samples[len(samples) // 2 :]))
-    made = []
-    for number in range(NUM_UTTERANCES - len(speech)):
-        words = " ".join(WORDS[(number + place * (number + 1)) % 3] for place in range(3))
-        made.append(write_wav(folder / f"made{number}.wav", recording(words, seed=number)))
-    assert len(speech) + len(made) == NUM_UTTERANCES
+    for i, one in enumerate(recordings):
+        speech.append(write_wav(folder / f"late{i}.wav", one[len(one) // 2 :]))
+        for j, other in enumerate(recordings):
+            if i != j:
+                spliced = np.concatenate([one[len(one) // 2 :], other[: len(other) // 2]])
+                speech.append(write_wav(folder / f"spliced{i}-{j}.wav", spliced))
+    assert len(speech) == NUM_UTTERANCES
+    made = [
+        write_wav(folder / f"made{seed}.wav", recording(words, seed=seed))
+        for seed, words in enumerate(MADE)
+    ]
     return {VOICE: speech, TONES: made}
 
 
