@@ -25,7 +25,8 @@ class _IntegerProduct(torch.autograd.Function):
     """y = ((float(x_codes · w_codes) · s_x) · s_w) + b; gradients of the dequantised product.
 
     backward: dx = g · ŵ, dw = gᵀ · x̂, db = Σ g, with ŵ and x̂ what the codes stand for; the
-    products in bfloat16 on a CPU that autocasts, as those of a float layer are there.
+    products in bfloat16 where autocast is on, as those of a float layer are there; so is then what
+    follows the forward product, which itself is exact: y is rounded to bfloat16 at its end.
     What a method makes of dx and dw is in its gradient path, which x and weight are.
     """
 
@@ -55,7 +56,8 @@ class _IntegerProduct(torch.autograd.Function):
         ctx.save_for_backward(x_codes, x_scales, zeros, w.codes, w_scales)
         ctx.x_shape, ctx.x_dtype, ctx.has_bias = x.shape, x.dtype, bias is not None
         ctx.product_dtype = torch.bfloat16 if torch.is_autocast_enabled(x.device.type) else None
-        return y.reshape(*x.shape[:-1], weight.shape[0])
+        y = y.reshape(*x.shape[:-1], weight.shape[0])
+        return y if ctx.product_dtype is None else y.to(ctx.product_dtype)
 
     @staticmethod
     def backward(
@@ -72,7 +74,7 @@ class _IntegerProduct(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             dw = (rounded.t() @ _values(x_codes, x_scales, zeros, dtype)).float()
         if ctx.has_bias and ctx.needs_input_grad[2]:
-            db = g.float().sum(0)
+            db = g.sum(0, dtype=torch.float32)
         return dx, dw, db, None, None, None
 
 
@@ -142,7 +144,7 @@ class NativeLinear(nn.Linear, _StoredWeight):
         self.activation_quantizer = activation_quantizer
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: (..., K) float32 -> (..., N) float32."""
+        """x: (..., K) float32 -> (..., N) float32, or under autocast (..., N) of its type."""
         self._observe_weight()
         if self.activation_quantizer is None:
             bias = None if self.bias is None else stored_half(self.bias)
