@@ -1,12 +1,17 @@
 """The benchmark scripts run, on a model of tones; their numbers mean nothing."""
 
+import argparse
+import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from halfbyte.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "tests" / "golden" / "tones.hb"
@@ -64,3 +69,45 @@ def test_a_short_soak_loses_and_disturbs_nothing():
     assert line["works_again"]
     assert (line["differing"], line["breaks"]) == (0, 0)
     assert (line["complaints"], line["zombies"]) == (0, 0)
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="NOT RUN: needs espeak-ng")
+def test_synthetic_speech_is_made_of_seed_and_number():
+    sys.path.insert(0, str(ROOT / "bench"))
+    from synthetic_speech import Stream
+
+    texts = ["This is A test, isn't it?", "forty-two words or so, none of them long"]
+    stream, other = Stream(texts, seed=1), Stream(texts, seed=2)
+    for number in (0, 5):
+        first, again = stream.utterance(number), Stream(texts, seed=1).utterance(number)
+        assert first.text == again.text == stream.text(number)
+        assert (first.samples == again.samples).all()
+        assert 0.3 * 16000 < len(first.samples) < 10 * 16000
+        assert abs(first.samples).max() < 2
+    sentences = {stream.text(n) for n in range(100)}
+    assert len(sentences) > 60
+    assert sentences != {other.text(n) for n in range(100)}
+
+
+def test_synthetic_cells_resume_and_refuse_another_configuration(tmp_path):
+    sys.path.insert(0, str(ROOT / "bench"))
+    import synthetic
+
+    bench = synthetic.read_bench(synthetic.CONFIG)
+    assert [cell.name for cell in bench.cells()][:2] == ["float32/small/1", "w4a8/small/1"]
+    path = tmp_path / "lines.jsonl"
+    lines = [
+        {"cell": cell.name, "configuration": dataclasses.asdict(bench), "loss": 2.0 - i / 10}
+        | {"bytes": 1000 * 2**i, "number_format": cell.number_format, "seed": 1, "train_s": 1}
+        | {"losses": [4.0, 6.0], "labels": [2, 3]}
+        for i, cell in enumerate(bench.cells())
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    options = argparse.Namespace(only=[""], config=synthetic.CONFIG)
+    assert synthetic.run(bench, options, path) == lines  # nothing is left to do
+    synthetic.plot(bench, lines, tmp_path / "plot.svg")
+    assert (tmp_path / "plot.svg").stat().st_size > 1000
+    assert synthetic.at_equal_bytes(lines, lines[0]) is None  # smaller than any of the reference
+    assert synthetic.at_equal_bytes(lines, lines[1]) == pytest.approx(0)
+    with pytest.raises(UsageError, match=f"steps was {bench.steps} and is 5"):
+        synthetic.run(dataclasses.replace(bench, steps=5), options, path)
