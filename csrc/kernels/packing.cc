@@ -26,7 +26,23 @@ std::string range_of(int bits) {
   return "lie in -" + std::to_string(edge) + ".." + std::to_string(edge - 1);
 }
 
+// Eight codes at a time: a code fits where its bits from the sign bit of `bits` bits up are all equal.
+bool all_fit(int bits, const int8_t* codes, int64_t count) {
+  int64_t i = 0;
+  std::uint64_t differing = 0;
+  const std::uint64_t mask = 0x0101010101010101u * ((0xffu << bits) & 0xffu);
+  if (bits > 1)
+    for (; i + 8 <= count; i += 8) {
+      std::uint64_t eight;
+      std::memcpy(&eight, codes + i, sizeof eight);
+      differing |= (eight ^ eight << 1) & mask;
+    }
+  for (; i < count; ++i) differing |= !fits(bits, codes[i]);
+  return differing == 0;
+}
+
 void check_codes(int bits, const int8_t* codes, int64_t count) {
+  if (all_fit(bits, codes, count)) return;
   for (int64_t i = 0; i < count; ++i)
     if (!fits(bits, codes[i]))
       throw Error(ErrorKind::kInput, "weight code " + std::to_string(codes[i]) + " came; " +
@@ -81,11 +97,11 @@ void pack_row_w8(const int8_t* codes, int64_t k, uint8_t* first) {
 
 void pack_row_w4(const int8_t* codes, int64_t k, uint8_t* first) {
   for (int64_t col = 0; col < k; col += 2 * kBlockInputs) {
-    int8_t pair[2 * kBlockInputs] = {};
-    std::memcpy(pair, codes + col, std::min(2 * kBlockInputs, k - col));
-    uint8_t* bytes = first + col / (2 * kBlockInputs) * kGroupBytes;
-    for (int i = 0; i < kBlockInputs; ++i)
-      bytes[i] = static_cast<uint8_t>((pair[i] & 15) | (pair[i + kBlockInputs] << 4));
+    uint32_t pair[2] = {};  // four codes each, byte by byte
+    if (k - col >= 2 * kBlockInputs) std::memcpy(pair, codes + col, sizeof pair);
+    else std::memcpy(pair, codes + col, k - col);
+    const uint32_t bytes = (pair[0] & 0x0f0f0f0fu) | (pair[1] & 0x0f0f0f0fu) << 4;
+    std::memcpy(first + col / (2 * kBlockInputs) * kGroupBytes, &bytes, sizeof bytes);
   }
 }
 
