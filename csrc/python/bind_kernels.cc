@@ -7,6 +7,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <new>
@@ -150,13 +152,6 @@ Activation activation_of(const std::string& name) {
   throw Error(ErrorKind::kUsage, "activation '" + name + "' came; there is none, silu, relu, glu");
 }
 
-void check_linear(const Matrix<const float>& x, const Vector<const float>& scales,
-                  const Vector<const float>& bias, const Matrix<float>& out) {
-  expect(out.shape(0) == x.shape(0), "out must have as many rows as x");
-  expect(scales.size() == out.shape(1) && bias.size() == out.shape(1),
-         "scales and bias must have N elements, as many as out has columns");
-}
-
 void linear(Matrix<const float> x, Vector<const uint8_t> packed, int bits, int act_bits,
             Vector<const float> scales, Vector<const float> bias, Matrix<float> out, Isa isa,
             const std::string& activation, std::optional<Matrix<const float>> residual,
@@ -187,12 +182,46 @@ void linear(Matrix<const float> x, Vector<const uint8_t> packed, int bits, int a
   kernel({buffer.rows(), packed.data(), n}, epilogue);
 }
 
-void linear_train(Matrix<const float> x, Matrix<const int8_t> codes, int bits, int act_bits,
+// Memory of training that is kept from layer to layer and step to step: given back each time, it comes back as
+// fresh pages, and a page fault costs more than the codes that go into the page.
+uint8_t* kept_bytes(int64_t bytes) {
+  thread_local PackedBuffer kept;
+  thread_local int64_t kept_size = 0;
+  if (bytes > kept_size) {
+    kept = new_packed(bytes);
+    kept_size = bytes;
+  }
+  return kept.get();
+}
+
+void quantize_matrix(const Kernels& table, Matrix<const float> x, int edge, const CodeRows& out) {
+  quantize_rows(table, x.data(), out.k, edge, out);
+}
+
+// bfloat16, as bits: widened a few rows at a time, so that they stay in the cache.
+void quantize_matrix(const Kernels& table, Matrix<const int16_t> x, int edge, const CodeRows& out) {
+  constexpr int64_t kRows = 16;
+  const std::unique_ptr<float[]> wide(new float[kRows * out.k + 1]);
+  for (int64_t first = 0; first < out.rows; first += kRows) {
+    const int64_t rows = std::min(kRows, out.rows - first);
+    const int16_t* from = x.data() + first * out.k;
+    for (int64_t i = 0; i < rows * out.k; ++i) {
+      const uint32_t bits = static_cast<uint32_t>(static_cast<uint16_t>(from[i])) << 16;
+      std::memcpy(wide.get() + i, &bits, sizeof bits);
+    }
+    quantize_rows(table, wide.get(), out.k, edge,
+                  {rows, out.k, out.codes + first * out.stride, out.stride, out.scales + first});
+  }
+}
+
+template <class T>
+void linear_train(Matrix<const T> x, Matrix<const int8_t> codes, int bits, int act_bits,
                   Vector<const float> scales, Vector<const float> bias, Matrix<float> out,
                   Matrix<int8_t> codes_x, Vector<float> scales_x, Isa isa) {
   const int64_t rows = size(x.shape(0)), k = size(x.shape(1)), n = size(codes.shape(0));
   const int edge = edge_of(act_bits);
-  check_linear(x, scales, bias, out);
+  expect(size(out.shape(0)) == rows && size(scales.size()) == n && size(bias.size()) == n,
+         "out must have as many rows as x, scales and bias N elements");
   expect(size(codes.shape(1)) == k && size(out.shape(1)) == n, "codes must be (N, K)");
   expect(size(codes_x.shape(0)) == rows && size(codes_x.shape(1)) == k &&
              size(scales_x.size()) == rows,
@@ -201,12 +230,15 @@ void linear_train(Matrix<const float> x, Matrix<const int8_t> codes, int bits, i
   const Kernels& table = find_kernels(isa);
   const LinearKernel kernel = find_linear(table, bits, act_bits);
   Computing computing;
-  PackedBuffer packed = new_packed(packed_bytes(bits, n, k));
-  pack_codes(bits, codes.data(), n, k, packed.get());
-  CodeBuffer buffer(rows, k, scales_x.data());
-  quantize_rows(table, x.data(), k, edge, buffer.rows());
-  kernel({buffer.rows(), packed.get(), n}, {scales.data(), bias.data(), out.data(), n});
-  buffer.write_to(codes_x.data());
+  const int64_t weight_bytes = (packed_bytes(bits, n, k) + 63) / 64 * 64;
+  uint8_t* packed = kept_bytes(weight_bytes + rows * padded_codes(k));
+  pack_codes(bits, codes.data(), n, k, packed);
+  const CodeRows code_rows{rows, k, reinterpret_cast<int8_t*>(packed + weight_bytes), padded_codes(k),
+                           scales_x.data()};
+  quantize_matrix(table, x, edge, code_rows);
+  kernel({code_rows, packed, n}, {scales.data(), bias.data(), out.data(), n});
+  for (int64_t row = 0; row < rows; ++row)
+    std::memcpy(codes_x.data() + row * k, code_rows.codes + row * code_rows.stride, k);
 }
 
 void row_amax(Matrix<const float> x, Vector<float> amax, Isa isa) {
@@ -352,7 +384,12 @@ void def_integer(nb::module_& m) {
         nb::arg("residual").noconvert() = nb::none(), nb::arg("factor") = 1.0f,
         "LinearW{bits}A{act_bits}: x (M, K) float32 -> out (M, N) float32; y is the layer's output, "
         "out = activation(y), or residual + activation(y) * factor; activation: none, silu, relu, glu.");
-  m.def("linear_train", linear_train, nb::arg("x").noconvert(), nb::arg("codes").noconvert(),
+  m.def("linear_train_bf16", linear_train<int16_t>, nb::arg("x").noconvert(),
+        nb::arg("codes").noconvert(), nb::arg("bits"), nb::arg("act_bits"),
+        nb::arg("scales").noconvert(), nb::arg("bias").noconvert(), nb::arg("out").noconvert(),
+        nb::arg("codes_x").noconvert(), nb::arg("scales_x").noconvert(), default_isa_arg(),
+        "linear_train() of x in bfloat16, its bits as int16.");
+  m.def("linear_train", linear_train<float>, nb::arg("x").noconvert(), nb::arg("codes").noconvert(),
         nb::arg("bits"), nb::arg("act_bits"), nb::arg("scales").noconvert(),
         nb::arg("bias").noconvert(), nb::arg("out").noconvert(), nb::arg("codes_x").noconvert(),
         nb::arg("scales_x").noconvert(), default_isa_arg(),

@@ -6,6 +6,8 @@ from torch import Tensor
 
 from halfbyte import _core
 from halfbyte.quant.absmax import AbsMaxWeight
+from halfbyte.quant.formats import format_named
+from halfbyte.quant.integer_linear import integer_linear
 from halfbyte.quant.quantizer import TENSOR, round_to_codes
 
 SHAPES = [(1, 1), (3, 15), (5, 16), (17, 50), (4, 333)]
@@ -49,3 +51,13 @@ def test_one_row_by_kernel_is_a_tensor_by_torch(bits):
     by_kernel, by_torch = AbsMaxWeight(bits).quantize(x), AbsMaxWeight(bits, TENSOR).quantize(x)
     assert torch.equal(by_kernel.codes, by_torch.codes)
     assert torch.equal(by_kernel.scales, by_torch.scales)
+
+
+@pytest.mark.parametrize("shape", [(1, 9), (40, 33)], ids=str)
+def test_a_layer_over_bfloat16_is_that_over_its_values(shape):
+    x, number = draw(*shape).bfloat16(), format_named("w4a8")
+    weight = AbsMaxWeight(4).quantize(draw(5, shape[1]))
+    of_output = (weight.scales[:, 0].contiguous(), torch.randn(5))
+    narrow = integer_linear(x, weight.codes, *of_output, number)
+    wide = integer_linear(x.float(), weight.codes, *of_output, number)
+    assert all(torch.equal(a, b) for a, b in zip(narrow, wide, strict=True))

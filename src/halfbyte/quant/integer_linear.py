@@ -19,7 +19,7 @@ def integer_linear(
     """y = ((float(x_codes · w_codes) · s_x) · s_w) + b, to the last bit (docs/integer-spec.md).
 
     Args:
-        x: (M, K) float32.
+        x: (M, K) float32, or bfloat16 on a CPU.
         w_codes: (N, K) int8.
         w_scales: (N,) float32.
         bias: (N,) float32.
@@ -36,11 +36,13 @@ def integer_linear(
         x_codes, x_scales = quantize_rows(x, number.activation_bits)
         y = _padded_int_mm(x_codes, w_codes).float() * x_scales * w_scales + bias
         return y, x_codes, x_scales
-    y = x.new_empty(x.shape[0], w_codes.shape[0])
+    y = w_scales.new_empty(x.shape[0], w_codes.shape[0])
     x_codes = torch.empty(x.shape, dtype=torch.int8)
-    x_scales = x.new_empty(x.shape[0])
-    _core.kernels.linear_train(
-        x.contiguous(),
+    x_scales = w_scales.new_empty(x.shape[0])
+    is_wide = x.dtype == torch.float32
+    kernel = _core.kernels.linear_train if is_wide else _core.kernels.linear_train_bf16
+    kernel(
+        x.contiguous() if is_wide else x.contiguous().view(torch.int16),
         w_codes,
         min(bits for bits in _KERNEL_BITS if bits >= number.weight_bits),
         number.activation_bits,

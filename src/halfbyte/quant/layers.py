@@ -46,7 +46,9 @@ class _IntegerProduct(torch.autograd.Function):
         )
         zeros = None
         if static_x is None:
-            rows = x.detach().reshape(-1, x.shape[-1]).float()
+            rows = x.detach().reshape(-1, x.shape[-1])
+            if rows.is_cuda or rows.dtype != torch.bfloat16:
+                rows = rows.float()
             y, x_codes, x_scales = integer_linear(
                 rows, w.codes, w_scales.contiguous(), stored_bias, number
             )
