@@ -99,7 +99,7 @@ class Stream:
         if random.random() < GRAMMAR_SHARE:
             pattern = PATTERNS[random.integers(len(PATTERNS))]
             parts = [(p,) if isinstance(p, str) else p for p in pattern]
-            return " ".join(part[random.integers(len(part))] for part in parts)
+            return " ".join(part[int(random.integers(len(part)))] for part in parts)
         words = self._texts[random.integers(len(self._texts))]
         count = int(random.integers(1, MOST_WORDS + 1))
         start = int(random.integers(max(1, len(words) - count + 1)))
