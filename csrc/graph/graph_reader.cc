@@ -39,7 +39,7 @@ class GraphReader {
     for (std::uint32_t left = reader_.count(16); left > 0; --left) read_node();
     for (std::uint32_t value : outputs) {
       check_written(value);
-      if (graph_.values_[value].dtype > DType::kBool) reader_.fail("has packed codes as an output");
+      if (!is_computed(graph_.values_[value].dtype)) reader_.fail("has packed codes as an output");
     }
     reader_.expect_end();
   }
@@ -130,7 +130,8 @@ class GraphReader {
   void read_input() {
     GraphInput input;
     const std::uint32_t index = value();
-    input.dtype = dtype(3);
+    input.dtype = dtype(kLastDType);
+    if (!is_computed(input.dtype)) reader_.fail("has packed codes as an input");
     mark_written(index, input.dtype);
     for (std::uint32_t left = rank(); left > 0; --left) {
       const std::int64_t size = reader_.i64();

@@ -10,8 +10,8 @@
 namespace halfbyte {
 
 // `signature` gives types: inputs, '>', outputs. f float32, i int64, b bool, p packed;
-// N float32 or int64, T also bool, both the same type throughout; '@' the type that attribute "to"
-// names. '?' after a letter: may be left out. '*': one or more.
+// c int8, s int16, w int32; N float32 or int64, T also bool, A any of all these, each the same type
+// throughout; '@' the type that attribute "to" names. '?' after a letter: may be left out. '*': one or more.
 struct OpDefinition {
   const char* name;
   const char* signature;

@@ -100,4 +100,26 @@ RunFunction plan_chunk_attention(NodePlanner& node);
 RunFunction plan_depthwise_conv(NodePlanner& node);
 RunFunction plan_chunk_conv(NodePlanner& node);
 
+// ops_integer.cc: between floats and codes, and products
+RunFunction plan_quantize_features(NodePlanner& node);
+RunFunction plan_dequantize(NodePlanner& node);
+RunFunction plan_int_patches(NodePlanner& node);
+RunFunction plan_int_linear(NodePlanner& node, int bits);
+template <int kBits>
+RunFunction plan_int_linear(NodePlanner& node) {
+  return plan_int_linear(node, kBits);
+}
+RunFunction plan_int_depthwise(NodePlanner& node);
+
+// ops_integer_rows.cc
+RunFunction plan_requantize(NodePlanner& node);
+RunFunction plan_requantize_wide(NodePlanner& node);
+RunFunction plan_int_table(NodePlanner& node);
+RunFunction plan_int_glu(NodePlanner& node);
+RunFunction plan_int_layer_norm(NodePlanner& node);
+RunFunction plan_int_layer_norm_wide(NodePlanner& node);
+
+// ops_integer_attention.cc
+RunFunction plan_int_attention(NodePlanner& node);
+
 }  // namespace halfbyte::ops

@@ -28,10 +28,15 @@ bool fits(char letter, DType dtype, DType& variable) {
     case 'i': return dtype == DType::kInt64;
     case 'b': return dtype == DType::kBool;
     case 'p': return packed_bits(dtype) != 0;
+    case 'c': return dtype == DType::kInt8;
+    case 's': return dtype == DType::kInt16;
+    case 'w': return dtype == DType::kInt32;
     default: break;
   }
   const bool is_numeric = dtype == DType::kFloat32 || dtype == DType::kInt64;
-  if (!is_numeric && !(letter == 'T' && dtype == DType::kBool)) return false;
+  const bool is_small = dtype == DType::kInt8 || dtype == DType::kInt16 || dtype == DType::kInt32;
+  const bool is_flag = dtype == DType::kBool && letter != 'N';
+  if (!is_numeric && !is_flag && !(is_small && letter == 'A')) return false;
   if (variable == DType::kNone) variable = dtype;
   return variable == dtype;
 }
@@ -41,6 +46,9 @@ DType result(char letter, DType variable, std::int64_t to) {
     case 'f': return DType::kFloat32;
     case 'i': return DType::kInt64;
     case 'b': return DType::kBool;
+    case 'c': return DType::kInt8;
+    case 's': return DType::kInt16;
+    case 'w': return DType::kInt32;
     case '@': return to >= 1 && to <= 3 ? static_cast<DType>(to) : DType::kNone;
     default: return variable;
   }

@@ -19,6 +19,9 @@ const char* dtype_name(DType dtype) {
     case DType::kPacked5: return "packed5";
     case DType::kPacked6: return "packed6";
     case DType::kPacked7: return "packed7";
+    case DType::kInt8: return "int8";
+    case DType::kInt16: return "int16";
+    case DType::kInt32: return "int32";
   }
   return "unknown";
 }
@@ -37,12 +40,17 @@ int packed_bits(DType dtype) {
   }
 }
 
+bool is_computed(DType dtype) { return packed_bits(dtype) == 0 && dtype != DType::kFloat16; }
+
 std::size_t dtype_bytes(DType dtype) {
   switch (dtype) {
     case DType::kFloat32: return 4;
     case DType::kInt64: return 8;
     case DType::kBool: return 1;
     case DType::kFloat16: return 2;
+    case DType::kInt8: return 1;
+    case DType::kInt16: return 2;
+    case DType::kInt32: return 4;
     default: return 0;
   }
 }

@@ -23,13 +23,18 @@ enum class DType : std::uint32_t {
   kPacked5 = 10,
   kPacked6 = 11,
   kPacked7 = 12,
+  kInt8 = 13,  // of integer-only models
+  kInt16 = 14,
+  kInt32 = 15,
 };
 
-constexpr std::uint32_t kLastDType = 12;
+constexpr std::uint32_t kLastDType = 15;
 
 const char* dtype_name(DType dtype);
 // Bits of a code of a packed type; 0 for the others.
 int packed_bits(DType dtype);
+// Whether nodes may write values of this type: not float16 and packed codes.
+bool is_computed(DType dtype);
 // Bytes of one element; 0 for the packed types, whose size depends on the shape.
 std::size_t dtype_bytes(DType dtype);
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/integer_only.h"
 #include "kernels/packing.h"
 
 namespace halfbyte {
@@ -168,6 +169,8 @@ struct Kernels {
   float (*amax)(const float* x, int64_t count);
   void (*codes_of_scale)(const float* x, float scale, int qmax, int64_t count, int8_t* codes);
   void (*values_bf16)(const int8_t* codes, float scale, int64_t count, uint16_t* out);
+
+  IntegerOnly integer_only;
 };
 
 // The table for this process: that of the environment variable HALFBYTE_ISA, or else the best that the

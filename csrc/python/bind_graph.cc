@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "error.h"
+#include "graph/audit.h"
 #include "graph/model.h"
 #include "graph/op_registry.h"
 #include "graph/session.h"
@@ -23,7 +24,8 @@ struct BufferFormat {
 };
 
 constexpr BufferFormat kFormats[] = {
-    {"f", DType::kFloat32}, {"q", DType::kInt64}, {"l", DType::kInt64}, {"?", DType::kBool}};
+    {"f", DType::kFloat32}, {"q", DType::kInt64}, {"l", DType::kInt64}, {"?", DType::kBool},
+    {"b", DType::kInt8},    {"h", DType::kInt16}, {"i", DType::kInt32}};
 
 // Holds a Python buffer; released under the GIL, which whoever drops a Tensor may not have.
 struct HeldBuffer {
@@ -49,7 +51,7 @@ Tensor tensor_of(nb::handle object) {
     if (std::strcmp(format, known.code) == 0) tensor.dtype = known.dtype;
   if (tensor.dtype == DType::kNone || dtype_bytes(tensor.dtype) != static_cast<std::size_t>(view.itemsize))
     throw Error(ErrorKind::kInput, std::string("a buffer of format '") + format +
-                                       "' came, expected float32 (f), int64 (q) or bool (?)");
+                                       "' came, expected float32 (f), int64 (q), bool (?), or int8, 16, 32 (b, h, i)");
   if (reinterpret_cast<std::uintptr_t>(view.buf) % static_cast<std::size_t>(view.itemsize) != 0)
     throw Error(ErrorKind::kInput, "a buffer came that is not aligned to its elements; copy it");
   for (int axis = 0; axis < view.ndim; ++axis) tensor.shape.push_back(view.shape[axis]);
@@ -127,6 +129,17 @@ nb::tuple constant_of(const Graph& graph, const std::string& name) {
   throw Error(ErrorKind::kUsage, "graph '" + graph.name() + "' has no constant '" + name + "'");
 }
 
+nb::list audited(const std::vector<AuditedNode>& nodes) {
+  nb::list list;
+  for (const AuditedNode& node : nodes) list.append(nb::make_tuple(node.op, node.output));
+  return list;
+}
+
+nb::tuple audit_of(const Graph& graph) {
+  const Audit found = audit(graph);
+  return nb::make_tuple(audited(found.integer), audited(found.boundary), audited(found.floating));
+}
+
 nb::list sections_of(const Model& model) {
   nb::list list;
   for (const Section& section : model.file().sections())
@@ -160,6 +173,7 @@ void bind_model(nb::module_& m) {
       .def("inputs", [](const Model& model, const std::string& name) { return inputs_of(model.graph(name)); })
       .def("outputs", [](const Model& model, const std::string& name) { return outputs_of(model.graph(name)); })
       .def("layers", [](const Model& model, const std::string& name) { return layers_of(model.graph(name)); })
+      .def("audit", [](const Model& model, const std::string& name) { return audit_of(model.graph(name)); })
       .def("constant", [](const Model& model, const std::string& graph, const std::string& name) {
         return constant_of(model.graph(graph), name);
       });

@@ -15,6 +15,9 @@ TYPES = {
     np.dtype(np.float32): onnx.TensorProto.FLOAT,
     np.dtype(np.int64): onnx.TensorProto.INT64,
     np.dtype(np.bool_): onnx.TensorProto.BOOL,
+    np.dtype(np.int8): onnx.TensorProto.INT8,
+    np.dtype(np.int16): onnx.TensorProto.INT16,
+    np.dtype(np.int32): onnx.TensorProto.INT32,
 }
 
 
@@ -69,8 +72,7 @@ def run_engine(model_file, inputs, name="graph", isa=None):
 
 def as_array(tensor):
     """A tensor of the engine as a numpy array."""
-    dtype = {"float32": np.float32, "int64": np.int64, "bool": np.bool_}[tensor.dtype]
-    return np.frombuffer(tensor.data, dtype).reshape(tensor.shape)
+    return np.frombuffer(tensor.data, np.dtype(tensor.dtype)).reshape(tensor.shape)
 
 
 def assert_same(got, expected, rtol=2e-6, atol=2e-6):

@@ -1,10 +1,11 @@
-// All float kernels of one instruction set, in the order of struct Kernels.
+// All other kernels of one instruction set, in the order of struct Kernels.
 #pragma once
 #include "kernels/kernels.h"
 
 #include "kernels/generic/depthwise_conv.h"
 #include "kernels/generic/elementwise.h"
 #include "kernels/generic/gemm_f32.h"
+#include "kernels/generic/integer_only.h"
 #include "kernels/generic/linear.h"
 #include "kernels/generic/log_mel.h"
 #include "kernels/generic/quantize.h"
@@ -57,6 +58,7 @@ constexpr Kernels make_kernels(const char* isa, const IntegerKernels& integer) {
       amax_f32,
       codes_of_scale_f32,
       values_bf16,
+      kIntegerOnly,
   };
 }
 

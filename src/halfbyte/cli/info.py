@@ -21,6 +21,7 @@ examples:
   halfbyte info en-voice.hb --json | jq .test_vector
   halfbyte info --verify runs/en-voice               what is deployed is what was trained
   halfbyte info en-voice.hb --verify models/en-voice
+  halfbyte info en-voice.hb --audit                  refuse a float operation in the encoder
 """
 
 
@@ -32,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--layers", action="store_true", help="every layer with bits and bytes")
     parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument(
+        "--audit",
+        action="store_true",
+        help="refuse, with its name, any operator between features and logits that computes in "
+        "floating point",
+    )
     parser.add_argument(
         "--verify",
         type=Path,
@@ -53,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
     if options.verify:
         return _verify(options)
     file = ModelFile(options.model or default_model())
+    if options.audit:
+        return _audit(file, options.json)
     layers = {graph: file.layers(graph) for graph in file.graph_names}
     num_weights = sum(_num_weights(layer) for group in layers.values() for layer in group)
     facts = {
@@ -94,6 +103,28 @@ def _verify(options: argparse.Namespace) -> int:
     print(
         f"{options.verify}: {len(checks)} quantised layers, {num_weights:,} codes equal to the "
         f"deployed ones; {bits:.3f} bits per weight, scales and biases counted"
+    )
+    return 0
+
+
+def _audit(file: ModelFile, as_json: bool) -> int:
+    audit = file.audit("encoder")
+    if audit.floating:
+        op, value = audit.floating[0]
+        raise ModelFileError(
+            f"{file.path}: the encoder is not integer-only: {len(audit.floating)} operators "
+            f"compute in floating point, the first is {op} ({value}); train with "
+            "quantization.arithmetic=integer"
+        )
+    if as_json:
+        facts = {"integer_only": True, "integer": audit.integer, "boundary": audit.boundary}
+        print(json.dumps(facts))
+        return 0
+    for op, value in audit.boundary:
+        print(f"  at the boundary: {op} ({_shown(value)})")
+    print(
+        f"{file.path}: encoder and CTC head are integer-only: {len(audit.integer)} operators, none "
+        "of them in floating point; the attention decoder is not audited"
     )
     return 0
 

@@ -11,7 +11,8 @@ from halfbyte import _core
 from halfbyte.engine.tensor import Tensor
 from halfbyte.errors import ModelFileError
 
-_BITS = {"float32": 32, "bool": 8, "int64": 64} | {f"packed{bits}": bits for bits in range(1, 9)}
+_BITS = {"float32": 32, "bool": 8, "int64": 64, "int8": 8, "int16": 16, "int32": 32}
+_BITS |= {f"packed{bits}": bits for bits in range(1, 9)}
 _TEST_TYPES = {1: ("float32", 4), 2: ("int64", 8), 3: ("bool", 1), 4: ("float32", 2)}
 _FLOAT16 = 4
 
@@ -44,6 +45,21 @@ class GraphInput:
     name: str
     dtype: str
     axes: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What the nodes of a graph compute on; a node is its operator and its first output.
+
+    Attributes:
+        integer: read and write no float number.
+        boundary: features to codes, codes to numbers, and what only reads such numbers.
+        floating: the others. The graph is integer-only if there are none.
+    """
+
+    integer: list[tuple[str, str]]
+    boundary: list[tuple[str, str]]
+    floating: list[tuple[str, str]]
 
 
 def operators() -> list[str]:
@@ -102,6 +118,14 @@ class ModelFile:
             Layer(name, op, _BITS[dtype], shape, num_bytes, constants)
             for name, op, dtype, shape, num_bytes, constants in self.core.layers(graph)
         ]
+
+    def audit(self, graph: str = "encoder") -> Audit:
+        """Whether a graph computes on integers between its features and its logits.
+
+        A float may become codes in QuantizeFeatures alone, straight from an input of the graph;
+        numbers from Dequantize may be computed with, but never come back to integers.
+        """
+        return Audit(*self.core.audit(graph))
 
     def constant(self, graph: str, name: str) -> Tensor:
         """A constant as the engine reads it; packed codes have the type `packed4` or the like.

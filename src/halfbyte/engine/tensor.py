@@ -7,7 +7,7 @@ from typing import Any
 
 from halfbyte.errors import InputError
 
-FORMATS = {"float32": "f", "int64": "q", "bool": "?"}
+FORMATS = {"float32": "f", "int64": "q", "bool": "?", "int8": "b", "int16": "h", "int32": "i"}
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Tensor:
     `memoryview(tensor.view())` or `numpy.asarray(tensor.view())` read it without copying.
 
     Attributes:
-        dtype: "float32", "int64" or "bool".
+        dtype: "float32", "int64", "bool", "int8", "int16" or "int32".
         shape: size of each axis.
         data: the elements, little-endian.
     """

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from halfbyte.errors import UsageError
+from halfbyte.export.freeze_integer import freeze_integer
 from halfbyte.quant.absmax import AbsMaxRows
 from halfbyte.quant.layers import NativeEmbedding, NativeLinear, StoredParameters
 
@@ -75,6 +76,7 @@ def freeze(model: Model) -> Model:
         UsageError: a layer's activations have a static scale, which no operator serves yet.
     """
     frozen = copy.deepcopy(model).eval().requires_grad_(False)
+    freeze_integer(frozen)
     for name, layer in list(frozen.named_modules()):
         if isinstance(layer, NativeLinear):
             _check_activations(name, layer)

@@ -137,8 +137,10 @@ def _array(tensor: onnx.TensorProto) -> Array:
 def _input(value: onnx.ValueInfoProto) -> Input:
     tensor = value.type.tensor_type
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
-    if dtype not in (np.float32, np.int64, np.bool_):
-        raise UsageError(f"input {value.name} is {dtype}; the engine takes float32, int64 and bool")
+    if dtype not in (np.float32, np.int64, np.bool_, np.int8, np.int16, np.int32):
+        raise UsageError(
+            f"input {value.name} is {dtype}; the engine takes float32, bool, int8, 16, 32 and 64"
+        )
     axes = tuple(
         axis.dim_value if axis.HasField("dim_value") else axis.dim_param or f"{value.name}.{i}"
         for i, axis in enumerate(tensor.shape.dim)

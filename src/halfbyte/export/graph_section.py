@@ -15,6 +15,7 @@ ABSENT_INPUT = 0xFFFFFFFF
 FLOAT32, FLOAT16 = 1, 4
 _ZEROS, _WHOLE, _ROW = 0, 1, 2  # how the initial value of a state is stored
 DTYPE_NUMBERS = {np.dtype(np.float32): FLOAT32, np.dtype(np.int64): 2, np.dtype(np.bool_): 3}
+DTYPE_NUMBERS |= {np.dtype(np.int8): 13, np.dtype(np.int16): 14, np.dtype(np.int32): 15}
 PACKED_NUMBERS = {1: 7, 2: 8, 3: 9, 4: 5, 5: 10, 6: 11, 7: 12, 8: 6}
 
 
@@ -118,7 +119,7 @@ class _GraphWriter:
         if array.dtype not in DTYPE_NUMBERS:
             raise UsageError(
                 f"graph {self.graph.name}: constant {name} is {array.dtype}; "
-                "the engine has float32, int64 and bool, so export it as one of these"
+                "the engine has float32, bool and signed integers, so export it as one of these"
             )
         return DTYPE_NUMBERS[array.dtype]
 

@@ -10,6 +10,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from halfbyte.models.integer_encoder import IntegerEncoder
 from halfbyte.models.u2 import U2
 
 OPSET = 21
@@ -26,13 +27,15 @@ class _EncoderGraph(nn.Module):
     def forward(self, features: Tensor, state: list[Tensor]) -> tuple[Tensor, ...]:
         named = dict(zip(self.state_names, state, strict=True))
         encoded, log_probs, following = self.model.step(features, named)
+        if isinstance(self.model.encoder, IntegerEncoder):
+            encoded = self.model.encoder.numbers(encoded)
         return encoded, log_probs, *(following[name] for name in self.state_names)
 
 
-def state_axes(name: str) -> dict[int, str]:
+def state_axes(name: str, rank: int) -> dict[int, str]:
     """Open axes of a state tensor: the batch, and where there is one the left context."""
     part = name.rpartition(".")[2]
-    left_axis = {"key": 2, "value": 2, "valid": 1}.get(part)
+    left_axis = {"key": rank - 2, "value": rank - 2, "valid": 1}.get(part)
     return {0: _BATCH} if left_axis is None else {0: _BATCH, left_axis: _LEFT}
 
 
@@ -47,7 +50,7 @@ def trace_encoder(frozen: U2, initial_state: dict[str, Tensor]) -> onnx.ModelPro
     window = 4 * frozen.encoder.subsampling.rate + frozen.encoder.subsampling.overlap_frames
     features = torch.zeros(2, window, frozen.encoder.feature_norm.mean.shape[0])
     state = [value.repeat(2, *[1] * (value.dim() - 1)) for value in initial_state.values()]
-    axes = [{0: _BATCH, 1: _FRAMES}, *(state_axes(name) for name in names)]
+    axes = [{0: _BATCH, 1: _FRAMES}, *(state_axes(n, v.dim()) for n, v in initial_state.items())]
     outputs = ["encoder_out", "ctc_log_probs", *(f"next.{n.removeprefix('state.')}" for n in names)]
     open_axes = [dict.fromkeys(a, _AUTO) for a in axes]
     traced = _trace(

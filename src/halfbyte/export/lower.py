@@ -16,6 +16,7 @@ from halfbyte.errors import UsageError
 from halfbyte.export.functions import OPSET
 from halfbyte.export.fuse import fuse, fuse_blocks
 from halfbyte.export.graph_ir import Array, Attributes, Graph, Node, PackedCodes, plain
+from halfbyte.export.lower_integer import INTEGER_OPS, lower_integer
 
 Rule = Callable[[Graph, Node], list[Node]]
 
@@ -83,7 +84,7 @@ def _follow_halves(graph: Graph, node: Node) -> None:
 def _fold(graph: Graph, node: Node) -> bool:
     """Computes a node whose inputs are all constants, unless the result is much larger."""
     arrays = {name: graph.array(name) for name in node.inputs if name}
-    if node.op in LINEAR_BITS or node.op in EMBEDDING_BITS:
+    if node.op in LINEAR_BITS or node.op in EMBEDDING_BITS or node.op in INTEGER_OPS:
         return False
     if any(array is None for array in arrays.values()):
         return False
@@ -320,4 +321,5 @@ RULES: dict[str, Rule] = {
     "Conv": _conv,
     **dict.fromkeys(LINEAR_BITS, _linear),
     **dict.fromkeys(EMBEDDING_BITS, _embedding),
+    **dict.fromkeys(INTEGER_OPS, lower_integer),
 }

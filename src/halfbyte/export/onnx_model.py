@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def finish(traced: onnx.ModelProto) -> onnx.ModelProto:
     four_bit = {
         node.input[1]
         for node in traced.graph.node
-        if node.domain == DOMAIN and _weight_bits(node.op_type) <= 4
+        if node.domain == DOMAIN and 1 <= _weight_bits(node.op_type) <= 4
     }
     for initializer in traced.graph.initializer:
         if initializer.name in four_bit:
@@ -93,8 +94,9 @@ def _four_bit(codes: TensorProto) -> TensorProto:
 
 
 def _weight_bits(operator: str) -> int:
-    """4 of LinearW4A8 and of EmbeddingW4."""
-    return int(operator.partition("W")[2].partition("A")[0])
+    """4 of LinearW4A8, EmbeddingW4 and IntLinearW4; 0 of operators without weights of few bits."""
+    found = re.search(r"W(\d)", operator)
+    return int(found[1]) if found else 0
 
 
 def describe(

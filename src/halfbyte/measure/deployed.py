@@ -11,8 +11,10 @@ from halfbyte.engine.model_file import Layer
 from halfbyte.errors import ConfigError, ModelFileError
 from halfbyte.export.fuse_linear import JOINED
 from halfbyte.export.onnx_model import compile_folder, export
+from halfbyte.quant.integer_linear_layer import IntegerLinear
 from halfbyte.quant.native import NativeLayer, native_layers
 from halfbyte.quant.packing import unpack
+from halfbyte.quant.quantizer import Quantized
 from halfbyte.train.checkpoint import WEIGHTS, load_checkpoint
 
 _CODES = ".codes"
@@ -136,7 +138,6 @@ def _check(name: str, layer: NativeLayer, place: _Place) -> LayerCheck:
     n, k = quantized.codes.shape
     tensor = place.tensor
     packed = place.file.constant(place.graph, tensor.name)
-    scales = place.file.constant(place.graph, tensor.constants[1])
     rows, inputs = packed.shape
     if inputs != k or place.first + n > rows:
         raise ModelFileError(
@@ -145,12 +146,21 @@ def _check(name: str, layer: NativeLayer, place: _Place) -> LayerCheck:
     bits = int(packed.dtype.removeprefix("packed"))
     own = slice(place.first, place.first + n)
     codes = unpack(np.frombuffer(packed.data, np.uint8), bits, rows, inputs)[own]
-    stored = np.frombuffer(scales.data, np.float32).reshape(rows, -1)[own]
     return LayerCheck(
         name,
         layer.number.name,
         n * k,
         tensor.num_bytes * n // rows,
         int((codes != quantized.codes.numpy()).sum()),
-        int((stored != quantized.scales.numpy()).sum()),
+        _differing_scales(layer, place, quantized, own),
     )
+
+
+def _differing_scales(layer: NativeLayer, place: _Place, quantized: Quantized, own: slice) -> int:
+    """Scales that differ; of an integer-only layer its int32 bias, made of its scales."""
+    second = place.file.constant(place.graph, place.tensor.constants[1])
+    if not isinstance(layer, IntegerLinear):
+        stored = np.frombuffer(second.data, np.float32).reshape(second.shape[0], -1)[own]
+        return int((stored != quantized.scales.numpy()).sum())
+    differing = np.frombuffer(second.data, np.int32) != layer.whole_bias(quantized).numpy()
+    return int(differing.sum())

@@ -9,6 +9,7 @@ from torch import Tensor
 from halfbyte.data.tokenizer import Tokenizer
 from halfbyte.errors import ConfigError
 from halfbyte.files import write_together
+from halfbyte.models.integer_encoder import make_integer
 from halfbyte.models.u2 import U2
 from halfbyte.quant.formats import LayerMap
 from halfbyte.quant.lsq import LearnedStep
@@ -17,6 +18,7 @@ from halfbyte.quant.native import make_native, native_layers
 from halfbyte.train.config import TrainConfig, dump_config, load_config
 
 CONFIG, TOKENIZER, WEIGHTS = "config.yaml", "tokenizer.model", "weights.safetensors"
+ARITHMETICS = ("dynamic", "integer")
 
 
 def build_model(config: TrainConfig, num_tokens: int) -> U2:
@@ -25,6 +27,17 @@ def build_model(config: TrainConfig, num_tokens: int) -> U2:
     chosen = config.quantization
     methods = Methods(chosen.weights, chosen.activations, chosen.group)
     make_native(model, LayerMap(chosen.default, chosen.layers), methods)
+    if chosen.arithmetic not in ARITHMETICS:
+        raise ConfigError(
+            f"quantization.arithmetic is {chosen.arithmetic!r}; expected {' or '.join(ARITHMETICS)}"
+        )
+    if chosen.arithmetic == "integer":
+        if chosen.activations != "absmax":
+            raise ConfigError(
+                "quantization.arithmetic=integer has ranges of its own; "
+                "leave quantization.activations at absmax"
+            )
+        make_integer(model)
     return model
 
 
@@ -89,7 +102,8 @@ def load_weights(model: torch.nn.Module, folder: Path) -> None:
 
 
 def _is_of_quantizer(name: str) -> bool:
-    return ".weight_quantizer." in name or ".activation_quantizer." in name
+    parts = (".weight_quantizer.", ".activation_quantizer.", "_range.")
+    return any(part in name for part in parts)
 
 
 def _start_steps(model: torch.nn.Module, fresh: set[str]) -> None:

@@ -45,6 +45,7 @@ class QuantizationConfig:
     weights: str = "absmax"  # or lsq
     activations: str = "absmax"  # or moving_average, lsq
     group: int = 0  # inputs per scale of weight-only layers; 0 is one scale per output
+    arithmetic: str = "dynamic"  # or integer: encoder and CTC head compute on integers only
 
 
 @dataclass

@@ -160,6 +160,9 @@ class Bench:
         tree = plain_tree(self.config)
         del tree["cells"]
         recipe = plain_tree(self.recipe)
+        for quantization in [recipe["quantization"], *tree["maps"].values()]:
+            if quantization["arithmetic"] == "dynamic":
+                del quantization["arithmetic"]  # result lines from before the key stay good
         for section, keys in _OF_THE_MACHINE.items():
             for key in keys:
                 recipe[section].pop(key, None)

@@ -1,0 +1,47 @@
+"""Integer-only operators on their way to the engine: constants get the types it reads."""
+
+import numpy as np
+
+from halfbyte.errors import UsageError
+from halfbyte.export.graph_ir import Graph, Node, PackedCodes
+
+INT_LINEAR_BITS = {f"IntLinearW{bits}": bits for bits in range(1, 9)}
+_I8, _I16, _I32, _I64 = np.int8, np.int16, np.int32, np.int64
+_F32 = np.float32
+# Operator -> types of its constant inputs, from the second on.
+_CONSTANTS: dict[str, list[type]] = {
+    "QuantizeFeatures": [_F32, _F32],
+    "Dequantize": [_F32],
+    "IntPatches": [],
+    "IntDepthwise": [_I8, _I32],
+    "Requantize": [_I32],
+    "RequantizeWide": [_I32],
+    "RequantizeAdd": [_I32],
+    "IntTable": [_I8],
+    "IntGlu": [_I16],
+    "IntLayerNorm": [_I32, _I64],
+    "IntLayerNormWide": [_I32, _I64],
+    "IntAttention": [_I8, _I8, _I8],
+}
+INTEGER_OPS = {*INT_LINEAR_BITS, *_CONSTANTS}
+
+
+def lower_integer(graph: Graph, node: Node) -> list[Node]:
+    """The node itself, its constants in the types of the engine.
+
+    Raises:
+        UsageError: weights, multipliers or tables are computed.
+    """
+    types = _CONSTANTS.get(node.op, [_I8, _I32])
+    for name, dtype in zip(node.inputs[1:], types, strict=False):
+        constant = graph.constants.get(name)
+        if constant is None:
+            raise UsageError(f"{node.op} {node.outputs[0]}: {name} must be a constant")
+        if isinstance(constant, np.ndarray) and constant.dtype != dtype:
+            graph.constants[name] = constant.astype(dtype)
+    if node.op in INT_LINEAR_BITS:
+        codes = graph.constants[node.inputs[1]]
+        if isinstance(codes, np.ndarray):
+            packed = PackedCodes(codes.astype(np.int8), INT_LINEAR_BITS[node.op])
+            graph.constants[node.inputs[1]] = packed
+    return [node]
