@@ -136,7 +136,7 @@ def inverse_root(v: int) -> tuple[int, int]:
         v: 1 .. 2^61.
 
     >>> f, h = inverse_root(4)
-    >>> f * 2**h / 2**61
+    >>> round(f * 2**h / 2**61, 8)
     0.5
     """
     h = 0
