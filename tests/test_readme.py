@@ -117,20 +117,50 @@ def test_the_speed_table_has_a_row_per_runner_of_the_newest_line():
     assert origin.startswith("One thread, avx2; 0.07 s from a cold start to the first word.")
 
 
-def test_the_equality_table_shows_the_newest_line_of_the_level_model():
+MEASURED = {"machine": "a quiet machine", "commit": "0123456789abcdef"}
+
+
+def test_the_equality_table_shows_the_newest_line_of_each_level():
     beside = {"codes_flipped": 0.0027, "encoder_out_difference": 0.0247}
-    line = {
+    model = {
         "level": "model",
         "engine": {**beside, "codes_flipped": 0.003},
         "ONNX Runtime": beside,
         "utterances": 60,
         "chunk_ms": 640,
         "codes": 1000,
-        "machine": "a quiet machine",
-        "commit": "0123456789abcdef",
+        **MEASURED,
     }
-    table = tool.equality_table([line, {"level": "text"}])
+    text = {
+        "level": "text",
+        "isa": "avx2",
+        "engine avx2": {"texts_that_differ": 0, "same_encoder_bits": True},
+        "ONNX Runtime": {"texts_that_differ": 7, "same_encoder_bits": False},
+        "utterances": 90,
+        "chunk_ms": 640,
+        "mode": "greedy",
+        **MEASURED,
+    }
+    older = {**model, "engine": beside}
+    table = tool.equality_table([older, model, text])
     assert "| ONNX Runtime | 0.27 % | 0.025 |\n| engine | 0.30 % | 0.025 |" in table
+    assert "| beside engine avx2 |" in table
+    assert table.endswith("| ONNX Runtime | 7 | no |")
+
+
+def test_threads_that_disagree_are_said():
+    line = {
+        "level": "engine",
+        "splits": {"x/test": 3},
+        "isas": ["avx2"],
+        "thread_counts": [1, 2],
+        "chunk_ms": 640,
+        "mode": "greedy",
+        "texts_that_differ": 1,
+        "same_encoder_bits": False,
+        **MEASURED,
+    }
+    assert "1 texts differ, encoder output differs" in tool.equality_table([line])
 
 
 def test_the_table_of_words_shows_the_newest_line():
