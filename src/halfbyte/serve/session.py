@@ -5,15 +5,12 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from halfbyte.listen.events import Event, event_of
 from halfbyte.listen.stream import Stream
 from halfbyte.serve.refusals import RefusedError
 from halfbyte.serve.settings import Limits, StreamSettings
-
-if TYPE_CHECKING:
-    from halfbyte.serve.scheduler import Scheduler
 
 
 @dataclass(frozen=True)
@@ -57,20 +54,28 @@ class Step:
     stages_s: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
+class Engine(Protocol):
+    """What a session tells those who run it."""
+
+    def consider(self, session: "Session") -> None:
+        """More audio is there, or its end; the session may be due."""
+
+    def forget(self, session: "Session") -> None:
+        """The session is closed."""
+
+
 class Session:
     """One stream; made by `Scheduler.open`, used from the event loop only.
 
     `feed` hands over audio and waits while too much is queued; `finish` says that no more comes;
     `events` gives what the stream says until it is done; `close` drops it at any time. What is
-    said for other methods is between the session and its scheduler.
+    said for other methods is between the session and its engine, the scheduler.
 
     Attributes:
         settings: of the stream.
     """
 
-    def __init__(
-        self, stream: Stream, settings: StreamSettings, limits: Limits, scheduler: "Scheduler"
-    ):
+    def __init__(self, stream: Stream, settings: StreamSettings, limits: Limits, engine: Engine):
         self.settings = settings
         self._stream: Stream | None = stream
         self._limits = limits
@@ -78,7 +83,7 @@ class Session:
         self._most_bytes = limits.max_stream_s * bytes_per_s
         self._most_queued_bytes = limits.max_queued_s * bytes_per_s
         self._sample_bytes = settings.sample_bytes
-        self._scheduler = scheduler
+        self._engine = engine
         self._audio: deque[bytes] = deque()
         self._fed_bytes = 0
         self._taken_bytes = 0
@@ -122,7 +127,7 @@ class Session:
             )
         self._audio.append(audio)
         if self._fed_bytes >= self._due_bytes:
-            self._scheduler.consider(self)
+            self._engine.consider(self)
         while self._fed_bytes - self._taken_bytes > self._most_queued_bytes and not self._is_over:
             self._progress.clear()
             await self._progress.wait()
@@ -145,7 +150,7 @@ class Session:
     def _finish(self) -> None:
         if not self._is_finishing:
             self._is_finishing = True
-            self._scheduler.consider(self)
+            self._engine.consider(self)
 
     async def events(self) -> AsyncIterator[SessionEvent]:
         """What the stream says, until its end.
@@ -170,7 +175,7 @@ class Session:
             self.is_closed = True
             self._audio.clear()
             self._wake()
-            self._scheduler.forget(self)
+            self._engine.forget(self)
 
     def release(self) -> None:
         """Give the engine's memory back at once; called when it is closed and no thread runs it.
