@@ -44,7 +44,17 @@ def test_the_page_shows_the_results(page):
 
 def test_the_model_on_the_servers_page_shows_the_results():
     path = ROOT / tool.CARD
-    assert tool.render(ROOT)[path] == path.read_text(encoding="utf-8"), "run: make readme"
+    shown = path.read_text(encoding="utf-8")
+    assert tool.render(ROOT)[path] == shown, "run: make readme"
+    assert len(shown.splitlines()) == 12, "the shipped file has not been evaluated"
+
+
+def test_the_card_holds_the_lines_of_the_shipped_file_only():
+    shipped = {**LINE, "words": 10, "model_sha256": "a" * 64}
+    other = {**shipped, "number_format": "float32", "model_sha256": "b" * 64, "wer": 0.5}
+    greedy = {**shipped, "mode": "greedy"}
+    assert tool.card([other, shipped, greedy], "a" * 64).count("\n") == 1
+    assert '"wer": 0.1234' in tool.card([other, shipped, greedy], "a" * 64)
 
 
 def test_the_keys_of_a_result_line_are_documented():

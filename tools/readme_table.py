@@ -8,6 +8,7 @@ one JSON object; bench/README.md says what its keys mean. Of lines with the same
 number format, split, chunk and mode the last one counts.
 """
 
+import hashlib
 import json
 import math
 import re
@@ -30,7 +31,8 @@ PAGES = {
     "docs/limits.md": ["long audio"],
     "docs/server.md": ["server", "soak"],
 }
-CARD = Path("src/halfbyte/assets/en-voice.results.jsonl")  # what the server's page shows
+MODEL = Path("src/halfbyte/assets/en-voice.hb")
+CARD = MODEL.with_suffix(".results.jsonl")  # what the server's page shows
 CARD_KEYS = ("model", "split", "chunk_ms", "mode", "wer", "words", "rtf", "machine", "commit")
 NOT_MEASURED = "Not measured yet."
 SUMMARY_MODE = "rescoring"
@@ -75,9 +77,13 @@ def summary_table(lines: list[Line]) -> str:
     return _table([*head, "real-time factor", "RAM"], cells) + "\n\n" + _origin(chosen)
 
 
-def card(lines: list[Line]) -> str:
-    """The lines that go with the model file, decoded as a user does who chooses nothing."""
-    chosen = [line for line in lines if line["mode"] == SUMMARY_MODE]
+def card(lines: list[Line], model_sha256: str) -> str:
+    """The lines of this very model file, decoded as a user does who chooses nothing."""
+    chosen = [
+        line
+        for line in lines
+        if line["mode"] == SUMMARY_MODE and line["model_sha256"] == model_sha256
+    ]
     return "".join(
         json.dumps({key: line[key] for key in CARD_KEYS}, ensure_ascii=False) + "\n"
         for line in chosen
@@ -310,7 +316,8 @@ def render(root: Path) -> dict[Path, str]:
         "server": server_table(read_lines(root / SERVER)),
         "soak": soak_table(read_lines(root / SOAK)),
     }
-    pages = {root / CARD: card(lines)}
+    model_sha256 = hashlib.sha256((root / MODEL).read_bytes()).hexdigest()
+    pages = {root / CARD: card(lines, model_sha256)}
     for page, names in PAGES.items():
         text = (root / page).read_text(encoding="utf-8")
         for name in names:
