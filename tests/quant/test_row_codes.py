@@ -7,7 +7,7 @@ from torch import Tensor
 from halfbyte import _core
 from halfbyte.quant.absmax import AbsMaxWeight
 from halfbyte.quant.formats import format_named
-from halfbyte.quant.integer_linear import integer_linear
+from halfbyte.quant.integer_linear import integer_linear, linear_by_torch
 from halfbyte.quant.quantizer import TENSOR, round_to_codes
 
 SHAPES = [(1, 1), (3, 15), (5, 16), (17, 50), (4, 333)]
@@ -61,3 +61,14 @@ def test_a_layer_over_bfloat16_is_that_over_its_values(shape):
     narrow = integer_linear(x, weight.codes, *of_output, number)
     wide = integer_linear(x.float(), weight.codes, *of_output, number)
     assert all(torch.equal(a, b) for a, b in zip(narrow, wide, strict=True))
+
+
+@pytest.mark.parametrize("name", ["w4a8", "w8a8", "w4a4", "w2a8"])
+@pytest.mark.parametrize("shape", [(1, 9), (16, 64), (17, 50), (40, 333)], ids=str)
+def test_what_cuda_computes_is_what_the_kernel_computes(name, shape):
+    x, number = draw(*shape), format_named(name)
+    weight = AbsMaxWeight(number.weight_bits).quantize(draw(13, shape[1]))
+    of_output = (weight.scales[:, 0].contiguous(), torch.randn(13))
+    by_torch = linear_by_torch(x, weight.codes, *of_output, number)
+    by_kernel = integer_linear(x, weight.codes, *of_output, number)
+    assert all(torch.equal(a, b) for a, b in zip(by_torch, by_kernel, strict=True))

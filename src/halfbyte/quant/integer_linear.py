@@ -33,9 +33,7 @@ def integer_linear(
         InputError: x holds NaN or infinity (on a CPU; CUDA is not held up to look).
     """
     if x.is_cuda:
-        x_codes, x_scales = quantize_rows(x, number.activation_bits)
-        y = _padded_int_mm(x_codes, w_codes).float() * x_scales * w_scales + bias
-        return y, x_codes, x_scales
+        return linear_by_torch(x, w_codes, w_scales, bias, number)
     y = w_scales.new_empty(x.shape[0], w_codes.shape[0])
     x_codes = torch.empty(x.shape, dtype=torch.int8)
     x_scales = w_scales.new_empty(x.shape[0])
@@ -53,6 +51,15 @@ def integer_linear(
         x_scales,
     )
     return y, x_codes, x_scales.unsqueeze(1)
+
+
+def linear_by_torch(
+    x: Tensor, w_codes: Tensor, w_scales: Tensor, bias: Tensor, number: Format
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`integer_linear` in torch's own operators, on any device; what CUDA computes."""
+    x_codes, x_scales = quantize_rows(x, number.activation_bits)
+    y = _padded_int_mm(x_codes, w_codes).float() * x_scales * w_scales + bias
+    return y, x_codes, x_scales
 
 
 def static_linear(x: Quantized, weight: Quantized, bias: Tensor) -> Tensor:
