@@ -19,6 +19,7 @@ LINE = {
     "model": "en-voice",
     "number_format": "w4a8",
     "bytes": 3_200_000,
+    "float32_bytes": 16_000_000,
     "split": "wuw2/test",
     "wer": 0.1234,
     "wer_low": 0.1,

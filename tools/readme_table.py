@@ -116,7 +116,18 @@ def full_table(lines: list[Line]) -> str:
         ]
         for line in lines
     ]
-    return _table(head, cells) + "\n\n" + _origin(lines)
+    return f"{_table(head, cells)}\n\n{_sizes(lines)} {_origin(lines)}"
+
+
+def _sizes(lines: list[Line]) -> str:
+    """Each whole file beside four bytes for each weight of its layers."""
+    ratios = {
+        line["number_format"]: f"{line['number_format']}: {line['bytes']:,} bytes, "
+        f"{line['float32_bytes'] / line['bytes']:.2f} times smaller than the weights in float32"
+        for line in lines
+        if line["bytes"] < line["float32_bytes"]
+    }
+    return "".join(f"Whole file, {ratio}." for ratio in ratios.values())
 
 
 def speed_table(lines: list[Line]) -> str:
@@ -140,6 +151,8 @@ def speed_table(lines: list[Line]) -> str:
         for name in runners
     ]
     start = f"{line['start']['first_word_s']:.2f} s from a cold start to the first word"
+    if "installed_bytes" in line:
+        start += f"; base install with the model {_megabytes(line['installed_bytes']['all'])}"
     return f"{_table(head, cells)}\n\nOne thread, {line['isa']}; {start}. {_origin([line])}"
 
 
