@@ -2,9 +2,7 @@
 //
 // Arrays are numpy arrays, torch CPU tensors or anything with DLPack or a buffer; they are never copied
 // or converted, and results go into arrays that the caller brings. `isa` "" means the default.
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
-#include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
@@ -13,38 +11,12 @@
 #include <optional>
 #include <new>
 
-#include "error.h"
-#include "kernels/float_environment.h"
 #include "kernels/kernels.h"
 #include "python/bindings.h"
-
-namespace nb = nanobind;
+#include "python/kernel_arrays.h"
 
 namespace halfbyte::python {
 namespace {
-
-template <class T>
-using Flat = nb::ndarray<T, nb::c_contig, nb::device::cpu>;  // any number of dimensions
-template <class T>
-using Vector = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using Matrix = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using StridedMatrix = nb::ndarray<T, nb::ndim<2>, nb::device::cpu>;
-
-using Isa = const std::string&;
-
-void expect(bool is_right, const char* message) {
-  if (!is_right) throw Error(ErrorKind::kInput, message);
-}
-
-int64_t size(size_t n) { return static_cast<int64_t>(n); }
-
-// Kernels run without the GIL and in the float modes of the specification.
-struct Computing {
-  nb::gil_scoped_release no_gil;
-  FloatEnvironment environment;
-};
 
 int edge_of(int act_bits) {
   if (act_bits != 4 && act_bits != 8)
@@ -280,93 +252,6 @@ void embedding_into(Flat<const int64_t> ids, Vector<const uint8_t> packed, int b
   embedding({bits, v, d, packed.data(), scales.data()}, ids.data(), size(ids.size()), out.data());
 }
 
-void gemm_f32(StridedMatrix<const float> a, StridedMatrix<const float> b, Matrix<float> out, Isa isa) {
-  const int64_t m = size(a.shape(0)), k = size(a.shape(1)), n = size(b.shape(1));
-  expect(size(b.shape(0)) == k && size(out.shape(0)) == m && size(out.shape(1)) == n,
-         "a must be (M, K), b (K, N) and out (M, N)");
-  const Kernels& table = find_kernels(isa);
-  Computing computing;
-  table.gemm_f32({m, n, k, a.data(), a.stride(0), a.stride(1), b.data(), b.stride(0), b.stride(1),
-                  out.data(), n});
-}
-
-void layer_norm(Matrix<const float> x, Vector<const float> weight, Vector<const float> bias,
-                float epsilon, Matrix<float> out, Isa isa) {
-  const size_t d = x.shape(1);
-  expect(weight.size() == d && bias.size() == d && out.shape(1) == d && out.shape(0) == x.shape(0),
-         "weight and bias must be (D), out (rows, D) as x is");
-  const Kernels& table = find_kernels(isa);
-  Computing computing;
-  table.layer_norm({size(x.shape(0)), size(d), x.data(), weight.data(), bias.data(), epsilon,
-                    out.data()});
-}
-
-void depthwise_conv(Matrix<const float> x, Matrix<const float> weight, Vector<const float> bias,
-                    Matrix<float> out, Isa isa) {
-  const size_t taps = weight.shape(0), frames = out.shape(0), d = x.shape(1);
-  expect(x.shape(0) + 1 == frames + taps && weight.shape(1) == d && bias.size() == d &&
-             out.shape(1) == d,
-         "x must be (T + taps - 1, D), weight (taps, D), bias (D) and out (T, D)");
-  const Kernels& table = find_kernels(isa);
-  Computing computing;
-  table.depthwise_conv({size(frames), size(taps), size(d), x.data(), weight.data(), bias.data(),
-                        out.data()});
-}
-
-void glu(Matrix<const float> x, Matrix<float> out, Isa isa) {
-  expect(x.shape(0) == out.shape(0) && x.shape(1) == 2 * out.shape(1),
-         "x must be (rows, 2D) and out (rows, D)");
-  const Kernels& table = find_kernels(isa);
-  Computing computing;
-  table.glu(x.data(), size(out.shape(0)), size(out.shape(1)), out.data());
-}
-
-void scale(Flat<const float> x, float factor, Flat<float> out, Isa isa) {
-  expect(x.size() == out.size(), "out must have as many elements as x");
-  const Kernels& table = find_kernels(isa);
-  Computing computing;
-  table.scale(x.data(), factor, size(x.size()), out.data());
-}
-
-void def_row_op(nb::module_& m, const char* name, RowOp Kernels::*op) {
-  m.def(
-      name,
-      [op](Matrix<const float> x, Matrix<float> out, Isa isa) {
-        expect(x.shape(0) == out.shape(0) && x.shape(1) == out.shape(1), "out must be shaped as x");
-        const Kernels& table = find_kernels(isa);
-        Computing computing;
-        (table.*op)(x.data(), size(x.shape(0)), size(x.shape(1)), out.data());
-      },
-      nb::arg("x").noconvert(), nb::arg("out").noconvert(), nb::arg("isa") = "");
-}
-
-void def_unary(nb::module_& m, const char* name, UnaryOp Kernels::*op) {
-  m.def(
-      name,
-      [op](Flat<const float> x, Flat<float> out, Isa isa) {
-        expect(x.size() == out.size(), "out must have as many elements as x");
-        const Kernels& table = find_kernels(isa);
-        Computing computing;
-        (table.*op)(x.data(), size(x.size()), out.data());
-      },
-      nb::arg("x").noconvert(), nb::arg("out").noconvert(), nb::arg("isa") = "");
-}
-
-void def_binary(nb::module_& m, const char* name, BinaryOp Kernels::*op) {
-  m.def(
-      name,
-      [op](Flat<const float> a, Flat<const float> b, Flat<float> out, Isa isa) {
-        expect(a.size() == out.size() && b.size() == out.size(), "a, b and out must be of one size");
-        const Kernels& table = find_kernels(isa);
-        Computing computing;
-        (table.*op)(a.data(), b.data(), size(a.size()), out.data());
-      },
-      nb::arg("a").noconvert(), nb::arg("b").noconvert(), nb::arg("out").noconvert(),
-      nb::arg("isa") = "");
-}
-
-nb::arg_v default_isa_arg() { return nb::arg("isa") = ""; }
-
 void def_integer(nb::module_& m) {
   m.def("pack", pack, nb::arg("codes").noconvert(), nb::arg("bits"),
         "codes (N, K) int8 -> a 64-byte aligned memoryview in the layout of docs/integer-spec.md.");
@@ -407,29 +292,6 @@ void def_integer(nb::module_& m) {
         "EmbeddingW{bits}: ids (...) int64 of a packed table (V, D) -> out (count, D) float32.");
 }
 
-void def_float(nb::module_& m) {
-  m.def("gemm_f32", gemm_f32, nb::arg("a").noconvert(), nb::arg("b").noconvert(),
-        nb::arg("out").noconvert(), default_isa_arg(), "a (M, K), b (K, N), any strides -> out (M, N).");
-  m.def("layer_norm", layer_norm, nb::arg("x").noconvert(), nb::arg("weight").noconvert(),
-        nb::arg("bias").noconvert(), nb::arg("epsilon"), nb::arg("out").noconvert(),
-        default_isa_arg());
-  m.def("depthwise_conv", depthwise_conv, nb::arg("x").noconvert(), nb::arg("weight").noconvert(),
-        nb::arg("bias").noconvert(), nb::arg("out").noconvert(), default_isa_arg());
-  m.def("glu", glu, nb::arg("x").noconvert(), nb::arg("out").noconvert(), default_isa_arg());
-  m.def("scale", scale, nb::arg("x").noconvert(), nb::arg("factor"), nb::arg("out").noconvert(),
-        default_isa_arg());
-  def_row_op(m, "softmax", &Kernels::softmax);
-  def_row_op(m, "log_softmax", &Kernels::log_softmax);
-  def_unary(m, "exp", &Kernels::exp);
-  def_unary(m, "log", &Kernels::log);
-  def_unary(m, "sigmoid", &Kernels::sigmoid);
-  def_unary(m, "silu", &Kernels::silu);
-  def_unary(m, "tanh", &Kernels::tanh);
-  def_unary(m, "relu", &Kernels::relu);
-  def_binary(m, "add", &Kernels::add);
-  def_binary(m, "mul", &Kernels::mul);
-}
-
 }  // namespace
 
 void bind_kernels(nb::module_& m) {
@@ -440,7 +302,7 @@ void bind_kernels(nb::module_& m) {
       "default_isa", [] { return std::string(halfbyte::kernels().isa); },
       "The instruction set in use: HALFBYTE_ISA, or the best of isas().");
   def_integer(kernels);
-  def_float(kernels);
+  bind_float_kernels(kernels);
 }
 
 }  // namespace halfbyte::python

@@ -1,0 +1,167 @@
+"""Tables of what models get right, how large and how fast they are."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from result_lines import (
+    NOT_MEASURED,
+    Line,
+    chunk,
+    false_words,
+    megabytes,
+    origin,
+    percent,
+    read_lines,
+    table,
+)
+
+CARD_KEYS = ("model", "split", "chunk_ms", "mode", "wer", "words", "rtf", "machine", "commit")
+SUMMARY_MODE = "rescoring"
+
+
+def read_results(path: Path) -> list[Line]:
+    """Result lines, the last of each kind, those that are compared beside each other."""
+    kinds = ("model", "number_format", "split", "chunk_ms", "mode")
+    newest = {tuple(line[kind] for kind in kinds): line for line in read_lines(path)}
+    return sorted(newest.values(), key=_place)
+
+
+def _place(line: Line) -> tuple[Any, ...]:
+    """Split by split, rescoring before greedy, whole segments before short chunks."""
+    chunk_ms = line["chunk_ms"] or math.inf
+    is_pooled, is_greedy = line["split"] == "all", line["mode"] != SUMMARY_MODE
+    return (is_pooled, line["split"], is_greedy, -chunk_ms, line["model"], line["number_format"])
+
+
+def summary_table(lines: list[Line]) -> str:
+    """One row per number format and chunk, decoded by rescoring: a column per split."""
+    chosen = [line for line in lines if line["mode"] == SUMMARY_MODE]
+    if not chosen:
+        return NOT_MEASURED
+    splits = list(dict.fromkeys(line["split"] for line in chosen))
+    rows: dict[tuple[str, str, Any], dict[str, Line]] = {}
+    for line in chosen:
+        row = (line["model"], line["number_format"], line["chunk_ms"])
+        rows.setdefault(row, {})[line["split"]] = line
+    head = ["model", "weights", "file", "chunk", *(f"WER {split}" for split in splits)]
+    cells = [_summary_row(row, by_split, splits) for row, by_split in rows.items()]
+    return table([*head, "real-time factor", "RAM"], cells) + "\n\n" + origin(chosen)
+
+
+def _summary_row(
+    row: tuple[str, str, Any], by_split: dict[str, Line], splits: list[str]
+) -> list[str]:
+    model, number_format, chunk_ms = row
+    lines = list(by_split.values())
+    wers = [percent(by_split[s]["wer"]) if s in by_split else "-" for s in splits]
+    largest_bytes = max(line["peak_rss_bytes"] for line in lines)
+    slowest = max(line["rtf"] for line in lines)
+    size = megabytes(lines[-1]["bytes"])
+    return [
+        model,
+        number_format,
+        size,
+        chunk(chunk_ms),
+        *wers,
+        f"{slowest:.3f}",
+        megabytes(largest_bytes),
+    ]
+
+
+def card(lines: list[Line], model_sha256: str) -> str:
+    """The lines of this very model file, decoded as a user does who chooses nothing."""
+    chosen = [
+        line
+        for line in lines
+        if line["mode"] == SUMMARY_MODE and line["model_sha256"] == model_sha256
+    ]
+    return "".join(
+        json.dumps({key: line[key] for key in CARD_KEYS}, ensure_ascii=False) + "\n"
+        for line in chosen
+    )
+
+
+def full_table(lines: list[Line]) -> str:
+    """One row per result line."""
+    if not lines:
+        return NOT_MEASURED
+    head = ["model", "weights", "file", "chunk", "mode", "split", "WER"]
+    head += ["95 % interval", "sentences right", "false words"]
+    head += ["real-time factor", "RAM", "seed", "commit"]
+    cells = [
+        [
+            line["model"],
+            line["number_format"],
+            megabytes(line["bytes"]),
+            chunk(line["chunk_ms"]),
+            line["mode"],
+            line["split"],
+            percent(line["wer"]),
+            f"{percent(line['wer_low'])} – {percent(line['wer_high'])}",
+            percent(line["sentence_accuracy"]),
+            false_words(line),
+            f"{line['rtf']:.3f}",
+            megabytes(line["peak_rss_bytes"]),
+            str(line["seed"]),
+            line["commit"][:7],
+        ]
+        for line in lines
+    ]
+    return f"{table(head, cells)}\n\n{_sizes(lines)} {origin(lines)}"
+
+
+def _sizes(lines: list[Line]) -> str:
+    """Each whole file beside four bytes for each weight of its layers."""
+    ratios = {
+        line["number_format"]: f"{line['number_format']}: {line['bytes']:,} bytes, "
+        f"{line['float32_bytes'] / line['bytes']:.2f} times smaller than the weights in float32"
+        for line in lines
+        if line["bytes"] < line["float32_bytes"]
+    }
+    return "".join(f"Whole file, {ratio}." for ratio in ratios.values())
+
+
+def speed_table(lines: list[Line]) -> str:
+    """One row per runner of the newest speed line: a chunk, and its time beside the best peer."""
+    if not lines:
+        return NOT_MEASURED
+    line = lines[-1]
+    cold, warm = line["chunk"]["cold"], line["chunk"]["warm"]
+    runners = [name for name, figures in warm.items() if isinstance(figures, dict)]
+    peer = warm["strongest_peer"]
+    head = ["runner", "cold, ms", "warm, ms", "MAD", f"warm, of {peer}", "real-time factor, a file"]
+    cells = [
+        [
+            name,
+            f"{cold[name]['median_ms']:.2f}",
+            f"{warm[name]['median_ms']:.2f}",
+            f"{warm[name]['mad_ms']:.2f}",
+            f"{warm[name]['of_strongest_peer']:.2f}",
+            f"{line['file'][name]['median']:.4f}",
+        ]
+        for name in runners
+    ]
+    start = f"{line['start']['first_word_s']:.2f} s from a cold start to the first word"
+    if "installed_bytes" in line:
+        start += f"; base install with the model {megabytes(line['installed_bytes']['all'])}"
+    return f"{table(head, cells)}\n\nOne thread, {line['isa']}; {start}. {origin([line])}"
+
+
+def words_table(lines: list[Line]) -> str:
+    """The newest run of recipes/words."""
+    if not lines:
+        return NOT_MEASURED
+    line = lines[-1]
+    right = line["sentence_accuracy"]
+    row = [
+        str(line["epochs"]),
+        f"{line['train_cpu_s'] / 60:.0f} min",
+        megabytes(line["bytes"]),
+        f"{percent(right)} of {line['utterances']}",
+        f"{line['false_words']} in {line['silent_utterances']}",
+    ]
+    head = ["epochs", "processor time", "file", "words right", "words heard where none is"]
+    load = "" if line["is_quiet"] else " The machine did other work meanwhile."
+    return table(head, [row]) + f"\n\nTest split of {line['corpus']}. {origin([line])}{load}"

@@ -1,0 +1,46 @@
+"""Lines of bench/results, and how their figures are written in a table."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+NOT_MEASURED = "Not measured yet."
+
+Line = dict[str, Any]
+
+
+def read_lines(path: Path) -> list[Line]:
+    """All lines of a result file; none if it is not there."""
+    if not path.exists():
+        return []
+    texts = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(text) for text in texts if text.strip()]
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def origin(lines: list[Line]) -> str:
+    machines = dict.fromkeys(line["machine"] for line in lines)
+    commits = dict.fromkeys(line["commit"][:7] for line in lines)
+    return f"Measured on {'; '.join(machines)}; commit {', '.join(commits)}."
+
+
+def chunk(chunk_ms: int) -> str:
+    return f"{chunk_ms} ms" if chunk_ms else "whole segment"
+
+
+def false_words(line: Line) -> str:
+    """Words heard where nothing is said."""
+    silent = line["silent_utterances"]
+    return f"{line['false_words']} in {silent} clips" if silent else "-"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB"
