@@ -1,5 +1,6 @@
 """Running verbs: in this process, or as a user does, in one of their own."""
 
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -46,10 +47,11 @@ def halfbyte(capfd):
 
 
 def start(*words: object, **options) -> subprocess.Popen[str]:
-    """Starts `halfbyte WORDS…` as a process."""
+    """Starts `halfbyte WORDS…` as a process, which hears Ctrl-C even where the tests do not."""
     command = [sys.executable, "-m", "halfbyte", *map(str, words)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, **(pipes | options))
+    hears = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    return subprocess.Popen(command, **(pipes | hears | options))
 
 
 @pytest.fixture(scope="session")
