@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(ROOT / "tests" / "engine")]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "engine")]
 
 from onnx_graphs import compiled  # noqa: E402
 from streaming_graph import streaming_model  # noqa: E402

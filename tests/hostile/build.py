@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "src")]
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hostile.audio import hostile_audio, odd_audio  # noqa: E402
 from hostile.configs import hostile_configs  # noqa: E402
