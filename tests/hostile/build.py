@@ -5,9 +5,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from hostile.audio import hostile_audio, odd_audio  # noqa: E402
-from hostile.configs import hostile_configs  # noqa: E402
-from hostile.models import hostile_models  # noqa: E402
+from hostile.audio import hostile_audio, odd_audio
+from hostile.configs import hostile_configs
+from hostile.models import hostile_models
 
 
 def main() -> None:
