@@ -2,13 +2,13 @@
 
 import json
 import os
-import platform
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from halfbyte import _core
+from halfbyte.measure.cpu import machine
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -23,16 +23,6 @@ def origin() -> dict[str, Any]:
         "compiler": compiler(),
         "commit": commit(),
     }
-
-
-def machine() -> str:
-    """The processor's name."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return platform.processor() or platform.machine()
-    found = re.search(r"^model name\s*: *(.*)$", text, re.MULTILINE)
-    return found[1].strip() if found else platform.machine()
 
 
 def compiler() -> str:
