@@ -47,16 +47,9 @@ class Model:
             "model": file.metadata["name"],
             "number_format": self.number_format,
             "bytes": file.num_bytes,
-            "parameters": sum(_num_elements(layer.shape) for layer in layers),
+            "parameters": sum(layer.num_parameters for layer in layers),
         }
         self.facts["float32_bytes"] = 4 * self.facts["parameters"]
-
-
-def _num_elements(shape: tuple[int, ...]) -> int:
-    count = 1
-    for size in shape:
-        count *= size
-    return count
 
 
 class Recognised:

@@ -98,11 +98,17 @@ nb::list layers_of(const Graph& graph) {
   nb::list list;
   for (const Node& node : graph.nodes()) {
     std::uint64_t num_bytes = 0;
+    std::int64_t num_parameters = 0;
     int largest = -1;
+    bool is_after_codes = false;
     nb::list names;
     for (int input : node.inputs) {
       const int constant = input == Node::kAbsent ? -1 : graph.values()[input].constant;
       if (constant < 0) continue;
+      const Tensor& tensor = graph.constants()[constant];
+      const bool is_scale = is_after_codes && tensor.dtype == DType::kFloat32;
+      is_after_codes = packed_bits(tensor.dtype) != 0;
+      if (!is_scale) num_parameters += tensor.shape.num_elements();
       num_bytes += graph.constant_bytes()[constant];
       names.append(graph.values()[input].name);
       if (largest < 0 || graph.constant_bytes()[constant] > graph.constant_bytes()[graph.values()[largest].constant])
@@ -111,7 +117,7 @@ nb::list layers_of(const Graph& graph) {
     if (largest < 0 || graph.values()[largest].dtype == DType::kInt64) continue;
     const Tensor& weight = graph.constants()[graph.values()[largest].constant];
     list.append(nb::make_tuple(graph.values()[largest].name, node.op->name, dtype_name(weight.dtype),
-                               tuple_of(weight.shape), num_bytes, nb::tuple(names)));
+                               tuple_of(weight.shape), num_parameters, num_bytes, nb::tuple(names)));
   }
   return list;
 }

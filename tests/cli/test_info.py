@@ -19,10 +19,10 @@ def test_json_adds_up(halfbyte):
     assert facts["bytes"] == TONES.stat().st_size
     assert sum(facts["sections"].values()) <= facts["bytes"]
     layers = facts["layers_by_operator"]
-    assert facts["parameters"] == sum(row["weights"] for row in layers.values())
+    assert facts["parameters"] == sum(row["parameters"] for row in layers.values())
     assert {"LinearW4A8", "EmbeddingW4"} <= layers.keys()
     for row in (layers["LinearW4A8"], layers["EmbeddingW4"]):
-        assert 0.5 <= row["bytes"] / row["weights"] < 1.2  # half a byte, padding and scales
+        assert 0.5 <= row["bytes"] / row["parameters"] < 1.2  # half a byte, padding and scales
     assert facts["streaming"]["subsampling"] == 4
     assert facts["test_vector"].keys() == {"encoder_out", "ctc_log_probs"}
     assert max(facts["test_vector"].values()) < 0.1

@@ -63,12 +63,12 @@ def run(options: argparse.Namespace) -> int:
     if options.audit:
         return _audit(file, options.json)
     layers = {graph: file.layers(graph) for graph in file.graph_names}
-    num_weights = sum(_num_weights(layer) for group in layers.values() for layer in group)
+    num_parameters = sum(layer.num_parameters for group in layers.values() for layer in group)
     facts = {
         "name": file.metadata.get("name", ""),
         "bytes": file.num_bytes,
-        "parameters": num_weights,
-        "bits_per_weight": 8 * file.num_bytes / max(1, num_weights),
+        "parameters": num_parameters,
+        "bits_per_parameter": 8 * file.num_bytes / max(1, num_parameters),
         "sections": file.sections,
         "layers_by_operator": _by_operator([layer for group in layers.values() for layer in group]),
         "streaming": _object(file, "streaming"),
@@ -136,20 +136,13 @@ def _object(file: ModelFile, key: str) -> dict[str, Any]:
     return value
 
 
-def _num_weights(layer: Layer) -> int:
-    count = 1
-    for size in layer.shape:
-        count *= size
-    return count
-
-
 def _by_operator(layers: list[Layer]) -> dict[str, dict[str, int]]:
-    """Operator -> number of layers, weights and bytes."""
+    """Operator -> number of layers, parameters and bytes."""
     table: dict[str, dict[str, int]] = {}
     for layer in layers:
-        row = table.setdefault(layer.op, {"layers": 0, "weights": 0, "bytes": 0})
+        row = table.setdefault(layer.op, {"layers": 0, "parameters": 0, "bytes": 0})
         row["layers"] += 1
-        row["weights"] += _num_weights(layer)
+        row["parameters"] += layer.num_parameters
         row["bytes"] += layer.num_bytes
     return table
 
@@ -179,17 +172,17 @@ def _numbers(tensor: Tensor) -> Any:
 
 
 def _print_facts(facts: dict[str, Any]) -> None:
-    bits = facts["bits_per_weight"]
+    bits = facts["bits_per_parameter"]
     print(
-        f"{_shown(facts['name'])}: {facts['bytes']:,} bytes, {facts['parameters']:,} weights; "
-        f"everything counted {bits:.3f} bits a weight, {FLOAT_BITS / max(bits, 1e-9):.2f} times "
+        f"{_shown(facts['name'])}: {facts['bytes']:,} bytes, {facts['parameters']:,} parameters; "
+        f"everything counted {bits:.3f} bits each, {FLOAT_BITS / max(bits, 1e-9):.2f} times "
         "smaller than in float32"
     )
     for section, size in facts["sections"].items():
         print(f"  section {section:<16} {size:>10,} bytes")
     for operator, row in facts["layers_by_operator"].items():
         print(
-            f"  {operator:<24} {row['layers']:>3} layers {row['weights']:>10,} weights "
+            f"  {operator:<24} {row['layers']:>3} layers {row['parameters']:>10,} parameters "
             f"{row['bytes']:>10,} bytes"
         )
     for name, value in facts["streaming"].items():
@@ -209,8 +202,8 @@ def _print_layers(layers: dict[str, list[Layer]]) -> None:
     for graph, group in layers.items():
         for layer in group:
             shape = " × ".join(str(size) for size in layer.shape)
-            bits = 8 * layer.num_bytes / _num_weights(layer)
+            bits = 8 * layer.num_bytes / layer.num_parameters
             print(
                 f"  {graph:<8} {layer.op:<18} {shape:<12} {layer.num_bytes:>9,} bytes "
-                f"{bits:>7.3f} bits/weight {layer.name}"
+                f"{bits:>7.3f} bits each {layer.name}"
             )

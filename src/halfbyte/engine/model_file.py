@@ -26,6 +26,8 @@ class Layer:
         op: operator, such as "LinearW4A8".
         bits: of one weight in a kernel.
         shape: of that tensor: (outputs, inputs) for quantised layers.
+        num_parameters: trained numbers of all its tensors, biases too; scales are not counted, as
+            they are what quantisation adds.
         num_bytes: in the file, with scales and bias.
         constants: names of all its tensors, in the operator's order: codes, scales, bias.
     """
@@ -34,6 +36,7 @@ class Layer:
     op: str
     bits: int
     shape: tuple[int, ...]
+    num_parameters: int
     num_bytes: int
     constants: tuple[str, ...]
 
@@ -115,8 +118,8 @@ class ModelFile:
     def layers(self, graph: str) -> list[Layer]:
         """Nodes with weights, in the order in which they run."""
         return [
-            Layer(name, op, _BITS[dtype], shape, num_bytes, constants)
-            for name, op, dtype, shape, num_bytes, constants in self.core.layers(graph)
+            Layer(name, op, _BITS[dtype], *facts)
+            for name, op, dtype, *facts in self.core.layers(graph)
         ]
 
     def audit(self, graph: str = "encoder") -> Audit:

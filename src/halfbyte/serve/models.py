@@ -7,7 +7,6 @@ lengths, the card of the model file, and results: the lines of a file `NAME.resu
 
 import json
 from collections import Counter
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +59,7 @@ def _file_facts(file: ModelFile) -> dict[str, Any]:
     num_by_bits: Counter[int] = Counter()
     for graph in file.graph_names:
         for layer in file.layers(graph):
-            num_by_bits[layer.bits] += prod(layer.shape)
+            num_by_bits[layer.bits] += layer.num_parameters
     card = file.metadata.get("card")
     return {
         "created": int(file.path.stat().st_mtime),
