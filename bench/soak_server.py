@@ -5,8 +5,9 @@
 
 Those that behave play recordings in real time, again and again; each transcript must be that of
 `halfbyte transcribe --stream`. Beside them others connect and say nothing, stall, send garbage,
-stop reading, disconnect in the middle of a word and connect again. At the end the server is
-stopped under load and started again. Ends with status 1 if a transcript differed, a final was
+stop reading, disconnect in the middle of a word and connect again. After each quarter all leave,
+and the server's heap is noted: what it holds then, nobody asks for any more. At the end the server
+is stopped under load and started again. Ends with status 1 if a transcript differed, a final was
 lost, memory grew, or the server complained.
 """
 
@@ -29,14 +30,17 @@ from origin import RESULTS, ROOT, append_line, origin
 
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.measure.server_audio import recordings_of, write_speech
-from halfbyte.measure.server_bench import memory_bytes, process_tree
+from halfbyte.measure.server_bench import memory_bytes, metrics_of, process_tree
 
 BUILD = ROOT / "build" / "bench"
 RATE_HZ = 16000
 MESSAGE_BYTES = 3200  # 100 ms
 NUM_RECORDINGS = 24
 MEMORY_PERIOD_S = 2.0
-LARGEST_GROWTH = 0.02  # of the server's memory, from the first quarter to the last
+LARGEST_GROWTH = 0.02  # of resident memory, from the second quarter to the last, and of the heap
+NUM_QUARTERS = 4
+IDLE_S = "5"  # after which the server ends a stream that sends nothing
+GAUGE_S = 1.5  # every worker has written its gauges anew by then
 GOODBYES = (1000, 1001)  # what a client may be told when the server is stopped
 
 
@@ -51,6 +55,7 @@ class Tally:
         misdeeds: of the others, by kind.
         goodbyes: close codes when the server was stopped under load, counted.
         memory_bytes: of the server's processes, every MEMORY_PERIOD_S.
+        idle_heap_bytes: in use after each quarter, with nobody connected.
         complaints: tracebacks in the server's output.
         zombies: processes that the stopped server left.
         works_again: a server started on the same port at once gave the right transcript.
@@ -62,6 +67,7 @@ class Tally:
     misdeeds: Counter[str] = field(default_factory=Counter)
     goodbyes: Counter[str] = field(default_factory=Counter)
     memory_bytes: list[int] = field(default_factory=list)
+    idle_heap_bytes: list[int] = field(default_factory=list)
     complaints: int = 0
     zombies: int = 0
     works_again: bool = False
@@ -75,13 +81,18 @@ class Tally:
         return sum(after) / len(after) / (sum(before) / len(before)) - 1
 
     @property
+    def heap_growth(self) -> float:
+        """Of what nobody asks for any more, from the first quarter to the last."""
+        first, *_, last = self.idle_heap_bytes
+        return last / max(1, first) - 1
+
+    @property
     def is_clean(self) -> bool:
         """Whether everything was as it should be."""
         wrong_goodbyes = set(self.goodbyes) - {str(code) for code in GOODBYES}
         faults = self.differing + self.breaks + self.complaints + self.zombies
-        return (
-            not faults and self.works_again and not wrong_goodbyes and self.growth <= LARGEST_GROWTH
-        )
+        growth = max(self.growth, self.heap_growth)
+        return not faults and self.works_again and not wrong_goodbyes and growth <= LARGEST_GROWTH
 
 
 @dataclass(frozen=True)
@@ -95,11 +106,11 @@ class Recording:
 class Soak:
     """All clients of one run."""
 
-    def __init__(self, url: str, recordings: list[Recording], tally: Tally, end_s: float):
+    def __init__(self, url: str, recordings: list[Recording], tally: Tally):
         self.url = url
         self.recordings = recordings
         self.tally = tally
-        self.end_s = end_s
+        self.end_s = 0.0
         self.random = random.Random(1)
 
     @property
@@ -230,7 +241,7 @@ class Server:
     """`halfbyte serve` with its complaints in a file."""
 
     def __init__(self, workers: int, port: int, log: TextIO):
-        words = ["--workers", str(workers), "--port", str(port), "--idle-s", "5"]
+        words = ["--workers", str(workers), "--port", str(port), "--idle-s", IDLE_S]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "halfbyte", "serve", *words],
             stdout=subprocess.PIPE,
@@ -304,7 +315,7 @@ async def run(options: argparse.Namespace, recordings: list[Recording]) -> Tally
         try:
             await soak(server, options, recordings, tally)
             server = Server(options.workers, _address(server.url)[1], log)
-            again = Soak(server.url, recordings, Tally(), 0.0)
+            again = Soak(server.url, recordings, Tally())
             async with aiohttp.ClientSession() as http:
                 texts, _ = await again.play(http, recordings[0])
             tally.works_again = texts == recordings[0].texts
@@ -320,15 +331,26 @@ async def soak(
     server: Server, options: argparse.Namespace, recordings: list[Recording], tally: Tally
 ) -> None:
     """Clients for so many minutes, then the server is stopped under them."""
-    end_s = time.monotonic() + 60 * options.minutes
-    clients = Soak(server.url, recordings, tally, end_s)
+    clients = Soak(server.url, recordings, tally)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
-        await asyncio.gather(
-            clients.watch(server.process.pid),
-            *(clients.well_behaved(http) for _ in range(options.clients)),
-            *(clients.misbehaving(http) for _ in range(options.misbehaving)),
-        )
+        for _ in range(NUM_QUARTERS):
+            clients.end_s = time.monotonic() + 60 * options.minutes / NUM_QUARTERS
+            await asyncio.gather(
+                clients.watch(server.process.pid),
+                *(clients.well_behaved(http) for _ in range(options.clients)),
+                *(clients.misbehaving(http) for _ in range(options.misbehaving)),
+            )
+            tally.idle_heap_bytes.append(await _idle_heap_bytes(server.url))
     await clients.stop_under_load(server, options.clients)
+
+
+async def _idle_heap_bytes(url: str) -> int:
+    """The server's heap in use, once the last stream has ended."""
+    while True:
+        await asyncio.sleep(GAUGE_S)
+        numbers = await asyncio.to_thread(metrics_of, url)
+        if not numbers["halfbyte_streams"]:
+            return int(numbers["halfbyte_heap_used_bytes"])
 
 
 def main() -> None:
@@ -340,7 +362,9 @@ def main() -> None:
     megabytes = [round(num_bytes / 1e6, 1) for num_bytes in tally.memory_bytes]
     step = max(1, len(megabytes) // 30)
     figures["memory_mb"] = megabytes[::step]
-    del figures["memory_bytes"]
+    figures["heap_growth"] = round(tally.heap_growth, 4)
+    figures["idle_heap_mb"] = [round(size / 1e6, 2) for size in tally.idle_heap_bytes]
+    del figures["memory_bytes"], figures["idle_heap_bytes"]
     for name, value in figures.items():
         print(f"{name:14} {dict(value) if isinstance(value, Counter) else value}")
     given = {"minutes": options.minutes, "clients": options.clients}

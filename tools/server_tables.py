@@ -42,6 +42,11 @@ def server_table(lines: list[Line]) -> str:
     return f"{table(head, rows)}\n\n{line['workers']} workers. {origin([line])}"
 
 
+def _megabytes(line: Line) -> str:
+    sizes = ", ".join(f"{size:g}" for size in line["idle_heap_mb"])
+    return f"{sizes} MB ({100 * line['heap_growth']:+.1f} %)"
+
+
 def soak_table(lines: list[Line]) -> str:
     """What the newest soak saw."""
     if not lines:
@@ -57,6 +62,7 @@ def soak_table(lines: list[Line]) -> str:
         ["connections of theirs that broke", f"{line['breaks']}"],
         ["misdeeds", f"{misdeeds}"],
         ["memory, from the second quarter to the last", f"{100 * line['growth']:+.1f} %"],
+        ["heap in use with nobody connected, after each quarter", _megabytes(line)],
         ["closed at the end, the server stopped under load", goodbyes],
         ["processes left, tracebacks", f"{line['zombies']}, {line['complaints']}"],
     ]

@@ -1,6 +1,7 @@
 """Health and metrics."""
 
 import asyncio
+import ctypes
 import re
 
 from serve.clients import SPEECH, running, s16
@@ -45,6 +46,8 @@ def test_a_stream_is_counted(recognizer):
         assert found[f'halfbyte_latency_seconds_count{{worker="0",event="{kind}"}}'] == count
     assert found['halfbyte_latency_seconds_count{worker="0",event="first_word"}'] >= 1
     assert found['process_resident_memory_bytes{worker="0"}'] > 10e6
+    heap_bytes = found['halfbyte_heap_used_bytes{worker="0"}']
+    assert heap_bytes > 1e6 if hasattr(ctypes.CDLL(None), "mallinfo2") else heap_bytes == 0
 
 
 def test_every_worker_shows_the_numbers_of_all():

@@ -114,10 +114,10 @@ def run_trial(command: ServerCommand, load: Load) -> Trial:
         generator.stdin.close()
         generator.stdin = None
         time.sleep(RAMP_S + 1.0)
-        cpu_s, start_s, before = _cpu_s(pid), time.monotonic(), _metrics(url)
+        cpu_s, start_s, before = _cpu_s(pid), time.monotonic(), metrics_of(url)
         time.sleep(max(1.0, load.duration_s - RAMP_S - 2.0))
         cores = (_cpu_s(pid) - cpu_s) / (time.monotonic() - start_s)
-        full_bytes, after = memory_bytes(pid), _metrics(url)
+        full_bytes, after = memory_bytes(pid), metrics_of(url)
         text, _ = generator.communicate(timeout=load.duration_s + 120)
         if generator.returncode:
             raise BenchError("the load generator failed")
@@ -239,7 +239,7 @@ def memory_bytes(pid: int) -> int:
     return total
 
 
-def _metrics(url: str) -> dict[str, float]:
+def metrics_of(url: str) -> dict[str, float]:
     """Metrics of a server, summed over workers."""
     with urllib.request.urlopen(f"{url}/metrics") as answer:
         lines = answer.read().decode().splitlines()

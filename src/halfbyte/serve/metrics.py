@@ -30,6 +30,11 @@ _NUMBERS = (
         "Time of engine threads per second of audio, of late; times streams / threads: load.",
     ),
     ("process_resident_memory_bytes", "gauge", "Memory of the process."),
+    (
+        "halfbyte_heap_used_bytes",
+        "gauge",
+        "Memory that the C library has handed out; 0 where it does not say.",
+    ),
     ("process_cpu_seconds_total", "counter", "Processor time of the process."),
 )
 _ENGINE = "halfbyte_engine_seconds_total"

@@ -1,13 +1,12 @@
 """How the server is: `/health` for whoever watches it, `/metrics` for Prometheus."""
 
 import asyncio
-import os
 import time
-from pathlib import Path
 
 from aiohttp import web
 
 from halfbyte.serve.app_keys import SERVER, Server
+from halfbyte.serve.memory import heap_used_bytes, resident_bytes
 
 _PERIOD_S = 1.0
 _RECENT_S = 10.0  # over which the real-time factor is taken
@@ -62,13 +61,5 @@ def _put_gauges(server: Server) -> None:
     put = server.metrics.put
     put("halfbyte_queue_streams", server.scheduler.num_queued)
     put("process_resident_memory_bytes", resident_bytes())
+    put("halfbyte_heap_used_bytes", heap_used_bytes())
     put("process_cpu_seconds_total", time.process_time())
-
-
-def resident_bytes() -> int:
-    """Memory of this process; 0 where the system does not say."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
