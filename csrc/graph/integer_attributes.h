@@ -23,4 +23,11 @@ inline std::int32_t multiplier_attribute(const NodePlanner& node, const char* na
   return static_cast<std::int32_t>(multiplier);
 }
 
+// Least code of 8 bits: -127, or 0 for a ReLU.
+inline std::int32_t low_attribute(const NodePlanner& node) {
+  const std::int64_t low = node.attribute("low", -127);
+  if (low < -127 || low > 0) node.fail("low is not in -127..0");
+  return static_cast<std::int32_t>(low);
+}
+
 }  // namespace halfbyte

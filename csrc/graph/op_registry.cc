@@ -6,8 +6,9 @@
 // padding; LinearW4A8 and its kin with packed codes (N, K) and float32 scales and bias (N).
 // What halfbyte.export.fuse makes of several nodes: LinearW4A8 with an activation and a residual
 // (quantized_linear.h), PatchLinearW4A8 (ops_patches.cc), ChunkConv (ops_conv.cc), ChunkAttention
-// (ops_attention.cc). Of integer-only models: Int..., Requantize..., QuantizeFeatures, Dequantize (ops_integer.cc,
-// ops_integer_rows.cc, ops_integer_attention.cc).
+// (ops_attention.cc). Of integer-only models: Int..., Requantize..., QuantizeFeatures, Dequantize (ops_integer*.cc);
+// fused are IntLinearCodesW4 = IntLinearW4, Requantize, IntTable; IntLinearWideW4 = IntLinearW4, RequantizeAdd;
+// IntDepthwiseWide = IntDepthwise, RequantizeWide; and IntLayerNorm with IntTable.
 #include "graph/op_registry.h"
 
 #include <map>
@@ -108,21 +109,38 @@ constexpr OpDefinition kOperators[] = {
     {"QuantizeFeatures", "fff>c", ops::plan_quantize_features},
     {"Dequantize", "Af>f", ops::plan_dequantize},
     {"IntPatches", "c>c", ops::plan_int_patches},
-    {"IntLinearW1", "cpw>w", ops::plan_int_linear<1>},
-    {"IntLinearW2", "cpw>w", ops::plan_int_linear<2>},
-    {"IntLinearW3", "cpw>w", ops::plan_int_linear<3>},
-    {"IntLinearW4", "cpw>w", ops::plan_int_linear<4>},
-    {"IntLinearW5", "cpw>w", ops::plan_int_linear<5>},
-    {"IntLinearW6", "cpw>w", ops::plan_int_linear<6>},
-    {"IntLinearW7", "cpw>w", ops::plan_int_linear<7>},
-    {"IntLinearW8", "cpw>w", ops::plan_int_linear<8>},
+    {"IntLinearW1", "cpw>w", ops::plan_of_bits<ops::plan_int_linear, 1>},
+    {"IntLinearW2", "cpw>w", ops::plan_of_bits<ops::plan_int_linear, 2>},
+    {"IntLinearW3", "cpw>w", ops::plan_of_bits<ops::plan_int_linear, 3>},
+    {"IntLinearW4", "cpw>w", ops::plan_of_bits<ops::plan_int_linear, 4>},
+    {"IntLinearW5", "cpw>w", ops::plan_of_bits<ops::plan_int_linear, 5>},
+    {"IntLinearW6", "cpw>w", ops::plan_of_bits<ops::plan_int_linear, 6>},
+    {"IntLinearW7", "cpw>w", ops::plan_of_bits<ops::plan_int_linear, 7>},
+    {"IntLinearW8", "cpw>w", ops::plan_of_bits<ops::plan_int_linear, 8>},
+    {"IntLinearCodesW1", "cpwwc?>c", ops::plan_of_bits<ops::plan_int_linear_codes, 1>},
+    {"IntLinearCodesW2", "cpwwc?>c", ops::plan_of_bits<ops::plan_int_linear_codes, 2>},
+    {"IntLinearCodesW3", "cpwwc?>c", ops::plan_of_bits<ops::plan_int_linear_codes, 3>},
+    {"IntLinearCodesW4", "cpwwc?>c", ops::plan_of_bits<ops::plan_int_linear_codes, 4>},
+    {"IntLinearCodesW5", "cpwwc?>c", ops::plan_of_bits<ops::plan_int_linear_codes, 5>},
+    {"IntLinearCodesW6", "cpwwc?>c", ops::plan_of_bits<ops::plan_int_linear_codes, 6>},
+    {"IntLinearCodesW7", "cpwwc?>c", ops::plan_of_bits<ops::plan_int_linear_codes, 7>},
+    {"IntLinearCodesW8", "cpwwc?>c", ops::plan_of_bits<ops::plan_int_linear_codes, 8>},
+    {"IntLinearWideW1", "cpwws?>s", ops::plan_of_bits<ops::plan_int_linear_wide, 1>},
+    {"IntLinearWideW2", "cpwws?>s", ops::plan_of_bits<ops::plan_int_linear_wide, 2>},
+    {"IntLinearWideW3", "cpwws?>s", ops::plan_of_bits<ops::plan_int_linear_wide, 3>},
+    {"IntLinearWideW4", "cpwws?>s", ops::plan_of_bits<ops::plan_int_linear_wide, 4>},
+    {"IntLinearWideW5", "cpwws?>s", ops::plan_of_bits<ops::plan_int_linear_wide, 5>},
+    {"IntLinearWideW6", "cpwws?>s", ops::plan_of_bits<ops::plan_int_linear_wide, 6>},
+    {"IntLinearWideW7", "cpwws?>s", ops::plan_of_bits<ops::plan_int_linear_wide, 7>},
+    {"IntLinearWideW8", "cpwws?>s", ops::plan_of_bits<ops::plan_int_linear_wide, 8>},
     {"IntDepthwise", "ccw>w", ops::plan_int_depthwise},
+    {"IntDepthwiseWide", "ccww>s", ops::plan_int_depthwise_wide},
     {"Requantize", "ww>c", ops::plan_requantize},
     {"RequantizeWide", "ww>s", ops::plan_requantize_wide},
     {"RequantizeAdd", "wws>s", ops::plan_requantize_wide},
     {"IntTable", "cc>c", ops::plan_int_table},
     {"IntGlu", "cs>c", ops::plan_int_glu},
-    {"IntLayerNorm", "swi>c", ops::plan_int_layer_norm},
+    {"IntLayerNorm", "swic?>c", ops::plan_int_layer_norm},
     {"IntLayerNormWide", "swi>s", ops::plan_int_layer_norm_wide},
     {"IntAttention", "cccccccc>c", ops::plan_int_attention},
     {"ChunkAttention", "fffffffffi>f*", ops::plan_chunk_attention},

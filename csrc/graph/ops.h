@@ -100,16 +100,21 @@ RunFunction plan_chunk_attention(NodePlanner& node);
 RunFunction plan_depthwise_conv(NodePlanner& node);
 RunFunction plan_chunk_conv(NodePlanner& node);
 
-// ops_integer.cc: between floats and codes, and products
+// ops_integer.cc: between floats and codes, patches, convolution over time
 RunFunction plan_quantize_features(NodePlanner& node);
 RunFunction plan_dequantize(NodePlanner& node);
 RunFunction plan_int_patches(NodePlanner& node);
-RunFunction plan_int_linear(NodePlanner& node, int bits);
-template <int kBits>
-RunFunction plan_int_linear(NodePlanner& node) {
-  return plan_int_linear(node, kBits);
-}
 RunFunction plan_int_depthwise(NodePlanner& node);
+RunFunction plan_int_depthwise_wide(NodePlanner& node);
+
+// ops_integer_linear.cc: to sums, to int8 codes with a table, to int16 with a residual
+RunFunction plan_int_linear(NodePlanner& node, int bits);
+RunFunction plan_int_linear_codes(NodePlanner& node, int bits);
+RunFunction plan_int_linear_wide(NodePlanner& node, int bits);
+template <RunFunction (*plan)(NodePlanner&, int), int kBits>
+RunFunction plan_of_bits(NodePlanner& node) {
+  return plan(node, kBits);
+}
 
 // ops_integer_rows.cc
 RunFunction plan_requantize(NodePlanner& node);

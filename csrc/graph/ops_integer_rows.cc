@@ -8,6 +8,7 @@ namespace halfbyte::ops {
 namespace {
 
 constexpr std::int64_t kTableSize = 256;  // one entry for each int8, -128 first
+constexpr int kNormTable = 3;             // input of a layer norm with an activation
 
 // Size of the last axis, of which inputs 1.. (as many as `per_column`) have one value a column.
 std::int64_t columns_of(NodePlanner& node, int per_column) {
@@ -38,9 +39,11 @@ IntegerLayerNorm layer_norm_of(NodePlanner& node) {
 }
 
 template <class Out>
-RunFunction normalising(const IntegerLayerNorm& norm, void (*kernel)(const IntegerLayerNorm&, Out*)) {
-  return [norm, kernel](const Operands& operands) {
+RunFunction normalising(const IntegerLayerNorm& norm, bool has_table,
+                        void (*kernel)(const IntegerLayerNorm&, Out*)) {
+  return [norm, has_table, kernel](const Operands& operands) {
     IntegerLayerNorm op = norm;
+    if (has_table) op.table = operands.in<std::int8_t>(kNormTable);
     op.x = operands.in<std::int16_t>(0);
     op.weight = operands.in<std::int32_t>(1);
     op.bias = operands.in<std::int64_t>(2);
@@ -52,13 +55,11 @@ RunFunction normalising(const IntegerLayerNorm& norm, void (*kernel)(const Integ
 
 RunFunction plan_requantize(NodePlanner& node) {
   const Rescale rescale = rescale_of(node);
-  const std::int64_t low = node.attribute("low", -127);
-  if (low < -127 || low > 0) node.fail("low is not in -127..0");
-  return [rescale, low, kernel = node.kernels().integer_only.rescale_i8](const Operands& operands) {
+  return [rescale, low = low_attribute(node), kernel = node.kernels().integer_only.rescale_i8](const Operands& operands) {
     Rescale op = rescale;
     op.acc = operands.in<std::int32_t>(0);
     op.multipliers = operands.in<std::int32_t>(1);
-    kernel(op, static_cast<std::int32_t>(low), operands.out<std::int8_t>(0));
+    kernel(op, low, operands.out<std::int8_t>(0));
   };
 }
 
@@ -82,9 +83,8 @@ RunFunction plan_int_table(NodePlanner& node) {
   if (node.shape(1) != Shape{kTableSize}) node.fail("the table has not 256 entries");
   node.set_output(0, node.shape(0));
   node.allow_in_place(0);
-  return [count = node.shape(0).num_elements()](const Operands& operands) {
-    const auto *x = operands.in<std::int8_t>(0), *table = operands.in<std::int8_t>(1) + 128;
-    for (std::int64_t i = 0; i < count; ++i) operands.out<std::int8_t>(0)[i] = table[x[i]];
+  return [count = node.shape(0).num_elements(), kernel = node.kernels().integer_only.table](const Operands& operands) {
+    kernel(operands.in<std::int8_t>(0), count, operands.in<std::int8_t>(1), operands.out<std::int8_t>(0));
   };
 }
 
@@ -108,11 +108,13 @@ RunFunction plan_int_glu(NodePlanner& node) {
 }
 
 RunFunction plan_int_layer_norm(NodePlanner& node) {
-  return normalising(layer_norm_of(node), node.kernels().integer_only.layer_norm_i8);
+  const bool has_table = node.has(kNormTable);
+  if (has_table && node.shape(kNormTable) != Shape{kTableSize}) node.fail("the table has not 256 entries");
+  return normalising(layer_norm_of(node), has_table, node.kernels().integer_only.layer_norm_i8);
 }
 
 RunFunction plan_int_layer_norm_wide(NodePlanner& node) {
-  return normalising(layer_norm_of(node), node.kernels().integer_only.layer_norm_i16);
+  return normalising(layer_norm_of(node), false, node.kernels().integer_only.layer_norm_i16);
 }
 
 }  // namespace halfbyte::ops

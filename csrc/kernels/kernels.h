@@ -60,7 +60,8 @@ struct Epilogue {
   const float* residual = nullptr;  // (M, N), row m at residual + m * residual_stride; may be out
   int64_t residual_stride = 0;
   float factor = 1.0f;
-  int32_t* sums = nullptr;  // for tests: (M, N) acc, row m at sums + m * out_stride, and nothing else
+  int32_t* sums = nullptr;  // in place of all that: (M, N) acc, row m at sums + m * out_stride
+  const IntegerEpilogue* integer = nullptr;  // in place of all that (integer_only.h)
 };
 
 // Largest K for which M rows of codes in [-2^(a-1), 2^(a-1)] and weights in [-2^(w-1), 2^(w-1)] cannot

@@ -8,6 +8,7 @@
 // integer_kernels<Block>() is its part of the table (float_table.h).
 #pragma once
 #include "kernels/generic/functions.h"
+#include "kernels/generic/integer_epilogue.h"
 
 namespace halfbyte {
 namespace {
@@ -151,7 +152,10 @@ void linear_int(const LinearOperands& g, const Epilogue& e) {
   alignas(64) int32_t acc[Block::kMaxRows * Block::kMaxTiles * kTileOutputs];
   for_each_block<Block>(g.x, g.n, [&](const BlockPlace& at) {
     run_block<kBits, Block>(g, at, acc);
-    e.sums != nullptr ? store_sums(e, at, acc) : finish_block(g.x, e, at, acc);
+    if (e.sums != nullptr) return store_sums(e, at, acc);
+    if (e.integer != nullptr)
+      return store_integer(*e.integer, at.m, at.n, at.width, acc, at.acc_stride, at.rows);
+    finish_block(g.x, e, at, acc);
   });
 }
 

@@ -2,6 +2,7 @@
 
 from halfbyte.export.fuse_attention import attention_of
 from halfbyte.export.fuse_convolution import chunk_convolution_of, patch_linear_of
+from halfbyte.export.fuse_integer import requantized_of, with_table
 from halfbyte.export.fuse_linear import with_activation, with_bias, with_residual
 from halfbyte.export.graph_ir import Graph, Node
 from halfbyte.export.graph_pattern import Index, replace
@@ -18,7 +19,8 @@ def fuse(graph: Graph) -> None:
 
 def fuse_blocks(graph: Graph) -> None:
     """Fuses what a streaming Conformer is made of, in place: patches with their linear layer,
-    attention to a cache, convolution over a cache, linear layers with what follows them."""
+    attention to a cache, convolution over a cache, linear layers with what follows them; of
+    integer-only models, products with their rescaling and tables."""
     _drop_identities(graph)
     rules = (
         patch_linear_of,
@@ -26,6 +28,8 @@ def fuse_blocks(graph: Graph) -> None:
         attention_of,
         with_activation,
         with_residual,
+        requantized_of,
+        with_table,
     )
     for rule in rules:
         index = Index(graph)

@@ -1,0 +1,40 @@
+"""Operators of integer-only models with what follows them: sums never leave the registers."""
+
+import re
+
+from halfbyte.export.graph_ir import Node
+from halfbyte.export.graph_pattern import Index
+
+_LINEAR = re.compile(r"IntLinearW(\d)")
+_CODES = re.compile(r"IntLinearCodesW\d")
+_NUM_INPUTS = {"IntLinearCodes": 4, "IntLayerNorm": 3}  # without a table
+_KINDS = {"Requantize": "Codes", "RequantizeWide": "Wide", "RequantizeAdd": "Wide"}
+
+
+def requantized_of(index: Index, node: Node) -> Node | None:
+    """Sums of a layer, or of a depthwise convolution, and their rescaling."""
+    if node.op not in _KINDS or index.num_reads(node.inputs[0]) != 1:
+        return None
+    sums = index.writer.get(node.inputs[0])
+    if sums is None:
+        return None
+    inputs = [*sums.inputs, *node.inputs[1:]]
+    if (linear := _LINEAR.fullmatch(sums.op)) is not None:
+        op = f"IntLinear{_KINDS[node.op]}W{linear[1]}"
+        return Node(op, inputs, node.outputs, dict(node.attributes))
+    if sums.op == "IntDepthwise" and node.op == "RequantizeWide":
+        return Node("IntDepthwiseWide", inputs, node.outputs, dict(node.attributes))
+    return None
+
+
+def with_table(index: Index, node: Node) -> Node | None:
+    """A table after codes of a layer, or of a layer norm."""
+    if node.op != "IntTable" or index.num_reads(node.inputs[0]) != 1:
+        return None
+    before = index.writer.get(node.inputs[0])
+    if before is None:
+        return None
+    kind = "IntLinearCodes" if _CODES.fullmatch(before.op) else before.op
+    if len(before.inputs) != _NUM_INPUTS.get(kind):
+        return None
+    return Node(before.op, [*before.inputs, node.inputs[1]], node.outputs, before.attributes)

@@ -1,0 +1,135 @@
+"""What the compile step fuses of integer-only models: numpy = engine on every instruction set."""
+
+import numpy as np
+import pytest
+from isas import ISAS
+from onnx import helper
+from onnx_graphs import compiled, int4_tensor, model_of, run_engine
+
+from halfbyte.export.graph_ir import read_onnx
+from halfbyte.export.lower import lower
+from halfbyte.quant import integer_reference as reference
+
+I8, I16, I32, I64 = np.int8, np.int16, np.int32, np.int64
+SHIFTS = [31, 32, 40, 46]
+SHAPES = [(1, 9, 33), (5, 64, 192), (9, 70, 19), (8, 192, 64)]  # rows, inputs, outputs
+
+
+def node(op, inputs, output="y", **attributes):
+    return helper.make_node(op, inputs.split(), [output], domain="halfbyte", **attributes)
+
+
+def check(nodes, inputs, constants, operators, expected, tmp_path):
+    model = model_of(nodes, inputs, ["y"], constants)
+    graph = read_onnx(model, "encoder")
+    lower(graph)
+    assert [found.op for found in graph.nodes] == operators
+    file = compiled(model, tmp_path)
+    for isa in ISAS:
+        y = run_engine(file, inputs, isa=isa)["y"]
+        assert y.dtype == expected.dtype
+        np.testing.assert_array_equal(y, expected, err_msg=isa)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(17)
+
+
+def codes_like(rng, *shape):
+    return rng.integers(-127, 127, shape, endpoint=True).astype(I8)
+
+
+def layer(rng, shape, bits):
+    """Inputs, constants and exact sums of a layer."""
+    rows, k, n = shape
+    x, largest = codes_like(rng, rows, k), 2 ** (bits - 1) - 1
+    codes = rng.integers(-largest, largest, (n, k), endpoint=True).astype(I8)
+    bias = rng.integers(-(2**20), 2**20, n).astype(I32)
+    bias[0] = 2**30
+    constants = {
+        "codes": int4_tensor("codes", codes) if bits == 4 else codes,
+        "bias": bias,
+        "m": rng.integers(2**24, 2**31, n).astype(I32),
+    }
+    return x, constants, reference.linear(x, codes, bias)
+
+
+@pytest.mark.parametrize("shift", SHIFTS)
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_codes_of_a_layer(rng, shape, bits, shift, tmp_path):
+    x, constants, acc = layer(rng, shape, bits)
+    entries = codes_like(rng, 256)
+    for low, has_table in ((-127, False), (0, False), (-127, True)):
+        nodes = [
+            node(f"IntLinearW{bits}", "x codes bias", "acc"),
+            node("Requantize", "acc m", "c" if has_table else "y", divisor=1 << shift, low=low),
+        ]
+        expected = reference.requantize(acc, constants["m"], shift, low)
+        given = dict(constants)
+        if has_table:
+            nodes.append(node("IntTable", "c entries"))
+            expected = reference.table(expected, entries)
+            given["entries"] = entries
+        check(nodes, {"x": x}, given, [f"IntLinearCodesW{bits}"], expected, tmp_path)
+
+
+@pytest.mark.parametrize("shift", SHIFTS)
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_layer_and_its_residual(rng, shape, bits, shift, tmp_path):
+    x, constants, acc = layer(rng, shape, bits)
+    residual = rng.integers(-32767, 32768, acc.shape).astype(I16)
+    linear = node(f"IntLinearW{bits}", "x codes bias", "acc")
+    expected = reference.requantize_wide(acc, constants["m"], shift, residual)
+    nodes = [linear, node("RequantizeAdd", "acc m r", divisor=1 << shift)]
+    operators = [f"IntLinearWideW{bits}"]
+    check(nodes, {"x": x, "r": residual}, constants, operators, expected, tmp_path)
+    expected = reference.requantize_wide(acc, constants["m"], shift)
+    nodes = [linear, node("RequantizeWide", "acc m", divisor=1 << shift)]
+    check(nodes, {"x": x}, constants, operators, expected, tmp_path)
+
+
+@pytest.mark.parametrize("shift", SHIFTS)
+@pytest.mark.parametrize("width", [21, 64])
+def test_a_convolution_over_time(rng, width, shift, tmp_path):
+    x, weight = codes_like(rng, 2, 9, width), codes_like(rng, 5, width)
+    constants = {"weight": weight, "bias": rng.integers(-(2**20), 2**20, width).astype(I32)}
+    acc = reference.depthwise(x, weight, constants["bias"])
+    constants["m"] = rng.integers(2**24, 2**31, width).astype(I32)
+    nodes = [
+        node("IntDepthwise", "x weight bias", "acc"),
+        node("RequantizeWide", "acc m", divisor=1 << shift),
+    ]
+    expected = reference.requantize_wide(acc, constants["m"], shift)
+    check(nodes, {"x": x}, constants, ["IntDepthwiseWide"], expected, tmp_path)
+
+
+@pytest.mark.parametrize("width", [7, 96])
+def test_a_norm_and_its_activation(rng, width, tmp_path):
+    x = rng.integers(-3000, 3000, (5, width)).astype(I16)
+    weight, shift = reference.fixed_point(rng.normal(30.0, 10.0, width) * 2.0**-16)
+    bias = np.rint(rng.normal(0, 20, width) * 2.0**shift).astype(I64)
+    entries = codes_like(rng, 256)
+    expected = reference.table(reference.layer_norm(x, weight, bias, 40, shift, 127), entries)
+    nodes = [
+        node("IntLayerNorm", "x weight bias", "c", epsilon=40, divisor=1 << shift),
+        node("IntTable", "c entries"),
+    ]
+    constants = {"weight": weight, "bias": bias, "entries": entries}
+    check(nodes, {"x": x}, constants, ["IntLayerNorm"], expected, tmp_path)
+
+
+def test_what_is_read_twice_stays_apart(rng, tmp_path):
+    x, constants, acc = layer(rng, (3, 24, 16), 4)
+    nodes = [
+        node("IntLinearW4", "x codes bias", "acc"),
+        node("Requantize", "acc m", "c", divisor=1 << 40, low=-127),
+        node("IntTable", "c entries", "t"),
+        helper.make_node("Concat", ["c", "t"], ["y"], axis=-1),
+    ]
+    entries = constants["entries"] = codes_like(rng, 256)
+    codes = reference.requantize(acc, constants["m"], 40)
+    expected = np.concatenate([codes, reference.table(codes, entries)], axis=-1)
+    check(nodes, {"x": x}, constants, ["IntLinearCodesW4", "IntTable", "Concat"], expected, tmp_path)
