@@ -68,6 +68,8 @@ def compared(
                 "high": round(difference.high, 5),
                 "margin": MARGIN,
                 "is_non_inferior": difference.is_non_inferior(MARGIN),
+                "bytes": models[0].facts["bytes"],
+                "parameters": models[0].facts["parameters"],
                 "speakers": sum(len(split) for split in counts[0]),
                 "model_sha256": models[0].sha256,
                 "other_sha256": models[1].sha256,

@@ -109,18 +109,46 @@ def full_table(lines: list[Line]) -> str:
         ]
         for line in lines
     ]
-    return f"{table(head, cells)}\n\n{_sizes(lines)} {origin(lines)}"
+    return f"{table(head, cells)}\n\n{origin(lines)}"
 
 
-def _sizes(lines: list[Line]) -> str:
-    """Each whole file beside four bytes for each weight of its layers."""
-    ratios = {
-        line["number_format"]: f"{line['number_format']}: {line['bytes']:,} bytes, "
-        f"{line['float32_bytes'] / line['bytes']:.2f} times smaller than the weights in float32"
+def non_inferiority_table(lines: list[Line]) -> str:
+    """One row per split and chunk of the two models that were compared last."""
+    if not lines:
+        return NOT_MEASURED
+    last = lines[-1]
+    files = ("model_sha256", "other_sha256")
+    lines = [line for line in lines if all(line[key] == last[key] for key in files)]
+    head = [
+        "chunk",
+        "split",
+        f"WER {last['model']}",
+        f"WER {last['other']}",
+        "difference, relative",
+    ]
+    head += ["95 % interval", f"worse by at most {percent(last['margin'])}"]
+    rows = {
+        (line["chunk_ms"], line["split"]): [
+            chunk(line["chunk_ms"]),
+            line["split"],
+            percent(line["wer"]),
+            percent(line["other_wer"]),
+            _signed(line["difference"]),
+            f"{_signed(line['low'])} – {_signed(line['high'])}",
+            "yes" if line["is_non_inferior"] else "not shown",
+        ]
         for line in lines
-        if line["bytes"] < line["float32_bytes"]
     }
-    return "".join(f"Whole file, {ratio}." for ratio in ratios.values())
+    size = (
+        f"The whole {last['model']} file has {last['bytes']:,} bytes, "
+        f"{4 * last['parameters'] / last['bytes']:.2f} times fewer than its {last['parameters']:,} "
+        "parameters in float32."
+    )
+    return f"{table(head, list(rows.values()))}\n\n{size} {origin(lines)}"
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:+.1f} %"
 
 
 def speed_table(lines: list[Line]) -> str:

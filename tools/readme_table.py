@@ -14,12 +14,21 @@ import sys
 from pathlib import Path
 
 from equality_table import equality_table
-from model_tables import card, full_table, read_results, speed_table, summary_table, words_table
+from model_tables import (
+    card,
+    full_table,
+    non_inferiority_table,
+    read_results,
+    speed_table,
+    summary_table,
+    words_table,
+)
 from result_lines import read_lines
 from server_tables import long_audio_table, server_table, soak_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path("bench/results/en-voice.jsonl")
+NON_INFERIORITY = Path("bench/results/non-inferiority.jsonl")
 SPEED = Path("bench/results/speed.jsonl")
 EQUALITY = Path("bench/results/equality.jsonl")
 WORDS = Path("bench/results/words.jsonl")
@@ -28,7 +37,7 @@ SERVER = Path("bench/results/server.jsonl")
 SOAK = Path("bench/results/soak.jsonl")
 PAGES = {
     "README.md": ["summary"],
-    "docs/models.md": ["every line", "speed", "equality"],
+    "docs/models.md": ["every line", "non-inferiority", "speed", "equality"],
     "docs/tutorial.md": ["words"],
     "docs/limits.md": ["long audio"],
     "docs/server.md": ["server", "soak"],
@@ -56,6 +65,7 @@ def render(root: Path) -> dict[Path, str]:
     tables = {
         "summary": summary_table(lines),
         "every line": full_table(lines),
+        "non-inferiority": non_inferiority_table(read_lines(root / NON_INFERIORITY)),
         "speed": speed_table(read_lines(root / SPEED)),
         "equality": equality_table(read_lines(root / EQUALITY)),
         "words": words_table(read_lines(root / WORDS)),
