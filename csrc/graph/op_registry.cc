@@ -8,7 +8,7 @@
 // (quantized_linear.h), PatchLinearW4A8 (ops_patches.cc), ChunkConv (ops_conv.cc), ChunkAttention
 // (ops_attention.cc). Of integer-only models: Int..., Requantize..., QuantizeFeatures, Dequantize (ops_integer*.cc);
 // fused are IntLinearCodesW4 = IntLinearW4, Requantize, IntTable; IntLinearWideW4 = IntLinearW4, RequantizeAdd;
-// IntDepthwiseWide = IntDepthwise, RequantizeWide; and IntLayerNorm with IntTable.
+// IntPatchLinearW4 = IntPatches, IntLinearCodesW4; IntDepthwiseWide = IntDepthwise, RequantizeWide; and IntLayerNorm with IntTable.
 #include "graph/op_registry.h"
 
 #include <map>
@@ -133,6 +133,14 @@ constexpr OpDefinition kOperators[] = {
     {"IntLinearWideW6", "cpwws?>s", ops::plan_of_bits<ops::plan_int_linear_wide, 6>},
     {"IntLinearWideW7", "cpwws?>s", ops::plan_of_bits<ops::plan_int_linear_wide, 7>},
     {"IntLinearWideW8", "cpwws?>s", ops::plan_of_bits<ops::plan_int_linear_wide, 8>},
+    {"IntPatchLinearW1", "cpww>c", ops::plan_of_bits<ops::plan_int_patch_linear, 1>},
+    {"IntPatchLinearW2", "cpww>c", ops::plan_of_bits<ops::plan_int_patch_linear, 2>},
+    {"IntPatchLinearW3", "cpww>c", ops::plan_of_bits<ops::plan_int_patch_linear, 3>},
+    {"IntPatchLinearW4", "cpww>c", ops::plan_of_bits<ops::plan_int_patch_linear, 4>},
+    {"IntPatchLinearW5", "cpww>c", ops::plan_of_bits<ops::plan_int_patch_linear, 5>},
+    {"IntPatchLinearW6", "cpww>c", ops::plan_of_bits<ops::plan_int_patch_linear, 6>},
+    {"IntPatchLinearW7", "cpww>c", ops::plan_of_bits<ops::plan_int_patch_linear, 7>},
+    {"IntPatchLinearW8", "cpww>c", ops::plan_of_bits<ops::plan_int_patch_linear, 8>},
     {"IntDepthwise", "ccw>w", ops::plan_int_depthwise},
     {"IntDepthwiseWide", "ccww>s", ops::plan_int_depthwise_wide},
     {"Requantize", "ww>c", ops::plan_requantize},

@@ -111,6 +111,7 @@ RunFunction plan_int_depthwise_wide(NodePlanner& node);
 RunFunction plan_int_linear(NodePlanner& node, int bits);
 RunFunction plan_int_linear_codes(NodePlanner& node, int bits);
 RunFunction plan_int_linear_wide(NodePlanner& node, int bits);
+RunFunction plan_int_patch_linear(NodePlanner& node, int bits);
 template <RunFunction (*plan)(NodePlanner&, int), int kBits>
 RunFunction plan_of_bits(NodePlanner& node) {
   return plan(node, kBits);

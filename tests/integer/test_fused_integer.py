@@ -121,6 +121,29 @@ def test_a_norm_and_its_activation(rng, width, tmp_path):
     check(nodes, {"x": x}, constants, ["IntLayerNorm"], expected, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("frames", "bins", "channels"), [(3, 3, 1), (19, 80, 1), (9, 12, 7), (8, 9, 32)]
+)
+def test_patches_of_codes_and_a_layer(rng, frames, bins, channels, tmp_path):
+    x = codes_like(rng, 2, frames, bins, channels)
+    rows, columns = (frames - 1) // 2, (bins - 1) // 2
+    taken = np.stack(
+        [x[:, t : t + 2 * rows : 2, f : f + 2 * columns : 2][:, :rows, :columns]
+         for t in range(3) for f in range(3)], axis=3,
+    ).reshape(-1, 9 * channels)  # fmt: skip
+    _, constants, _ = layer(rng, (1, 9 * channels, 37), 4)
+    codes = rng.integers(-7, 7, (37, 9 * channels), endpoint=True).astype(I8)
+    constants["codes"] = int4_tensor("codes", codes)
+    acc = reference.linear(taken, codes, constants["bias"])
+    expected = reference.requantize(acc, constants["m"], 40, 0).reshape(2, rows, columns, 37)
+    nodes = [
+        node("IntPatches", "x", "p"),
+        node("IntLinearW4", "p codes bias", "acc"),
+        node("Requantize", "acc m", divisor=1 << 40, low=0),
+    ]
+    check(nodes, {"x": x}, constants, ["IntPatchLinearW4"], expected, tmp_path)
+
+
 def test_what_is_read_twice_stays_apart(rng, tmp_path):
     x, constants, acc = layer(rng, (3, 24, 16), 4)
     nodes = [
@@ -132,4 +155,6 @@ def test_what_is_read_twice_stays_apart(rng, tmp_path):
     entries = constants["entries"] = codes_like(rng, 256)
     codes = reference.requantize(acc, constants["m"], 40)
     expected = np.concatenate([codes, reference.table(codes, entries)], axis=-1)
-    check(nodes, {"x": x}, constants, ["IntLinearCodesW4", "IntTable", "Concat"], expected, tmp_path)
+    check(
+        nodes, {"x": x}, constants, ["IntLinearCodesW4", "IntTable", "Concat"], expected, tmp_path
+    )

@@ -33,10 +33,18 @@ struct BlockPlace {
   const int32_t* code_sums;
 };
 
+// Of a row, whose codes beyond K are zero.
 HB_INLINE int32_t sum_of_codes(const int8_t* codes, int64_t k) {
+#if defined(__AVX512VNNI__)
+  __m512i sums = _mm512_setzero_si512();
+  for (int64_t i = 0; i < k; i += 64)
+    sums = _mm512_dpbusd_epi32(sums, _mm512_set1_epi8(1), _mm512_loadu_si512(codes + i));
+  return _mm512_reduce_add_epi32(sums);
+#else
   int32_t sum = 0;
   for (int64_t i = 0; i < k; ++i) sum += codes[i];
   return sum;
+#endif
 }
 
 template <int kBits, class Block>

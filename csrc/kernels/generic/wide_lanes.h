@@ -116,10 +116,18 @@ struct Rounding {
 };
 
 // p + 2^(shift-1) - 1 + bit `shift` of p: what is left to do is a shift.
+#if defined(__AVX512F__)
+HB_INLINE NativeWide before_shift(NativeWide p, const Rounding& r) {
+  const __mmask8 is_odd = _mm512_test_epi64_mask((__m512i)p, _mm512_set1_epi64(int64_t{1} << r.shift));
+  const __m512i up = _mm512_add_epi64((__m512i)p, _mm512_set1_epi64(r.below_half));
+  return (NativeWide)_mm512_mask_add_epi64(up, is_odd, up, _mm512_set1_epi64(1));
+}
+#else
 HB_INLINE NativeWide before_shift(NativeWide p, const Rounding& r) {
   const NativeUnsigned is_odd = ((NativeUnsigned)p >> r.shift) & 1;
   return (NativeWide)((NativeUnsigned)p + static_cast<uint64_t>(r.below_half) + is_odd);
 }
+#endif
 
 HB_INLINE NativeWide clipped_wide(NativeWide v, int64_t limit) {
   const NativeWide high = limit - NativeWide{}, low = -high;

@@ -2,7 +2,7 @@
 
 from halfbyte.export.fuse_attention import attention_of
 from halfbyte.export.fuse_convolution import chunk_convolution_of, patch_linear_of
-from halfbyte.export.fuse_integer import requantized_of, with_table
+from halfbyte.export.fuse_integer import int_patch_linear_of, requantized_of, with_table
 from halfbyte.export.fuse_linear import with_activation, with_bias, with_residual
 from halfbyte.export.graph_ir import Graph, Node
 from halfbyte.export.graph_pattern import Index, replace
@@ -30,6 +30,7 @@ def fuse_blocks(graph: Graph) -> None:
         with_residual,
         requantized_of,
         with_table,
+        int_patch_linear_of,
     )
     for rule in rules:
         index = Index(graph)

@@ -27,6 +27,17 @@ def requantized_of(index: Index, node: Node) -> Node | None:
     return None
 
 
+def int_patch_linear_of(index: Index, node: Node) -> Node | None:
+    """Patches of codes and a layer over them, as far as codes."""
+    if not _CODES.fullmatch(node.op) or len(node.inputs) != _NUM_INPUTS["IntLinearCodes"]:
+        return None
+    patches = index.sole(node.inputs[0], "IntPatches")
+    if patches is None:
+        return None
+    op = node.op.replace("IntLinearCodes", "IntPatchLinear")
+    return Node(op, [*patches.inputs, *node.inputs[1:]], node.outputs, node.attributes)
+
+
 def with_table(index: Index, node: Node) -> Node | None:
     """A table after codes of a layer, or of a layer norm."""
     if node.op != "IntTable" or index.num_reads(node.inputs[0]) != 1:
