@@ -8,14 +8,19 @@ import soundfile
 import torch
 from cli.conftest import halfbyte  # noqa: F401 - a fixture
 from export.models import _draw_weights, _tokenizer
+from onnx_graphs import as_array
 from train.corpus import RATE_HZ, write_config, write_corpus
 
+from halfbyte.data.audio import read_audio
+from halfbyte.data.fbank import Fbank
 from halfbyte.data.manifest import read_manifest
+from halfbyte.engine import ModelFile, Session, State
 from halfbyte.errors import ConfigError
 from halfbyte.export.onnx_model import compile_folder, export
 from halfbyte.models.u2 import LogProbs
 from halfbyte.quant.native import native_layers
 from halfbyte.quant.observers import MeanSquare
+from halfbyte.quant.ranges import Range
 from halfbyte.train.checkpoint import build_model, load_checkpoint, save_checkpoint
 from halfbyte.train.config import DistillationConfig, QuantizationConfig, load_config
 from halfbyte.train.distillation import divergence, read_teacher
@@ -95,6 +100,38 @@ def test_activations_may_be_static(halfbyte, work, method):  # noqa: F811
         values = sample.values[None]
         error = layers[name].activation_quantizer.quantize(values).dequantize() - values
         assert error.square().mean() < 0.01 * values.square().mean(), name
+
+
+def test_an_integer_only_model_without_training(halfbyte, work):  # noqa: F811
+    words = ["quantization.arithmetic=integer", "quantization.default=w8a8"]
+    assert quantize(halfbyte, work, "integer", *words).status == 0
+    export(work / "integer", work / "integer-onnx")
+    compile_folder(work / "integer-onnx", work / "integer.hb")
+    file = ModelFile(work / "integer.hb")
+    assert file.audit().floating == []
+    config, _, model = load_checkpoint(work / "integer")
+    _, _, float_model = load_checkpoint(work / "float")
+    session, fbank = Session(file), Fbank(config.features)
+    for utterance in read_manifest(work / "corpus" / "train.jsonl"):
+        audio = torch.from_numpy(read_audio(utterance.audio_path, RATE_HZ))
+        features = fbank(audio[None])
+        with torch.no_grad():
+            real, _ = float_model.encoder(features, torch.tensor([features.shape[1]]))
+            encoded, _ = model.encoder.step(features, model.encoder.initial_state(1, 0))
+        outputs = session.run({"features": features.numpy()}, State(file, left_context_steps=0))
+        np.testing.assert_array_equal(as_array(outputs["encoder_out"]), encoded.numpy())
+        assert (encoded - real).square().mean() < 0.1 * real.square().mean()
+
+
+def test_observers_choose_ranges_of_integer_only_models(halfbyte, work):  # noqa: F811
+    widths = {}
+    for observer in ("minmax", "percentile"):
+        words = ["quantization.arithmetic=integer", "--observer", observer]
+        assert quantize(halfbyte, work, f"integer-{observer}", *words).status == 0
+        _, _, model = load_checkpoint(work / f"integer-{observer}")
+        widths[observer] = [float(m.amax) for m in model.modules() if isinstance(m, Range)]
+    pairs = list(zip(widths["percentile"], widths["minmax"], strict=True))
+    assert sum(narrow < wide for narrow, wide in pairs) > len(pairs) / 2
 
 
 def test_observer_weighs_inputs():

@@ -125,6 +125,11 @@ class IntegerEncoder(nn.Module):
         for each in ranges:
             each.move()
 
+    def observe(self, features: Tensor) -> Tensor:
+        """Encode one whole utterance, (1, T, F), while ranges that are not started take note."""
+        num_frames = torch.tensor([features.shape[1]], device=features.device)
+        return self._padded_batch(features, num_frames, FULL_CONTEXT)[0]
+
     def _padded_batch(
         self, features: Tensor, num_frames: Tensor, chunk_steps: int
     ) -> tuple[Tensor, Tensor]:

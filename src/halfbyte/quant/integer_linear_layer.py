@@ -110,16 +110,15 @@ class IntegerLinear(NativeLinear):
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """x: (..., K) float32 -> (..., N) float32; the residual is in the range of the output."""
         self._observe_weight()
-        w_path = self.weight_quantizer.gradient_path(self.weight)
-        bias = self.weight.new_zeros(self.out_features) if self.bias is None else self.bias
         if self.training and self.gives_numbers:
             self.out.move()  # nobody else does, for what gives numbers stands at the end
         if self.training and not self.out.is_started:
-            real = torch.nn.functional.linear(x, self._dequantized_weight(), bias).float()
-            real = self._observed(real, residual)
+            real = self.observe_output(x, residual)
             if self.gives_numbers:
                 self.out.start()
             return real
+        w_path = self.weight_quantizer.gradient_path(self.weight)
+        bias = self.weight.new_zeros(self.out_features) if self.bias is None else self.bias
         quantized = self.quantized_weight()
         constants = quantized.codes, self._unit(quantized)
         real, acc = _Product.apply(x, w_path, bias, constants, self.source.scale)  # type: ignore[no-untyped-call]
@@ -128,6 +127,11 @@ class IntegerLinear(NativeLinear):
         multipliers, shift = self.multipliers(quantized)
         codes = arithmetic.requantize(acc, multipliers, shift, self.limits, before)
         return self._settle(real, codes)
+
+    def observe_output(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """The layer in float, on its rounded weights, while ranges take note of the output."""
+        real = torch.nn.functional.linear(x, self._dequantized_weight(), self.bias)
+        return self._observed(real.float(), residual)
 
     def _observed(self, real: Tensor, residual: Tensor | None) -> Tensor:
         real = real * self.factor

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from halfbyte.errors import ConfigError
 from halfbyte.quant.moving_average import MOMENTUM
+from halfbyte.quant.observers import Observer, Sample
 
 _SMALLEST_RANGE = 2.0**-100
 
@@ -35,6 +36,7 @@ class Range(nn.Module):
         super().__init__()
         self.largest = 2 ** (bits - 1) - 1
         self.is_fixed = amax is not None
+        self.sample: Sample | None = None
         self.register_buffer("amax", torch.tensor(amax or 0.0))
         self.register_buffer("is_started", torch.tensor(float(self.is_fixed)))
         self.register_buffer("seen", torch.zeros(()), persistent=False)
@@ -43,6 +45,8 @@ class Range(nn.Module):
         """Take note of real values."""
         if self.is_fixed:
             return
+        if self.sample is not None:
+            self.sample.add(x)
         largest = x.detach().abs().amax().float()
         into = self.seen if self.is_started else self.amax
         into.copy_(torch.maximum(into, largest))
@@ -50,6 +54,22 @@ class Range(nn.Module):
     def start(self) -> None:
         """Round from now on."""
         self.is_started.fill_(1.0)
+
+    def sample_values(self) -> None:
+        """Keep some of the values that are observed from now on, for `start_with`."""
+        self.sample = Sample()
+
+    def start_with(self, observer: Observer) -> None:
+        """Round from now on, in the range that a rule chooses from the sampled values.
+
+        Ranges of 16 bits have codes to spare: they take the largest value seen.
+        """
+        bits = self.largest.bit_length() + 1
+        if self.sample is not None and bits <= 8:
+            scales = observer.scales(self.sample.values.reshape(1, 1, -1), bits)
+            self.amax.copy_(scales.reshape(()) * self.largest)
+        self.sample = None
+        self.start()
 
     def move(self) -> None:
         """Move towards what was seen since the last time."""

@@ -21,14 +21,17 @@ from halfbyte.data.fbank import Fbank
 from halfbyte.data.manifest import Utterance
 from halfbyte.data.tokenizer import Tokenizer
 from halfbyte.errors import ConfigError
+from halfbyte.models.integer_encoder import IntegerEncoder
 from halfbyte.models.u2 import U2
 from halfbyte.progress import progress_bar
 from halfbyte.quant.formats import LayerMap
+from halfbyte.quant.integer_linear_layer import IntegerLinear
 from halfbyte.quant.layers import NativeEmbedding, NativeLinear
 from halfbyte.quant.lsq import LearnedStep
 from halfbyte.quant.moving_average import MovingAverageAffine
 from halfbyte.quant.native import native_layers
 from halfbyte.quant.observers import Observer, Sample, observer_named
+from halfbyte.quant.ranges import Range
 from halfbyte.train.checkpoint import build_model, load_checkpoint, load_weights, save_checkpoint
 from halfbyte.train.config import QuantizationConfig, TrainConfig
 
@@ -88,8 +91,11 @@ def quantize_checkpoint(
     new = replace(config, quantization=replace(quantization, weights="lsq"))
     model = build_model(new, len(tokenizer.tokens))
     load_weights(model, source)
-    samples = record_inputs(float_model, tokenizer, config, calibration.chosen())
+    utterances = calibration.chosen()
+    samples = record_inputs(float_model, tokenizer, config, utterances)
     set_ranges(model, samples, observer)
+    if quantization.arithmetic == "integer":
+        set_static_ranges(model, config, utterances, observer)
     save_checkpoint(folder, new, tokenizer, model.state_dict())
 
 
@@ -101,21 +107,37 @@ def record_inputs(
     Raises:
         ConfigError: not one of the utterances is louder than silence.
     """
-    fbank = Fbank(config.features)
     is_heard = False
     with _recording(model) as samples, torch.no_grad():
-        for utterance in progress_bar(utterances, "calibrating"):
-            audio = read_audio(utterance.audio_path, config.features.sample_rate_hz)
-            if np.abs(audio).max() < SILENCE:
-                continue
+        for utterance, features in _heard(config, utterances):
             is_heard = True
-            _hear(model, fbank, tokenizer, utterance, torch.from_numpy(audio))
+            _hear(model, features, tokenizer.encode(utterance.text))
     if not is_heard:
         raise ConfigError(
             f"calibration audio is silent: no sample of {len(utterances)} recordings exceeds "
             f"{SILENCE}; calibrate with speech"
         )
     return samples
+
+
+def set_static_ranges(
+    model: U2, config: TrainConfig, utterances: list[Utterance], observer: Observer
+) -> None:
+    """Set all ranges of an integer-only model, whose weights have their steps; in place."""
+    encoder, head = model.encoder, model.ctc
+    assert isinstance(encoder, IntegerEncoder)
+    assert isinstance(head, IntegerLinear)
+    ranges = [module for module in model.modules() if isinstance(module, Range)]
+    ranges = [each for each in ranges if not each.is_fixed]
+    for each in ranges:
+        each.sample_values()
+    model.train()
+    with torch.no_grad():
+        for _, features in _heard(config, utterances):
+            head.observe_output(encoder.observe(features))
+    model.eval()
+    for each in ranges:
+        each.start_with(observer)
 
 
 def set_ranges(model: nn.Module, samples: dict[str, Sample], observer: Observer) -> None:
@@ -172,12 +194,19 @@ def _recording(model: nn.Module) -> Iterator[dict[str, Sample]]:
             handle.remove()
 
 
-def _hear(
-    model: U2, fbank: Fbank, tokenizer: Tokenizer, utterance: Utterance, audio: Tensor
-) -> None:
+def _heard(config: TrainConfig, utterances: list[Utterance]) -> Iterator[tuple[Utterance, Tensor]]:
+    """Utterances that are louder than silence, with their features (1, T, F) float32."""
+    fbank = Fbank(config.features)
     shortest = fbank.config.frame_length_samples + 40 * fbank.config.frame_shift_samples
-    audio = nn.functional.pad(audio, (0, max(0, shortest - audio.shape[0])))
-    features = fbank(audio[None])
-    tokens = torch.tensor([tokenizer.encode(utterance.text)], dtype=torch.int64)
+    for utterance in progress_bar(utterances, "calibrating"):
+        audio = read_audio(utterance.audio_path, config.features.sample_rate_hz)
+        if np.abs(audio).max() < SILENCE:
+            continue
+        padding = (0, max(0, shortest - audio.shape[0]))
+        yield utterance, fbank(nn.functional.pad(torch.from_numpy(audio), padding)[None])
+
+
+def _hear(model: U2, features: Tensor, ids: list[int]) -> None:
+    tokens = torch.tensor([ids], dtype=torch.int64)
     num_frames, num_tokens = torch.tensor([features.shape[1]]), torch.tensor([tokens.shape[1]])
     model.log_probs(features, num_frames, tokens, num_tokens)
