@@ -35,6 +35,7 @@ RECIPE = [
     *("augment.frequency_masks=0", "augment.time_masks=0"),
     "tokens={kind: bpe, size: 19}",  # low and mid are a token each, high is two
 ]
+INTEGER = ["name=tones-integer", "quantization.arithmetic=integer"]
 MIXED = [  # WeNet's attention, and layers of every number format
     "name=tones-mixed",
     "model.encoder.relative_shift=false",
@@ -66,11 +67,12 @@ def _pause(random: np.random.Generator) -> NDArray[np.float32]:
     return silence(random.choice([0, LONGEST_PAUSE_S]) * random.random(), random)
 
 
-def make_model_file(work: Path, path: Path) -> None:
-    """tones.hb: W4A8 throughout."""
-    result = train(load_config(work / "config.yaml", RECIPE), work / "run")
-    export(result, work / "onnx")
-    compile_folder(work / "onnx", path)
+def make_model_file(work: Path, path: Path, *more: str) -> None:
+    """tones.hb and tones-integer.hb: W4A8 throughout."""
+    config = load_config(work / "config.yaml", [*RECIPE, *more])
+    result = train(config, work / f"run-{path.stem}")
+    export(result, work / f"onnx-{path.stem}")
+    compile_folder(work / f"onnx-{path.stem}", path)
 
 
 def make_mixed_checkpoint(work: Path, folder: Path) -> None:

@@ -31,25 +31,50 @@ bool follows_logits(const Graph& graph, const Node& node, const std::vector<bool
   return reads_one && is_float(graph, node.outputs[0]);
 }
 
-}  // namespace
+enum class Kind { kInteger, kBoundary, kFloating };
 
-Audit audit(const Graph& graph) {
-  Audit audit;
+std::vector<Kind> kinds_of(const Graph& graph) {
+  std::vector<Kind> kinds;
   std::vector<bool> is_number(graph.values().size());
   for (const Node& node : graph.nodes()) {
     const std::string op = node.op->name;
-    const AuditedNode audited{op, graph.values()[node.outputs[0]].name};
     const bool from_input = op == "QuantizeFeatures" && graph.values()[node.inputs[0]].input >= 0;
-    if (!touches_float(graph, node)) {
-      audit.integer.push_back(audited);
-    } else if (from_input) {
-      audit.boundary.push_back(audited);
-    } else if (op == "Dequantize" || follows_logits(graph, node, is_number)) {
-      audit.boundary.push_back(audited);
-      for (int output : node.outputs) is_number[output] = true;
-    } else {
-      audit.floating.push_back(audited);
-    }
+    const bool gives_numbers = op == "Dequantize" || follows_logits(graph, node, is_number);
+    kinds.push_back(!touches_float(graph, node)    ? Kind::kInteger
+                    : from_input || gives_numbers ? Kind::kBoundary
+                                                  : Kind::kFloating);
+    if (kinds.back() != Kind::kBoundary || from_input) continue;
+    for (int output : node.outputs) is_number[output] = true;
+  }
+  return kinds;
+}
+
+// Numbers that come back to integers were no logits: what made them computes in floating point, too.
+void follow_back(const Graph& graph, std::vector<Kind>* kinds) {
+  std::vector<bool> is_asked(graph.values().size());
+  for (std::size_t i = graph.nodes().size(); i-- > 0;) {
+    const Node& node = graph.nodes()[i];
+    Kind& kind = (*kinds)[i];
+    for (int output : node.outputs)
+      if (kind == Kind::kBoundary && is_asked[output]) kind = Kind::kFloating;
+    if (kind != Kind::kFloating) continue;
+    for (int input : node.inputs)
+      if (input != Node::kAbsent && is_float(graph, input)) is_asked[input] = true;
+  }
+}
+
+}  // namespace
+
+Audit audit(const Graph& graph) {
+  std::vector<Kind> kinds = kinds_of(graph);
+  follow_back(graph, &kinds);
+  Audit audit;
+  for (std::size_t i = 0; i < kinds.size(); ++i) {
+    const Node& node = graph.nodes()[i];
+    auto& nodes = kinds[i] == Kind::kInteger    ? audit.integer
+                  : kinds[i] == Kind::kBoundary ? audit.boundary
+                                                : audit.floating;
+    nodes.push_back({node.op->name, graph.values()[node.outputs[0]].name});
   }
   return audit;
 }

@@ -122,6 +122,21 @@ nb::list layers_of(const Graph& graph) {
   return list;
 }
 
+// All nodes: (operator, names of constants in its inputs' order, whole numbers among its attributes).
+nb::list nodes_of(const Graph& graph) {
+  nb::list list;
+  for (const Node& node : graph.nodes()) {
+    nb::list names;
+    for (int input : node.inputs)
+      if (input != Node::kAbsent && graph.values()[input].constant >= 0) names.append(graph.values()[input].name);
+    nb::dict numbers;
+    for (const Attribute& attribute : node.attributes)
+      if (attribute.type == Attribute::Type::kInt) numbers[attribute.name.c_str()] = attribute.number;
+    list.append(nb::make_tuple(node.op->name, nb::tuple(names), numbers));
+  }
+  return list;
+}
+
 // The constant of a graph by the name that its value has: (dtype, shape, bytes); packed codes as they lie in
 // the file.
 nb::tuple constant_of(const Graph& graph, const std::string& name) {
@@ -179,6 +194,7 @@ void bind_model(nb::module_& m) {
       .def("inputs", [](const Model& model, const std::string& name) { return inputs_of(model.graph(name)); })
       .def("outputs", [](const Model& model, const std::string& name) { return outputs_of(model.graph(name)); })
       .def("layers", [](const Model& model, const std::string& name) { return layers_of(model.graph(name)); })
+      .def("nodes", [](const Model& model, const std::string& name) { return nodes_of(model.graph(name)); })
       .def("audit", [](const Model& model, const std::string& name) { return audit_of(model.graph(name)); })
       .def("constant", [](const Model& model, const std::string& graph, const std::string& name) {
         return constant_of(model.graph(graph), name);

@@ -11,7 +11,7 @@ from onnx_graphs import as_array
 
 from halfbyte.cli import main
 from halfbyte.engine import ModelFile, Session
-from halfbyte.errors import ConfigError
+from halfbyte.errors import ConfigError, ModelFileError
 from halfbyte.export.compile import compile_model
 from halfbyte.export.onnx_model import ENCODER
 from halfbyte.listen.recognizer import default_model
@@ -141,7 +141,7 @@ def test_the_audit_passes_and_names_what_computes_in_float(exported, capsys):
     assert main(["info", str(default_model()), "--audit"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "the first is Sub" in error
+    assert "LayerNormalization (" in error
     floating = {op for op, _ in ModelFile(default_model()).audit("encoder").floating}
     assert floating >= {"LayerNormalization", "LinearW4A8"}
 
@@ -166,11 +166,69 @@ def test_numbers_that_come_back_to_integers_are_refused(tmp_path):
     model = onnx.helper.make_model(graph, opset_imports=opsets)
     compile_model({"encoder": model}, {"name": "test"}, tmp_path / "back.hb")
     audit = ModelFile(tmp_path / "back.hb").audit("encoder")
-    assert audit.floating == [("QuantizeFeatures", "y")]
+    assert [op for op, _ in audit.floating] == ["Dequantize", "Softmax", "QuantizeFeatures"]
+    assert audit.boundary == []
+
+
+def test_one_activation_in_float_is_named(exported, tmp_path, capsys):
+    """The table of the first SiLU of a whole model gives way to the function in float."""
+    model = onnx.ModelProto()
+    model.CopyFrom(exported.encoder)
+    table = next(node for node in model.graph.node if node.op_type == "IntTable")
+    node, tensor = onnx.helper.make_node, onnx.numpy_helper.from_array
+    width = exported.config.model.encoder.feed_forward
+    constants = [
+        tensor(np.float32(0.05), "float.scale"),
+        tensor(np.zeros(width, np.float32), "float.mean"),
+        tensor(np.full(width, 20, np.float32), "float.factor"),
+    ]
+    model.graph.initializer.extend(constants)
+    instead = [
+        node("Dequantize", [table.input[0], "float.scale"], ["float.x"], domain="halfbyte"),
+        node("Sigmoid", ["float.x"], ["float.gate"]),
+        node("Mul", ["float.x", "float.gate"], ["float.y"]),
+        node(
+            "QuantizeFeatures",
+            ["float.y", "float.mean", "float.factor"],
+            [table.output[0]],
+            domain="halfbyte",
+        ),
+    ]
+    at = list(model.graph.node).index(table)
+    nodes = [*model.graph.node[:at], *instead, *model.graph.node[at + 1 :]]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    compile_model({"encoder": model}, {"name": "test"}, tmp_path / "float.hb")
+    floating = ModelFile(tmp_path / "float.hb").audit("encoder").floating
+    assert [op for op, _ in floating] == ["Dequantize", "Silu", "QuantizeFeatures"]
+    assert main(["info", str(tmp_path / "float.hb"), "--audit"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "3 operators compute in floating point: Dequantize (" in error
+    assert "Silu (" in error
 
 
 def test_codes_and_bias_of_the_file_are_the_trained_ones(exported):
     raise_if_different(verify(exported.checkpoint, exported.model_file))
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ("ctc.logits_range", "layer ctc is not .*: 0 of .* codes, 0 scales and 62 multipliers"),
+        ("encoder.layers.1.convolution.norm_range", r"layer encoder\.layers\.1\.convolution\.norm"),
+        ("encoder.layers.0.attention.out_range", r"layer encoder\.layers\.0\.attention\.attend"),
+        ("encoder.layers.0.convolution.gate_range", r"layer encoder\.layers\.0\.convolution\.glu"),
+    ],
+)
+def test_multipliers_tables_and_norms_of_the_file_are_the_trained_ones(
+    exported, tmp_path, changed, words
+):
+    config, tokenizer, model = load_checkpoint(exported.checkpoint)
+    model.get_submodule(changed).amax.mul_(1.5)
+    save_checkpoint(tmp_path / "other", config, tokenizer, model.state_dict())
+    with pytest.raises(ModelFileError, match=words):
+        raise_if_different(verify(tmp_path / "other", exported.model_file))
 
 
 def test_a_longer_context_than_the_table_of_distances_is_refused(exported):

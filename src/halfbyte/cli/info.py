@@ -110,10 +110,9 @@ def _verify(options: argparse.Namespace) -> int:
 def _audit(file: ModelFile, as_json: bool) -> int:
     audit = file.audit("encoder")
     if audit.floating:
-        op, value = audit.floating[0]
         raise ModelFileError(
             f"{file.path}: the encoder is not integer-only: {len(audit.floating)} operators "
-            f"compute in floating point, the first is {op} ({value}); train with "
+            f"compute in floating point: {_named(audit.floating)}; train with "
             "quantization.arithmetic=integer"
         )
     if as_json:
@@ -127,6 +126,14 @@ def _audit(file: ModelFile, as_json: bool) -> int:
         "of them in floating point; the attention decoder is not audited"
     )
     return 0
+
+
+def _named(nodes: list[tuple[str, str]]) -> str:
+    """Operators of a kind together: Mul (#3, #7), Silu (#9)."""
+    by_operator: dict[str, list[str]] = {}
+    for op, value in nodes:
+        by_operator.setdefault(op, []).append(_shown(value))
+    return ", ".join(f"{op} ({', '.join(values)})" for op, values in by_operator.items())
 
 
 def _object(file: ModelFile, key: str) -> dict[str, Any]:

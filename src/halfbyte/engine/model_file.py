@@ -42,6 +42,21 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Node:
+    """An operator in a graph.
+
+    Attributes:
+        op: such as "IntLayerNorm".
+        constants: names of those among its inputs, in their order.
+        numbers: its attributes that are whole numbers.
+    """
+
+    op: str
+    constants: tuple[str, ...]
+    numbers: dict[str, int]
+
+
+@dataclass(frozen=True)
 class GraphInput:
     """An input of a graph; an axis is a size, or a name where any size may come."""
 
@@ -121,6 +136,10 @@ class ModelFile:
             Layer(name, op, _BITS[dtype], *facts)
             for name, op, dtype, *facts in self.core.layers(graph)
         ]
+
+    def nodes(self, graph: str) -> list[Node]:
+        """All nodes, in the order in which they run."""
+        return [Node(*entry) for entry in self.core.nodes(graph)]
 
     def audit(self, graph: str = "encoder") -> Audit:
         """Whether a graph computes on integers between its features and its logits.

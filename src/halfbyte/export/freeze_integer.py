@@ -191,3 +191,21 @@ def freeze_integer(frozen: nn.Module) -> None:
             frozen.set_submodule(name, _TWINS[type(layer)](layer))
         if isinstance(layer, IntegerEncoder):
             layer.distance_table = torch.round(layer.distance_table * 127).to(torch.int8)
+
+
+def frozen_operators(model: nn.Module) -> list[tuple[str, list[Tensor], dict[str, int]]]:
+    """What a file holds of a model's integer-only layers, products aside.
+
+    Returns:
+        Layer, constants in the order of the operator's inputs, attributes; of each operator that
+        has any constants.
+    """
+    found = []
+    for name, layer in model.named_modules():
+        if type(layer) not in _TWINS or isinstance(layer, IntegerLinear):
+            continue
+        for part in _TWINS[type(layer)](layer).modules():
+            if isinstance(part, _Operator) and part.constants:
+                tensors = [getattr(part, constant) for constant in part.constants]
+                found.append((name, tensors, part.attributes))
+    return found

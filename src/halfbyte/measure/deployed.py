@@ -11,6 +11,7 @@ from halfbyte.engine.model_file import Layer
 from halfbyte.errors import ConfigError, ModelFileError
 from halfbyte.export.fuse_linear import JOINED
 from halfbyte.export.onnx_model import compile_folder, export
+from halfbyte.measure.deployed_integer import raise_if_other_operators
 from halfbyte.quant.integer_linear_layer import IntegerLinear
 from halfbyte.quant.native import NativeLayer, native_layers
 from halfbyte.quant.packing import unpack
@@ -30,7 +31,9 @@ class LayerCheck:
         num_weights: N · K.
         num_bytes: of codes, scales and bias in the file.
         num_codes: codes that differ.
-        num_scales: scales that differ.
+        num_scales: scales that differ; of an integer-only layer, int32 biases.
+        num_multipliers: multipliers that differ, all of them where their shift or the least code
+            does; integer-only layers have them.
     """
 
     name: str
@@ -39,6 +42,7 @@ class LayerCheck:
     num_bytes: int
     num_codes: int
     num_scales: int
+    num_multipliers: int = 0
 
     @property
     def bits_per_weight(self) -> float:
@@ -48,7 +52,7 @@ class LayerCheck:
     @property
     def is_equal(self) -> bool:
         """Whether codes and scales are those of training."""
-        return self.num_codes == self.num_scales == 0
+        return self.num_codes == self.num_scales == self.num_multipliers == 0
 
 
 def checkpoint_of(run: Path) -> Path:
@@ -72,7 +76,8 @@ def verify(run: Path, model_file: Path | None = None) -> list[LayerCheck]:
 
     Raises:
         ConfigError: there is no checkpoint.
-        ModelFileError: the file lacks a layer, or holds one of another shape.
+        ModelFileError: the file lacks a layer, or holds one of another shape; or, of an
+            integer-only model, a norm, a table or another operator that was not trained.
     """
     checkpoint = checkpoint_of(run)
     _, _, model = load_checkpoint(checkpoint)
@@ -82,10 +87,12 @@ def verify(run: Path, model_file: Path | None = None) -> list[LayerCheck]:
             export(checkpoint, Path(folder) / "onnx")
             model_file = Path(folder) / "model.hb"
             compile_folder(Path(folder) / "onnx", model_file)
-        places = _places(ModelFile(model_file), layers)
+        file = ModelFile(model_file)
+        places = _places(file, layers)
         for name in layers:
             if name not in places:
                 raise ModelFileError(f"{model_file} has no layer {name}; is it of this run?")
+        raise_if_other_operators(model, file)
         return [_check(name, layer, places[name]) for name, layer in layers.items()]
 
 
@@ -99,7 +106,8 @@ def raise_if_different(checks: list[LayerCheck]) -> None:
         if not check.is_equal:
             raise ModelFileError(
                 f"layer {check.name} is not the trained one: {check.num_codes} of "
-                f"{check.num_weights} codes and {check.num_scales} scales differ; compile it again"
+                f"{check.num_weights} codes, {check.num_scales} scales and "
+                f"{check.num_multipliers} multipliers differ; compile it again"
             )
 
 
@@ -153,6 +161,7 @@ def _check(name: str, layer: NativeLayer, place: _Place) -> LayerCheck:
         tensor.num_bytes * n // rows,
         int((codes != quantized.codes.numpy()).sum()),
         _differing_scales(layer, place, quantized, own),
+        _differing_multipliers(layer, place, quantized),
     )
 
 
@@ -164,3 +173,15 @@ def _differing_scales(layer: NativeLayer, place: _Place, quantized: Quantized, o
         return int((stored != quantized.scales.numpy()).sum())
     differing = np.frombuffer(second.data, np.int32) != layer.whole_bias(quantized).numpy()
     return int(differing.sum())
+
+
+def _differing_multipliers(layer: NativeLayer, place: _Place, quantized: Quantized) -> int:
+    if not isinstance(layer, IntegerLinear):
+        return 0
+    multipliers, shift = layer.multipliers(quantized)
+    node = next(n for n in place.file.nodes(place.graph) if place.tensor.name in n.constants)
+    numbers = {"divisor": 1 << shift, "low": layer.limits[0]}
+    if any(node.numbers.get(key, value) != value for key, value in numbers.items()):
+        return len(multipliers)
+    stored = place.file.constant(place.graph, node.constants[2])
+    return int((np.frombuffer(stored.data, np.int32) != multipliers.numpy()).sum())
