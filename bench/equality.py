@@ -9,8 +9,12 @@ model     runs training graph, ONNX Runtime and engine chunk by chunk on test ut
           its own state, and counts activation codes that differ, layer by layer.
 text      transcribes all test utterances with each, and with the engine on every instruction set.
 engine    transcribes them with the engine alone, on every instruction set and on one to three
-          threads: encoder outputs and texts must be the same. Not run unless asked for; of the
-          options it needs --hb alone.
+          threads: encoder outputs and texts must be the same.
+integer   of an integer-only model: as text, but the bits of all encoder outputs must be the same in
+          training graph, ONNX Runtime and the engine on every instruction set.
+arm       transcribes --utterances of a split on emulated Arm CPUs: bits and texts must be the same.
+
+The last three are not run unless asked for; engine and arm need --hb alone.
 """
 
 import argparse
@@ -28,11 +32,13 @@ from jobs import Job, run_jobs
 from origin import RESULTS, ROOT, append_line, origin, table
 
 from halfbyte import _core
+from halfbyte.engine import ModelFile
 
 BUILD = ROOT / "build" / "bench"
 AUDIO = BUILD / "audio"
 OPERATOR_TESTS = ["tests/kernels", "tests/quant"]
 LEVELS = ["operator", "model", "text"]
+ASKED_FOR = ["engine", "integer", "arm"]
 THREADS = [1, 2, 3]
 Line = dict[str, Any]
 
@@ -45,6 +51,8 @@ def main() -> None:
         "model": model_level,
         "text": text_level,
         "engine": engine_level,
+        "integer": integer_level,
+        "arm": arm_level,
     }
     results = BUILD / "equality-trial.jsonl" if options.limit else RESULTS / "equality.jsonl"
     for level in options.level or LEVELS:
@@ -201,13 +209,44 @@ def engine_level(options: argparse.Namespace) -> tuple[Line, str]:
     return figures, table(["split", "instructions", "threads", "encoder outputs, SHA-256"], rows)
 
 
+def integer_level(options: argparse.Namespace) -> tuple[Line, str]:
+    """Encoder outputs and texts of all runners; the bits of the former must agree."""
+    if floating := ModelFile(options.hb).audit().floating:
+        raise SystemExit(f"{options.hb} is not integer-only: {floating[0][0]} computes in float")
+    figures, shown = text_level(options)
+    runners = [name for name, value in figures.items() if isinstance(value, dict)]
+    differing = [name for name in runners if not figures[name]["same_encoder_bits"]]
+    if differing:
+        raise SystemExit(f"{shown}\nencoder outputs differ: {', '.join(differing)}")
+    return figures, shown
+
+
+def arm_level(options: argparse.Namespace) -> tuple[Line, str]:
+    """Encoder outputs and texts on emulated Arm CPUs; all must be those of this machine."""
+    from arm_equality import compare_on_arm
+
+    splits = worded_splits(options.split, options.limit or options.utterances)
+    differing = compare_on_arm(options.hb, splits, options.mode, options.chunk_ms, AUDIO)
+    if any(differing.values()):
+        raise SystemExit(f"utterances that differ on Arm: {differing}")
+    figures = {
+        "splits": {split.name: len(split.utterances) for split in splits},
+        "chunk_ms": options.chunk_ms,
+        "mode": options.mode,
+        "isas": list(differing),
+        "utterances_that_differ": 0,
+    }
+    rows = [[isa, str(count)] for isa, count in differing.items()]
+    return figures, table(["emulated Arm", "utterances that differ"], rows)
+
+
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--checkpoint", type=Path, metavar="DIR")
     parser.add_argument("--onnx", type=Path, metavar="DIR")
     parser.add_argument("--hb", type=Path, required=True, metavar="M.hb")
-    parser.add_argument("--level", action="append", choices=[*LEVELS, "engine"])
+    parser.add_argument("--level", action="append", choices=[*LEVELS, *ASKED_FOR])
     parser.add_argument("--utterances", type=int, default=20, help="of a split, level model")
     parser.add_argument("--limit", type=int, metavar="N", help="a trial on N utterances a split")
     parser.add_argument("--split", action="append", metavar="CORPUS")
@@ -215,8 +254,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--mode", default="rescoring")
     parser.add_argument("--workers", type=int, default=1, help="processes (%(default)s)")
     options = parser.parse_args()
-    if options.level != ["engine"] and not (options.checkpoint and options.onnx):
-        parser.error("every level but engine needs --checkpoint and --onnx")
+    of_file = options.level and set(options.level) <= {"engine", "arm"}
+    if not of_file and not (options.checkpoint and options.onnx):
+        parser.error("every level but engine and arm needs --checkpoint and --onnx")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return options
 

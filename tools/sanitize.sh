@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 voice=src/halfbyte/assets/en-voice.hb
+integer_only=tests/golden/tones-integer.hb
 recordings=(tests/data/*.wav src/halfbyte/assets/demo.wav)
 export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=1
@@ -18,7 +19,9 @@ build() { # name, flags
 streams() { # program
   for mode in rescoring greedy prefix_beam attention; do
     for chunk_ms in 0 320; do
-      "$1" transcribe "$voice" "$mode" "$chunk_ms" 2 "${recordings[@]}"
+      for model in "$voice" "$integer_only"; do
+        "$1" transcribe "$model" "$mode" "$chunk_ms" 2 "${recordings[@]}"
+      done
     done
   done
 }

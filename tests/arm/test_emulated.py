@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 NATIVE, ARM = (ROOT / "build" / name / "engine_check" for name in ("c", "arm"))
 VOICE = ROOT / "src" / "halfbyte" / "assets" / "en-voice.hb"
 TONES = ROOT / "tests" / "golden" / "tones.hb"
+INTEGER_ONLY = TONES.with_name("tones-integer.hb")
 SPEECH = [*sorted((ROOT / "tests" / "data").glob("*.wav")), VOICE.parent / "demo.wav"]
 NUM_UTTERANCES = 20
 MADE = ("low mid high", "high low low")
@@ -92,7 +93,7 @@ def utterances(tmp_path_factory) -> dict[Path, list[Path]]:
         write_wav(folder / f"made{seed}.wav", recording(words, seed=seed))
         for seed, words in enumerate(MADE)
     ]
-    return {VOICE: speech, TONES: made}
+    return {VOICE: speech, TONES: made, INTEGER_ONLY: [*made, *speech]}
 
 
 @pytest.mark.parametrize(("cpu", "isa"), RUNS)
