@@ -46,6 +46,27 @@ def _texts_beside(line: Line) -> str:
     return f"{note}\n\n{table(head, cells)}"
 
 
+def _integers_equal(line: Line) -> str:
+    """All runners of an integer-only model: the benchmark ends where one has other bits."""
+    names = ", ".join(name for name, value in line.items() if isinstance(value, dict))
+    texts = sum(value["texts_that_differ"] for value in line.values() if isinstance(value, dict))
+    kind = f"{line['chunk_ms']} ms, {line['mode']}"
+    return (
+        f"**Integer-only**: {line['utterances']} test utterances, {kind}: encoder output the same to "
+        f"the last bit in {names}; {texts} texts differ. {origin([line])}"
+    )
+
+
+def _arm_equal(line: Line) -> str:
+    splits = ", ".join(f"{name} ({count})" for name, count in line["splits"].items())
+    isas = ", ".join(line["isas"])
+    kind = f"{line['chunk_ms']} ms, {line['mode']}"
+    return (
+        f"**Integer-only on emulated Arm**: {splits}, {kind}, on {isas}: encoder output the same to "
+        f"the last bit as on x86, no text differs. {origin([line])}"
+    )
+
+
 def _threads_equal(line: Line) -> str:
     splits = ", ".join(f"{name} ({count})" for name, count in line["splits"].items())
     threads = ", ".join(map(str, line["thread_counts"]))
@@ -69,4 +90,6 @@ _EQUALITY_LEVELS = {
     "model": _models_beside,
     "text": _texts_beside,
     "engine": _threads_equal,
+    "integer": _integers_equal,
+    "arm": _arm_equal,
 }

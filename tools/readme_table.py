@@ -13,6 +13,7 @@ import re
 import sys
 from pathlib import Path
 
+from arithmetic_table import arithmetic_table
 from equality_table import equality_table
 from model_tables import (
     card,
@@ -30,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path("bench/results/en-voice.jsonl")
 NON_INFERIORITY = Path("bench/results/non-inferiority.jsonl")
 SPEED = Path("bench/results/speed.jsonl")
+ARITHMETICS = Path("bench/results/arithmetics.jsonl")
 EQUALITY = Path("bench/results/equality.jsonl")
 WORDS = Path("bench/results/words.jsonl")
 LONG_AUDIO = Path("bench/results/long-audio.jsonl")
@@ -39,6 +41,7 @@ PAGES = {
     "README.md": ["summary"],
     "docs/models.md": ["every line", "non-inferiority", "speed", "equality"],
     "docs/tutorial.md": ["words"],
+    "docs/speed.md": ["arithmetics"],
     "docs/limits.md": ["long audio"],
     "docs/server.md": ["server", "soak"],
 }
@@ -67,6 +70,7 @@ def render(root: Path) -> dict[Path, str]:
         "every line": full_table(lines),
         "non-inferiority": non_inferiority_table(read_lines(root / NON_INFERIORITY)),
         "speed": speed_table(read_lines(root / SPEED)),
+        "arithmetics": arithmetic_table(read_lines(root / ARITHMETICS)),
         "equality": equality_table(read_lines(root / EQUALITY)),
         "words": words_table(read_lines(root / WORDS)),
         "long audio": long_audio_table(read_lines(root / LONG_AUDIO)),
