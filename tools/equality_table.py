@@ -52,8 +52,8 @@ def _integers_equal(line: Line) -> str:
     texts = sum(value["texts_that_differ"] for value in line.values() if isinstance(value, dict))
     kind = f"{line['chunk_ms']} ms, {line['mode']}"
     return (
-        f"**Integer-only**: {line['utterances']} test utterances, {kind}: encoder output the same to "
-        f"the last bit in {names}; {texts} texts differ. {origin([line])}"
+        f"**Integer-only**: {line['utterances']} test utterances, {kind}: encoder output the same "
+        f"to the last bit in {names}; {texts} texts differ. {origin([line])}"
     )
 
 
@@ -62,8 +62,8 @@ def _arm_equal(line: Line) -> str:
     isas = ", ".join(line["isas"])
     kind = f"{line['chunk_ms']} ms, {line['mode']}"
     return (
-        f"**Integer-only on emulated Arm**: {splits}, {kind}, on {isas}: encoder output the same to "
-        f"the last bit as on x86, no text differs. {origin([line])}"
+        f"**Integer-only on emulated Arm**: {splits}, {kind}, on {isas}: encoder output the same "
+        f"to the last bit as on x86, no text differs. {origin([line])}"
     )
 
 
