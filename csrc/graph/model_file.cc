@@ -1,11 +1,5 @@
 #include "graph/model_file.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstring>
 
 #include "error.h"
@@ -25,20 +19,11 @@ constexpr char kMagic[] = "HALFBYTE";
 
 }  // namespace
 
-ModelFile::ModelFile(const std::string& path) : path_(path) {
-  try {
-    map();
-    read_header();
-  } catch (...) {
-    unmap();
-    throw;
-  }
-}
-
-ModelFile::~ModelFile() { unmap(); }
-
-void ModelFile::unmap() {
-  if (bytes_ != nullptr) ::munmap(const_cast<std::uint8_t*>(bytes_), num_bytes_);
+ModelFile::ModelFile(const std::string& path)
+    : path_(path), mapping_(path), bytes_(mapping_.bytes()), num_bytes_(mapping_.num_bytes()) {
+  if (num_bytes_ < kHeaderBytes)
+    fail("has " + std::to_string(num_bytes_) + " bytes, fewer than a header; give a .hb file");
+  read_header();
 }
 
 void ModelFile::fail(const std::string& problem) const {
@@ -50,22 +35,6 @@ T ModelFile::number_at(std::uint64_t offset) const {
   T value;
   std::memcpy(&value, bytes_ + offset, sizeof(T));
   return value;
-}
-
-void ModelFile::map() {
-  const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) fail(std::string("cannot be opened (") + std::strerror(errno) + "); give a .hb file");
-  struct stat info {};
-  const bool is_file = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
-  num_bytes_ = is_file ? static_cast<std::uint64_t>(info.st_size) : 0;
-  void* mapping = MAP_FAILED;
-  if (num_bytes_ >= kHeaderBytes) mapping = ::mmap(nullptr, num_bytes_, PROT_READ, MAP_PRIVATE, fd, 0);
-  ::close(fd);
-  if (!is_file) fail("is not a regular file; give a .hb file");
-  if (num_bytes_ < kHeaderBytes)
-    fail("has " + std::to_string(num_bytes_) + " bytes, fewer than a header; give a .hb file");
-  if (mapping == MAP_FAILED) fail("cannot be mapped into memory");
-  bytes_ = static_cast<const std::uint8_t*>(mapping);
 }
 
 void ModelFile::read_header() {

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "graph/file_mapping.h"
+
 namespace halfbyte {
 
 struct Section {
@@ -17,7 +19,6 @@ class ModelFile {
  public:
   // Throws kModelFile, with the path, if the file is missing, damaged or of another version.
   explicit ModelFile(const std::string& path);
-  ~ModelFile();
   ModelFile(const ModelFile&) = delete;
   ModelFile& operator=(const ModelFile&) = delete;
 
@@ -28,8 +29,6 @@ class ModelFile {
   const Section* find(const std::string& name) const;
 
  private:
-  void map();
-  void unmap();
   void read_header();
   void read_directory(std::uint32_t num_sections);
   void check_gap(std::uint64_t begin, std::uint64_t end) const;
@@ -38,8 +37,9 @@ class ModelFile {
   T number_at(std::uint64_t offset) const;
 
   std::string path_;
-  const std::uint8_t* bytes_ = nullptr;
-  std::uint64_t num_bytes_ = 0;
+  FileMapping mapping_;
+  const std::uint8_t* bytes_;
+  std::uint64_t num_bytes_;
   std::vector<Section> sections_;
 };
 

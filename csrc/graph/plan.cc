@@ -64,10 +64,11 @@ Plan::Plan(const Graph& graph, const std::vector<Tensor>& inputs, const Kernels&
   for (const GraphOutput& output : graph.outputs()) output_values_.push_back(output.value);
   count_uses();
   for (std::size_t i = 0; i < graph.nodes().size(); ++i) plan_node(static_cast<int>(i));
-  move_outputs_into_arena();
+  place_outputs_in_arena();
+  place_next_states();
   drop_unread_steps();
   arena_bytes_ = plan_memory(buffers_);
-  check_memory(arena_bytes_);
+  check_memory(arena_bytes_ + next_bytes_);
   forget_unused();
   addresses_.resize(values_.size());
 }
@@ -182,25 +183,45 @@ bool Plan::place_over_input(int index, const Node& node, const NodePlanner& plan
   return false;
 }
 
+// A copy of a value, made after all nodes.
+int Plan::copied(int value) {
+  const int end = static_cast<int>(graph_.nodes().size()), copy = static_cast<int>(values_.size());
+  const std::size_t num_bytes = bytes_of(values_[value]);
+  const PlannedValue source = values_[value];
+  values_.push_back({source.dtype, source.shape, nullptr, nullptr});
+  locations_.push_back({Place::kArena, new_buffer(num_bytes, end, end), 0});
+  Step step{end,
+            [num_bytes](const Operands& operands) {
+              std::memcpy(operands.out<void>(0), operands.in<void>(0), num_bytes);
+            },
+            {value}, {copy}, -1};
+  step_inputs_.resize(std::max(step_inputs_.size(), std::size_t{1}));
+  step_outputs_.resize(std::max(step_outputs_.size(), std::size_t{1}));
+  steps_.push_back(std::move(step));
+  return copy;
+}
+
 // An output that is a view of an input, or known, gets a copy: it must outlive the caller's input.
-void Plan::move_outputs_into_arena() {
-  const int end = static_cast<int>(graph_.nodes().size());
-  for (int& output : output_values_) {
-    if (locations_[output].place == Place::kArena) continue;
-    const int copy = static_cast<int>(values_.size());
-    const std::size_t num_bytes = bytes_of(values_[output]);
-    const PlannedValue source = values_[output];
-    values_.push_back({source.dtype, source.shape, nullptr, nullptr});
-    locations_.push_back({Place::kArena, new_buffer(num_bytes, end, end), 0});
-    Step step{end,
-              [num_bytes](const Operands& operands) {
-                std::memcpy(operands.out<void>(0), operands.in<void>(0), num_bytes);
-              },
-              {output}, {copy}, -1};
-    step_inputs_.resize(std::max(step_inputs_.size(), std::size_t{1}));
-    step_outputs_.resize(std::max(step_outputs_.size(), std::size_t{1}));
-    steps_.push_back(std::move(step));
-    output = copy;
+void Plan::place_outputs_in_arena() {
+  for (int& output : output_values_)
+    if (locations_[output].place != Place::kArena) output = copied(output);
+}
+
+// Next states leave the arena, each with its buffer, or as a copy where it is a part of one.
+void Plan::place_next_states() {
+  next_offsets_.assign(buffers_.size(), kInArena);
+  for (const GraphState& state : graph_.states()) {
+    int& output = output_values_[state.output];
+    const Location& location = locations_[output];
+    const bool is_whole = location.offset_bytes == 0 &&
+                          buffers_[location.base].num_bytes == bytes_of(values_[output]) &&
+                          next_offsets_[location.base] == kInArena;
+    if (!is_whole) output = copied(output);
+    next_offsets_.resize(buffers_.size(), kInArena);
+    Lifetime& buffer = buffers_[locations_[output].base];
+    next_offsets_[locations_[output].base] = static_cast<std::ptrdiff_t>(next_bytes_);
+    next_bytes_ += (buffer.num_bytes + 63) / 64 * 64;
+    buffer.num_bytes = 0;
   }
 }
 
@@ -237,14 +258,20 @@ void Plan::forget_unused() {
     if (!is_read[i]) values_[i].owner.reset();
 }
 
-void* Plan::address(int value, const std::vector<Tensor>& inputs, unsigned char* arena) const {
+unsigned char* Plan::buffer(int index, unsigned char* arena, unsigned char* next) const {
+  if (next_offsets_[index] != kInArena) return next + next_offsets_[index];
+  return arena + buffers_[index].offset_bytes;
+}
+
+void* Plan::address(int value, const std::vector<Tensor>& inputs, unsigned char* arena,
+                    unsigned char* next) const {
   const Location& location = locations_[value];
   switch (location.place) {
     case Place::kKnown: return const_cast<void*>(values_[value].known);
     case Place::kInput:
       return static_cast<unsigned char*>(const_cast<void*>(inputs[location.base].data)) +
              location.offset_bytes;
-    case Place::kArena: return arena + buffers_[location.base].offset_bytes + location.offset_bytes;
+    case Place::kArena: return buffer(location.base, arena, next) + location.offset_bytes;
     case Place::kNowhere: break;
   }
   return nullptr;
@@ -259,9 +286,10 @@ void Plan::run_step(const Step& step, unsigned char* arena) {
   step.run({step_inputs_.data(), step_outputs_.data(), scratch, pool_});
 }
 
-void Plan::run(const std::vector<Tensor>& inputs, unsigned char* arena, std::int64_t* node_ns) {
+void Plan::run(const std::vector<Tensor>& inputs, unsigned char* arena, unsigned char* next,
+               std::int64_t* node_ns) {
   for (std::size_t i = 0; i < values_.size(); ++i)
-    addresses_[i] = address(static_cast<int>(i), inputs, arena);
+    addresses_[i] = address(static_cast<int>(i), inputs, arena, next);
   if (node_ns == nullptr) {
     for (const Step& step : steps_) run_step(step, arena);
     return;

@@ -39,7 +39,6 @@ Session::Session(std::shared_ptr<const Model> model, const std::string& graph_na
       pool_(threads_of(num_threads) == 1 ? nullptr
                                          : std::make_unique<ThreadPool>(threads_of(num_threads))),
       set_inputs_(graph_->inputs().size()),
-      initial_state_(model, graph_name),
       arena_(std::make_unique<Arena>()),
       gathered_(std::make_unique<Arena>()) {}
 
@@ -94,16 +93,23 @@ void Session::execute() {
       throw Error(ErrorKind::kUsage, "input '" + graph_->inputs()[i].name + "' of graph '" +
                                          graph_->name() + "' was not set; call set_input first");
   const FloatEnvironment environment;
-  plan_for_inputs().run(run_inputs_, arena_->aligned(), node_ns_.empty() ? nullptr : node_ns_.data());
+  Plan& plan = plan_for_inputs();
+  next_.resize(plan.next_bytes() / sizeof(std::uint64_t));
+  plan.run(run_inputs_, arena_->aligned(), reinterpret_cast<unsigned char*>(next_.data()),
+           node_ns_.empty() ? nullptr : node_ns_.data());
   has_run_ = true;
+  is_next_taken_ = false;
 }
 
 void Session::run() {
   has_run_ = false;
   run_inputs_ = set_inputs_;  // the same size each time: copies without allocating
-  for (const GraphState& state : graph_->states())
-    if (run_inputs_[state.input].dtype == DType::kNone)
-      run_inputs_[state.input] = initial_state_.tensor(graph_->inputs()[state.input].state);
+  for (const GraphState& state : graph_->states()) {
+    Tensor& input = run_inputs_[state.input];
+    if (input.dtype != DType::kNone) continue;
+    if (initial_state_ == nullptr) initial_state_ = std::make_unique<State>(model_, graph_->name());
+    input = initial_state_->tensor(graph_->inputs()[state.input].state);
+  }
   execute();
 }
 
@@ -185,6 +191,11 @@ void Session::run(State* const* states, std::size_t num_streams) {
   take_states(states, num_streams);
   execute();
   check_next(*states[0], num_streams);
+  if (num_streams == 1) {
+    states[0]->exchange(next_);
+    is_next_taken_ = true;
+    return;
+  }
   for (std::size_t i = 0; i < graph_->states().size(); ++i) {
     const Tensor next = output(static_cast<std::size_t>(graph_->states()[i].output));
     const std::size_t num_bytes = next.num_bytes() / num_streams;
@@ -194,8 +205,18 @@ void Session::run(State* const* states, std::size_t num_streams) {
   }
 }
 
+bool Session::is_next_state(std::size_t output) const {
+  const auto& states = graph_->states();
+  return std::any_of(states.begin(), states.end(), [output](const GraphState& state) {
+    return static_cast<std::size_t>(state.output) == output;
+  });
+}
+
 Tensor Session::output(std::size_t index) const {
   if (!has_run_) throw Error(ErrorKind::kUsage, "the session has not run; call run first");
+  if (is_next_taken_ && is_next_state(index))
+    throw Error(ErrorKind::kUsage, "output '" + graph_->outputs()[index].name +
+                                       "' went into the state; read it there, or run without one");
   return plans_.front()->output(index);
 }
 

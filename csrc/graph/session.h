@@ -63,8 +63,8 @@ class Session {
   // state changes then.
   void run(State* const* states, std::size_t num_streams);
 
-  // An output of the last run; its data lies in the session and is valid until the next run.
-  // Throws kUsage for an unknown name or before the first run.
+  // An output of the last run; its data lies in the session and is valid until the next run. Throws kUsage
+  // for an unknown name, before the first run, and for a next state that the state of run(state) has taken.
   Tensor output(const std::string& name) const;
   Tensor output(std::size_t index) const;  // in the order of Graph::outputs()
 
@@ -86,6 +86,7 @@ class Session {
   void check_batch(std::size_t num_streams) const;
   void check_next(const State& state, std::size_t num_streams) const;
   Plan& plan_for_inputs();
+  bool is_next_state(std::size_t output) const;
   void check_input(std::size_t index, const Tensor& tensor) const;
 
   std::shared_ptr<const Model> model_;
@@ -95,11 +96,13 @@ class Session {
   std::vector<Tensor> set_inputs_;            // one per graph input, dtype kNone until it is set
   std::vector<Tensor> run_inputs_;            // the same, with the states of this run
   std::vector<std::unique_ptr<Plan>> plans_;  // most recently used first
-  State initial_state_;
+  std::unique_ptr<State> initial_state_;      // made when a run without a state asks for it
   std::unique_ptr<Arena> arena_;
+  std::vector<std::uint64_t> next_;  // the next states of a run; a state takes it and leaves its own
   std::unique_ptr<Arena> gathered_;  // the states of a batch, side by side
   std::vector<std::int64_t> node_ns_;  // per node, then of copying outputs; empty: not profiled
   bool has_run_ = false;
+  bool is_next_taken_ = false;
 };
 
 }  // namespace halfbyte

@@ -86,6 +86,11 @@ void* State::mutable_data(std::size_t index) {
   return reinterpret_cast<unsigned char*>(bytes_.data()) + offsets_bytes_[index];
 }
 
+void State::exchange(std::vector<std::uint64_t>& bytes) {
+  bytes_.swap(bytes);
+  for (std::size_t i = 0; i < tensors_.size(); ++i) tensors_[i].data = mutable_data(i);
+}
+
 void State::reset() {
   std::fill(bytes_.begin(), bytes_.end(), 0);
   for (std::size_t i = 0; i < tensors_.size(); ++i) {

@@ -46,6 +46,8 @@ class State {
  private:
   friend class Session;
   void* mutable_data(std::size_t index);
+  // Takes the tensors in `bytes`, laid out as here, and leaves its own there.
+  void exchange(std::vector<std::uint64_t>& bytes);
 
   std::shared_ptr<const Model> model_;
   const Graph* graph_;

@@ -52,6 +52,18 @@ def test_stream_equals_onnx_runtime(model, model_file):
             np.testing.assert_allclose(as_array(tensor), states[name], rtol=1e-5, atol=1e-5)
 
 
+def test_a_next_state_is_read_from_the_state_that_took_it(model_file):
+    session, state = Session(model_file), State(model_file)
+    session.run({"features": chunks()[0]}, state)
+    with pytest.raises(UsageError, match=r"'next\.key' went into the state; read it there"):
+        session.core.output("next.key")
+    alone = session.run({"features": chunks()[0]})
+    for name, tensor in state.tensors().items():
+        np.testing.assert_array_equal(
+            as_array(tensor), as_array(alone[name.replace("state.", "next.")])
+        )
+
+
 def test_streams_that_share_a_session_do_not_disturb_each_other(model_file):
     alone = run_stream(Session(model_file), State(model_file), chunks())
     session, first, second = Session(model_file), State(model_file), State(model_file)

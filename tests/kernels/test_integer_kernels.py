@@ -44,6 +44,30 @@ def test_quantize_rows_equals_reference(isa, shape, bits, fill):
     np.testing.assert_array_equal(scales.view, expected_scales)
 
 
+def near_ties(scale, qmax):
+    """A row whose quotients by `scale` lie within some ulps of halves between codes."""
+    halves = np.arange(-qmax, qmax, dtype=np.float32) + np.float32(0.5)
+    x = (np.tile(halves, 33) * scale).view(np.int32)
+    x += np.repeat(np.arange(-16, 17, dtype=np.int32), len(halves))
+    row = x.view(np.float32)
+    row[np.abs(row) > scale * qmax] = 0
+    return np.append(row, scale * np.float32(qmax)).astype(np.float32)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_codes_near_ties_are_those_of_the_division(isa, bits):
+    qmax = reference.largest_code(bits)
+    exponents = np.array([-106, -100, -1, 0, 1, 100, 120])
+    mantissas = generator("scales", bits).uniform(1, 2, (40, 1))
+    rows = [near_ties(s, qmax) for s in (mantissas * 2.0**exponents).astype(np.float32).flat]
+    x = np.stack(rows)
+    codes, scales = np.empty(x.shape, np.int8), np.empty(len(x), np.float32)
+    kernels.quantize_rows(x, qmax, codes, scales, isa)
+    expected_codes, expected_scales = reference.quantize_rows(x, bits)
+    np.testing.assert_array_equal(scales, expected_scales)
+    np.testing.assert_array_equal(codes, expected_codes)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("column", [0, 15, 16])
 def test_rows_that_are_not_finite_are_refused(isa, value, column):
@@ -88,6 +112,15 @@ def test_the_largest_k_does_not_overflow(isa, bits, largest_k):
     acc = np.empty((1, 1), np.int32)
     kernels.int_matmul(codes_x, kernels.pack(codes_w, bits), bits, acc, isa)
     assert acc[0, 0] == 128 * 2 ** (bits - 1) * largest_k
+
+
+@pytest.mark.parametrize("k", [131064, 131080])
+def test_sums_of_many_inputs_are_exact_in_every_tile(isa, k):
+    codes_x = np.tile(np.array([-128, 127], np.int8)[:, None], k)
+    codes_w = np.tile(np.array([-8, 7], np.int8)[:, None], (32, k))
+    acc = np.empty((2, 64), np.int32)
+    kernels.int_matmul(codes_x, kernels.pack(codes_w, 4), 4, acc, isa)
+    np.testing.assert_array_equal(acc, np.tile([[1024 * k, -896 * k], [-1016 * k, 889 * k]], 32))
 
 
 def test_a_larger_k_is_refused():

@@ -19,6 +19,23 @@ template <int kBits, int kRows>
 struct SumsNeon {
   int32x4_t v[kRows][4][2];  // quarters of outputs; two outputs each, of which two sums each
 
+  HB_INLINE explicit SumsNeon(const BlockInput&) {
+#pragma GCC unroll 2
+    for (int m = 0; m < kRows; ++m)
+#pragma GCC unroll 4
+      for (int quarter = 0; quarter < 4; ++quarter)
+        v[m][quarter][0] = v[m][quarter][1] = vdupq_n_s32(0);
+  }
+
+  HB_INLINE void store(int32_t* acc) const {
+#pragma GCC unroll 2
+    for (int m = 0; m < kRows; ++m)
+#pragma GCC unroll 4
+      for (int quarter = 0; quarter < 4; ++quarter)
+        vst1q_s32(acc + m * kTileOutputs + quarter * 4,
+                  vpaddq_s32(v[m][quarter][0], v[m][quarter][1]));
+  }
+
   // K blocks kFirst.. (kCount of them, at most kProductsAtOnce) for the outputs 4 * kQuarter...
   template <int kFirst, int kCount, int kQuarter>
   HB_INLINE void add_products(const int8x16_t (*x)[4], int from, const uint8_t* unit) {
@@ -63,31 +80,12 @@ struct SumsNeon {
   }
 };
 
-template <int kBits, int kRows>
-void accumulate_neon(const BlockInput& in, int32_t* acc) {
-  SumsNeon<kBits, kRows> sums;
-#pragma GCC unroll 2
-  for (int m = 0; m < kRows; ++m)
-#pragma GCC unroll 4
-    for (int quarter = 0; quarter < 4; ++quarter)
-      sums.v[m][quarter][0] = sums.v[m][quarter][1] = vdupq_n_s32(0);
-  add_units<kBits>(sums, in);
-#pragma GCC unroll 2
-  for (int m = 0; m < kRows; ++m)
-#pragma GCC unroll 4
-    for (int quarter = 0; quarter < 4; ++quarter)
-      vst1q_s32(acc + m * kTileOutputs + quarter * 4,
-                vpaddq_s32(sums.v[m][quarter][0], sums.v[m][quarter][1]));
-}
-
 template <int kBits>
-struct BlockNeon {
-  static constexpr int kMaxRows = 2;
-  static constexpr int kMaxTiles = 1;
-  static int tiles_at_once(int64_t, int64_t) { return 1; }
-
+struct BlockNeon : OneTileBlock<2> {
   static void run(int rows, int, const BlockInput& in, int32_t* acc) {
-    rows == 1 ? accumulate_neon<kBits, 1>(in, acc) : accumulate_neon<kBits, 2>(in, acc);
+    with_row_count<2>(rows, [&](auto count) {
+      accumulate_neon<kBits, SumsNeon<kBits, count.value>>(in, acc);
+    });
   }
 };
 

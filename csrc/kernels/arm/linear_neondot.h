@@ -14,6 +14,21 @@ template <int kBits, int kRows>
 struct SumsNeondot {
   int32x4_t v[kRows][4];  // quarters of outputs
 
+  HB_INLINE explicit SumsNeondot(const BlockInput&) {
+#pragma GCC unroll 4
+    for (int m = 0; m < kRows; ++m)
+#pragma GCC unroll 4
+      for (int quarter = 0; quarter < 4; ++quarter) v[m][quarter] = vdupq_n_s32(0);
+  }
+
+  HB_INLINE void store(int32_t* acc) const {
+#pragma GCC unroll 4
+    for (int m = 0; m < kRows; ++m)
+#pragma GCC unroll 4
+      for (int quarter = 0; quarter < 4; ++quarter)
+        vst1q_s32(acc + m * kTileOutputs + quarter * 4, v[m][quarter]);
+  }
+
   template <int kBlock, int kLane>
   HB_INLINE void add_block(const int8x16_t* x, const uint8_t* unit) {
     const int8x16_t weights[4] = {
@@ -46,34 +61,12 @@ struct SumsNeondot {
   }
 };
 
-template <int kBits, int kRows>
-void accumulate_neondot(const BlockInput& in, int32_t* acc) {
-  SumsNeondot<kBits, kRows> sums;
-#pragma GCC unroll 4
-  for (int m = 0; m < kRows; ++m)
-#pragma GCC unroll 4
-    for (int quarter = 0; quarter < 4; ++quarter) sums.v[m][quarter] = vdupq_n_s32(0);
-  add_units<kBits>(sums, in);
-#pragma GCC unroll 4
-  for (int m = 0; m < kRows; ++m)
-#pragma GCC unroll 4
-    for (int quarter = 0; quarter < 4; ++quarter)
-      vst1q_s32(acc + m * kTileOutputs + quarter * 4, sums.v[m][quarter]);
-}
-
 template <int kBits>
-struct BlockNeondot {
-  static constexpr int kMaxRows = 4;
-  static constexpr int kMaxTiles = 1;
-  static int tiles_at_once(int64_t, int64_t) { return 1; }
-
+struct BlockNeondot : OneTileBlock<4> {
   static void run(int rows, int, const BlockInput& in, int32_t* acc) {
-    switch (rows) {
-      case 1: return accumulate_neondot<kBits, 1>(in, acc);
-      case 2: return accumulate_neondot<kBits, 2>(in, acc);
-      case 3: return accumulate_neondot<kBits, 3>(in, acc);
-      default: return accumulate_neondot<kBits, 4>(in, acc);
-    }
+    with_row_count<4>(rows, [&](auto count) {
+      accumulate_neon<kBits, SumsNeondot<kBits, count.value>>(in, acc);
+    });
   }
 };
 

@@ -13,10 +13,28 @@ namespace halfbyte {
 namespace {
 
 // Two rows of sums: rows 2p and 2p + 1, outputs 2j and 2j + 1 in v[p][j] = {row, row, row + 1, row + 1}.
-template <int kBits, int kPairs>
+template <int kBits, int kRows>
 struct SumsNeoni8mm {
+  static constexpr int kPairs = (kRows + 1) / 2;
   int32x4_t v[kPairs][8];
   int64_t last_row_offset;  // from row 2 * kPairs - 2 to its partner: 0 where there is none
+
+  HB_INLINE explicit SumsNeoni8mm(const BlockInput& in)
+      : last_row_offset(kRows % 2 == 0 ? in.stride : 0) {
+#pragma GCC unroll 2
+    for (int p = 0; p < kPairs; ++p)
+#pragma GCC unroll 8
+      for (int j = 0; j < 8; ++j) v[p][j] = vdupq_n_s32(0);
+  }
+
+  HB_INLINE void store(int32_t* acc) const {
+#pragma GCC unroll 4
+    for (int m = 0; m < kRows; ++m)
+#pragma GCC unroll 8
+      for (int j = 0; j < 8; ++j)
+        vst1_s32(acc + m * kTileOutputs + 2 * j,
+                 m % 2 == 0 ? vget_low_s32(v[m / 2][j]) : vget_high_s32(v[m / 2][j]));
+  }
 
   // K blocks kBlock and, if kHasNext, kBlock + 1, for the outputs 4 * kQuarter...
   template <int kBlock, bool kHasNext, int kQuarter>
@@ -58,38 +76,13 @@ struct SumsNeoni8mm {
   }
 };
 
-template <int kBits, int kRows>
-void accumulate_neoni8mm(const BlockInput& in, int32_t* acc) {
-  constexpr int kPairs = (kRows + 1) / 2;
-  SumsNeoni8mm<kBits, kPairs> sums;
-  sums.last_row_offset = kRows % 2 == 0 ? in.stride : 0;
-#pragma GCC unroll 2
-  for (int p = 0; p < kPairs; ++p)
-#pragma GCC unroll 8
-    for (int j = 0; j < 8; ++j) sums.v[p][j] = vdupq_n_s32(0);
-  add_units<kBits>(sums, in);
-#pragma GCC unroll 4
-  for (int m = 0; m < kRows; ++m)
-#pragma GCC unroll 8
-    for (int j = 0; j < 8; ++j) {
-      const int32x4_t sum = sums.v[m / 2][j];
-      vst1_s32(acc + m * kTileOutputs + 2 * j, m % 2 == 0 ? vget_low_s32(sum) : vget_high_s32(sum));
-    }
-}
-
 template <int kBits>
-struct BlockNeoni8mm {
-  static constexpr int kMaxRows = 4;
-  static constexpr int kMaxTiles = 1;
-  static int tiles_at_once(int64_t, int64_t) { return 1; }
-
+struct BlockNeoni8mm : OneTileBlock<4> {
   static void run(int rows, int, const BlockInput& in, int32_t* acc) {
-    switch (rows) {
-      case 1: return accumulate_neondot<kBits, 1>(in, acc);
-      case 2: return accumulate_neoni8mm<kBits, 2>(in, acc);
-      case 3: return accumulate_neoni8mm<kBits, 3>(in, acc);
-      default: return accumulate_neoni8mm<kBits, 4>(in, acc);
-    }
+    with_row_count<4>(rows, [&](auto count) {
+      if constexpr (count.value == 1) accumulate_neon<kBits, SumsNeondot<kBits, 1>>(in, acc);
+      else accumulate_neon<kBits, SumsNeoni8mm<kBits, count.value>>(in, acc);
+    });
   }
 };
 

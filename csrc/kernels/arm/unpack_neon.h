@@ -84,5 +84,13 @@ HB_INLINE void add_units(Sums& sums, const BlockInput& in) {
                                   in.weights + unit * unit_bytes(kBits));
 }
 
+// The sums of one tile: Sums<bits, rows> starts from zero, adds units and stores what it has.
+template <int kBits, class Sums>
+void accumulate_neon(const BlockInput& in, int32_t* acc) {
+  Sums sums(in);
+  add_units<kBits>(sums, in);
+  sums.store(acc);
+}
+
 }  // namespace
 }  // namespace halfbyte

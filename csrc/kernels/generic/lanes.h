@@ -6,8 +6,10 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
 #endif
 
 #define HB_INLINE inline __attribute__((always_inline))
@@ -79,6 +81,36 @@ HB_INLINE Pair<T> select(Pair<M> mask, Pair<T> yes, Pair<T> no) {
   return {select(mask.lo, yes.lo, no.lo), select(mask.hi, yes.hi, no.hi)};
 }
 
+// The larger of two integers in each lane.
+HB_INLINE NativeInt larger(NativeInt a, NativeInt b) {
+#if defined(__AVX512F__)
+  return (NativeInt)_mm512_max_epi32((__m512i)a, (__m512i)b);
+#else
+  return select(b > a, b, a);
+#endif
+}
+template <class T>
+HB_INLINE Pair<T> larger(Pair<T> a, Pair<T> b) {
+  return {larger(a.lo, b.lo), larger(a.hi, b.hi)};
+}
+
+// Whether a comparison holds in some lane.
+HB_INLINE bool any(NativeInt mask) {
+#if defined(__AVX512F__)
+  return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0;
+#else
+  typedef int64_t Wide __attribute__((vector_size(kNativeLanes * 4)));
+  const Wide pairs = (Wide)mask;
+  int64_t bits = 0;
+  for (int i = 0; i < kNativeLanes / 2; ++i) bits |= pairs[i];
+  return bits != 0;
+#endif
+}
+template <class T>
+HB_INLINE bool any(Pair<T> mask) {
+  return any(mask.lo) || any(mask.hi);
+}
+
 // The bits of a float as an integer, and back.
 HB_INLINE NativeInt as_int(Native v) { return (NativeInt)v; }
 HB_INLINE Native as_float(NativeInt v) { return (Native)v; }
@@ -128,6 +160,27 @@ template <class T, class V>
 HB_INLINE void store(V* p, Pair<T> v) {
   store(p, v.lo);
   store(p + sizeof(T) / sizeof(V), v.hi);
+}
+
+// Sixteen integers of -128..127 as bytes.
+HB_INLINE void store_codes(int8_t* out, IntLanes v) {
+#if defined(__AVX512F__)
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtepi32_epi8((__m512i)v));
+#elif defined(__AVX2__)
+  const __m256i pairs = _mm256_packs_epi32((__m256i)v.lo, (__m256i)v.hi);  // in turns of four
+  const __m256i words = _mm256_permute4x64_epi64(pairs, 0xd8);
+  _mm_storeu_si128(
+      reinterpret_cast<__m128i*>(out),
+      _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+#elif defined(__ARM_NEON)
+  const int16x8_t low = vcombine_s16(vmovn_s32((int32x4_t)v.lo.lo), vmovn_s32((int32x4_t)v.lo.hi));
+  const int16x8_t high = vcombine_s16(vmovn_s32((int32x4_t)v.hi.lo), vmovn_s32((int32x4_t)v.hi.hi));
+  vst1q_s8(out, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+#else
+  int32_t lanes[kLanes];
+  store(lanes, v);
+  for (int lane = 0; lane < kLanes; ++lane) out[lane] = static_cast<int8_t>(lanes[lane]);
+#endif
 }
 
 HB_INLINE Lanes load(const float* p) { return load(Tag<Lanes>{}, p); }

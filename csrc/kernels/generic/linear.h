@@ -21,6 +21,28 @@ struct BlockInput {
   int64_t units;           // along K in a tile, of unit_bytes each (packing.h)
 };
 
+// A number of rows as a type, so that a kernel can keep registers for each.
+template <int kRows>
+struct RowCount {
+  static constexpr int value = kRows;
+};
+
+// Calls kernel(RowCount<rows>{}) for rows of 1..kMaxRows, found by counting down.
+template <int kMaxRows, class Kernel>
+HB_INLINE void with_row_count(int rows, Kernel kernel) {
+  if constexpr (kMaxRows > 1)
+    if (rows < kMaxRows) return with_row_count<kMaxRows - 1>(rows, kernel);
+  kernel(RowCount<kMaxRows>{});
+}
+
+// What every Block has that takes one tile at a time.
+template <int kRows>
+struct OneTileBlock {
+  static constexpr int kMaxRows = kRows;
+  static constexpr int kMaxTiles = 1;
+  static int tiles_at_once(int64_t, int64_t) { return 1; }
+};
+
 // Rows that are taken together through all weights: their codes stay in the first two caches.
 constexpr int kChunkRows = 64;
 

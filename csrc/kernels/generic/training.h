@@ -8,17 +8,17 @@ namespace {
 // code = rint(clip(x / scale, -qmax, qmax)), ties to even; writes exactly `count` codes.
 void codes_of_scale_f32(const float* x, float scale, int qmax, int64_t count, int8_t* codes) {
   const Lanes s = splat(scale), low = splat(static_cast<float>(-qmax)), high = splat(static_cast<float>(qmax));
-  const auto rounded = [&](Lanes v) {
+  const auto codes_of = [&](Lanes v) {
     v = v / s;
     v = select(v < low, low, v);
     v = select(v > high, high, v);
-    return as_int(v + splat(kRound)) - as_int(splat(kRound));
+    return rounded(v + splat(kRound));
   };
   int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) store_codes(codes + i, rounded(load(x + i)));
+  for (; i + kLanes <= count; i += kLanes) store_codes(codes + i, codes_of(load(x + i)));
   if (i == count) return;
   int8_t last[kLanes];
-  store_codes(last, rounded(load_part(x + i, count - i, 0.0f)));
+  store_codes(last, codes_of(load_part(x + i, count - i, 0.0f)));
   std::memcpy(codes + i, last, count - i);
 }
 

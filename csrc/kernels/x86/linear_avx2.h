@@ -4,9 +4,9 @@
 //
 // VPMADDUBSW saturates its pair sums to 16 bits, so it is used only where it cannot: codes of b < 8 bits
 // become unsigned (w + z, below 2^b), a pair sum stays within 2 * (2^b - 1) * 128, and as many are added
-// as stay below 2^15: four blocks up to 5 bits, two at 6, one at 7. Each row starts from -z sum x, as in
-// linear_avx512vnni.h. For 8-bit weights both sides are widened to 16 bits and multiplied with VPMADDWD,
-// which is exact.
+// as stay below 2^15: eight blocks up to 4 bits, four at 5, two at 6, one at 7. Each row starts from -z sum x,
+// as in linear_avx512vnni.h. For 8-bit weights both sides are widened to 16 bits and multiplied with
+// VPMADDWD, which is exact.
 // Reads codes up to padded_codes(K) of each row, and the packed weights; layouts in packing.h.
 #pragma once
 #include "kernels/x86/unpack_ymm.h"
@@ -15,7 +15,33 @@ namespace halfbyte {
 namespace {
 
 template <int kBits>
-constexpr int kBlocksAtOnce = kBits <= 5 ? 4 : kBits == 6 ? 2 : 1;
+constexpr int kBlocksAtOnce = kBits <= 4 ? 8 : kBits == 5 ? 4 : kBits == 6 ? 2 : 1;
+
+// The compiler may not add these values in another order: it would keep all products of several blocks, of which
+// there are more than registers, a third slower.
+HB_INLINE void keep_order(__m256i& a, __m256i& b) { asm("" : "+x"(a), "+x"(b)); }
+
+// Sums of pairs of products, in 16 bits.
+template <int kBits, int kRows>
+struct PairSums256 {
+  __m256i v[kRows][2];
+
+  // K blocks kBlock..kEnd of the units from `unit` on; kBlock = kFirst starts the sums.
+  template <int kFirst, int kBlock, int kEnd>
+  HB_INLINE void add(const int8_t* codes, int64_t stride, const uint8_t* unit) {
+    const __m256i low = block256<kBits, kBlock, 0>(unit), high = block256<kBits, kBlock, 1>(unit);
+#pragma GCC unroll 4
+    for (int m = 0; m < kRows; ++m) {
+      const __m256i x = broadcast4(codes + m * stride + kBlock * kBlockInputs);
+      const __m256i products[2] = {_mm256_maddubs_epi16(low, x), _mm256_maddubs_epi16(high, x)};
+#pragma GCC unroll 2
+      for (int half = 0; half < 2; ++half)
+        v[m][half] = kBlock == kFirst ? products[half] : _mm256_add_epi16(v[m][half], products[half]);
+      keep_order(v[m][0], v[m][1]);
+    }
+    if constexpr (kBlock + 1 < kEnd) add<kFirst, kBlock + 1, kEnd>(codes, stride, unit);
+  }
+};
 
 template <int kBits, int kRows>
 struct Sums256 {
@@ -27,52 +53,37 @@ struct Sums256 {
       v[m][0] = v[m][1] = _mm256_set1_epi32(-kZero<kBits> * in.sums[m]);
   }
 
-  // K blocks kFirst.. (kCount of them) of the units from `unit` on, for outputs 8 * kHalf...
-  template <int kFirst, int kCount, int kHalf>
-  HB_INLINE void add_half(const int8_t* codes, int64_t stride, const uint8_t* unit) {
-    __m256i weights[4];
-    weights[0] = block256<kBits, kFirst, kHalf>(unit);
-    if constexpr (kCount > 1) weights[1] = block256<kBits, kFirst + 1, kHalf>(unit);
-    if constexpr (kCount > 2) weights[2] = block256<kBits, kFirst + 2, kHalf>(unit);
-    if constexpr (kCount > 3) weights[3] = block256<kBits, kFirst + 3, kHalf>(unit);
-    codes += kFirst * kBlockInputs;
-#pragma GCC unroll 4
-    for (int m = 0; m < kRows; ++m) {
-      const int8_t* x = codes + m * stride;
-      __m256i pairs = _mm256_maddubs_epi16(weights[0], broadcast4(x));
-#pragma GCC unroll 3
-      for (int i = 1; i < kCount; ++i)
-        pairs = _mm256_add_epi16(
-            pairs, _mm256_maddubs_epi16(weights[i], broadcast4(x + i * kBlockInputs)));
-      v[m][kHalf] =
-          _mm256_add_epi32(v[m][kHalf], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-    }
-  }
-
   // K blocks kFirst..kEnd of the units from `unit` on.
   template <int kFirst, int kEnd>
   HB_INLINE void add_blocks(const int8_t* codes, int64_t stride, const uint8_t* unit) {
     constexpr int kLeft = kEnd - kFirst;
-    constexpr int kCount = kLeft < kBlocksAtOnce<kBits> ? kLeft : kBlocksAtOnce<kBits>;
-    add_half<kFirst, kCount, 0>(codes, stride, unit);
-    add_half<kFirst, kCount, 1>(codes, stride, unit);
-    if constexpr (kCount < kLeft) add_blocks<kFirst + kCount, kEnd>(codes, stride, unit);
+    constexpr int kNext = kFirst + (kLeft < kBlocksAtOnce<kBits> ? kLeft : kBlocksAtOnce<kBits>);
+    PairSums256<kBits, kRows> pairs;
+    pairs.template add<kFirst, kFirst, kNext>(codes, stride, unit);
+#pragma GCC unroll 4
+    for (int m = 0; m < kRows; ++m)
+#pragma GCC unroll 2
+      for (int half = 0; half < 2; ++half)
+        v[m][half] = _mm256_add_epi32(
+            v[m][half], _mm256_madd_epi16(pairs.v[m][half], _mm256_set1_epi16(1)));
+    if constexpr (kNext < kEnd) add_blocks<kNext, kEnd>(codes, stride, unit);
   }
 };
 
 template <int kBits, int kRows>
 void accumulate256(const BlockInput& in, int32_t* acc) {
   constexpr int kInputs = unit_inputs(kBits), kBlocks = kInputs / kBlockInputs;
+  constexpr int kUnits = kBlocks < kBlocksAtOnce<kBits> ? kBlocksAtOnce<kBits> / kBlocks : 1;
   Sums256<kBits, kRows> sums;
   sums.start(in);
   int64_t unit = 0;
-  if constexpr (kBlocks < kBlocksAtOnce<kBits>)
-    for (; unit + 2 <= in.units; unit += 2)
-      sums.template add_blocks<0, 2 * kBlocks>(in.codes + unit * kInputs, in.stride,
-                                               in.weights + unit * unit_bytes(kBits));
-  for (; unit < in.units; ++unit)
-    sums.template add_blocks<0, kBlocks>(in.codes + unit * kInputs, in.stride,
-                                         in.weights + unit * unit_bytes(kBits));
+  for (; unit + kUnits <= in.units; unit += kUnits)
+    sums.template add_blocks<0, kUnits * kBlocks>(in.codes + unit * kInputs, in.stride,
+                                                  in.weights + unit * unit_bytes(kBits));
+  if constexpr (kUnits > 1)
+    for (; unit < in.units; ++unit)
+      sums.template add_blocks<0, kBlocks>(in.codes + unit * kInputs, in.stride,
+                                           in.weights + unit * unit_bytes(kBits));
 #pragma GCC unroll 4
   for (int m = 0; m < kRows; ++m) {
     store32(acc + m * kTileOutputs, sums.v[m][0]);
@@ -116,29 +127,16 @@ void accumulate_w8_256(const BlockInput& in, int32_t* acc) {
 }
 
 template <int kBits>
-struct BlockAvx2 {
-  static constexpr int kMaxRows = 4;
-  static constexpr int kMaxTiles = 1;
-  static int tiles_at_once(int64_t, int64_t) { return 1; }
-
+struct BlockAvx2 : OneTileBlock<4> {
   static void run(int rows, int, const BlockInput& in, int32_t* acc) {
-    switch (rows) {
-      case 1: return accumulate256<kBits, 1>(in, acc);
-      case 2: return accumulate256<kBits, 2>(in, acc);
-      case 3: return accumulate256<kBits, 3>(in, acc);
-      default: return accumulate256<kBits, 4>(in, acc);
-    }
+    with_row_count<4>(rows, [&](auto count) { accumulate256<kBits, count.value>(in, acc); });
   }
 };
 
 template <>
-struct BlockAvx2<8> {
-  static constexpr int kMaxRows = 2;
-  static constexpr int kMaxTiles = 1;
-  static int tiles_at_once(int64_t, int64_t) { return 1; }
-
+struct BlockAvx2<8> : OneTileBlock<2> {
   static void run(int rows, int, const BlockInput& in, int32_t* acc) {
-    rows == 1 ? accumulate_w8_256<1>(in, acc) : accumulate_w8_256<2>(in, acc);
+    with_row_count<2>(rows, [&](auto count) { accumulate_w8_256<count.value>(in, acc); });
   }
 };
 

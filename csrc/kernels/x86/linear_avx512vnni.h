@@ -124,12 +124,46 @@ void accumulate512(const BlockInput& in, int32_t* acc) {
       _mm512_storeu_si512(acc + (m * kTiles + t) * kTileOutputs, sums.v[m][t]);
 }
 
-// accumulate512 for `rows` of 1..kRows rows, found by counting down.
+// Four tiles of 4-bit codes for few rows, where unpacking counts: the high nibble stays where it is, as 16 (w + z),
+// and has sums of its own, divided at the end. They must fit int32: 16 * 15 * 128 for each of K/2 inputs.
+constexpr int64_t kLargestSplitK = 131071;
+
+template <int kRows>
+void accumulate_split512(const BlockInput& in, int32_t* acc) {
+  constexpr int kTiles = 4;
+  const int64_t tile_bytes = in.units * unit_bytes(4);
+  const __m512i flip = bytes512(0x88), low_mask = bytes512(0x0f), high_mask = bytes512(0xf0);
+  Sums512<4, kRows, kTiles> low, high{};
+  low.start(in);
+  for (int64_t unit = 0; unit < in.units; ++unit) {
+    prefetch_next_tiles<4, kTiles>(in.weights + kTiles * tile_bytes, unit);
+    const uint8_t* weights = in.weights + unit * unit_bytes(4);
+    const int8_t* codes = in.codes + unit * unit_inputs(4);
+#pragma GCC unroll 4
+    for (int t = 0; t < kTiles; ++t) {
+      const __m512i packed = _mm512_loadu_si512(weights + t * tile_bytes);
+      const __m512i w = _mm512_ternarylogic_epi32(packed, flip, low_mask, 0x28);  // (packed ^ flip) & mask
+      const __m512i next = _mm512_ternarylogic_epi32(packed, flip, high_mask, 0x28);
+#pragma GCC unroll 2
+      for (int m = 0; m < kRows; ++m) {
+        const int8_t* x = codes + m * in.stride;
+        low.v[m][t] = _mm512_dpbusd_epi32(low.v[m][t], w, broadcast4_512(x));
+        high.v[m][t] = _mm512_dpbusd_epi32(high.v[m][t], next, broadcast4_512(x + kBlockInputs));
+      }
+    }
+  }
+#pragma GCC unroll 2
+  for (int m = 0; m < kRows; ++m)
+#pragma GCC unroll 4
+    for (int t = 0; t < kTiles; ++t)
+      _mm512_storeu_si512(acc + (m * kTiles + t) * kTileOutputs,
+                          _mm512_add_epi32(low.v[m][t], _mm512_srai_epi32(high.v[m][t], 4)));
+}
+
+// accumulate512 for 1..kRows rows.
 template <int kBits, int kRows, int kTiles>
 HB_INLINE void accumulate_rows512(int rows, const BlockInput& in, int32_t* acc) {
-  if constexpr (kRows > 1)
-    if (rows < kRows) return accumulate_rows512<kBits, kRows - 1, kTiles>(rows, in, acc);
-  accumulate512<kBits, kRows, kTiles>(in, acc);
+  with_row_count<kRows>(rows, [&](auto count) { accumulate512<kBits, count.value, kTiles>(in, acc); });
 }
 
 template <int kBits>
@@ -143,6 +177,9 @@ struct BlockAvx512vnni {
   }
 
   static void run(int rows, int tiles, const BlockInput& in, int32_t* acc) {
+    if constexpr (kBits == 4)
+      if (tiles == 4 && rows <= 2 && in.units * unit_inputs(4) <= kLargestSplitK)
+        return with_row_count<2>(rows, [&](auto count) { accumulate_split512<count.value>(in, acc); });
     if (tiles == 4) return accumulate_rows512<kBits, 4, 4>(rows, in, acc);
     if (tiles == 2) return accumulate_rows512<kBits, 8, 2>(rows, in, acc);
     accumulate_rows512<kBits, 8, 1>(rows, in, acc);

@@ -58,20 +58,9 @@ void accumulate_dot256(const BlockInput& in, int32_t* acc) {
 }
 
 template <int kBits>
-struct BlockAvxvnni {
-  static constexpr int kMaxRows = 6;
-  static constexpr int kMaxTiles = 1;
-  static int tiles_at_once(int64_t, int64_t) { return 1; }
-
+struct BlockAvxvnni : OneTileBlock<6> {
   static void run(int rows, int, const BlockInput& in, int32_t* acc) {
-    switch (rows) {
-      case 1: return accumulate_dot256<kBits, 1>(in, acc);
-      case 2: return accumulate_dot256<kBits, 2>(in, acc);
-      case 3: return accumulate_dot256<kBits, 3>(in, acc);
-      case 4: return accumulate_dot256<kBits, 4>(in, acc);
-      case 5: return accumulate_dot256<kBits, 5>(in, acc);
-      default: return accumulate_dot256<kBits, 6>(in, acc);
-    }
+    with_row_count<6>(rows, [&](auto count) { accumulate_dot256<kBits, count.value>(in, acc); });
   }
 };
 

@@ -40,6 +40,8 @@ HB_INLINE __m256i block256(const uint8_t* unit) {
   constexpr int kAt = kBlock % kBlocks;
   const uint8_t* group = unit + kBlock / kBlocks * unit_bytes(kBits) + kHalf * 32;
   if constexpr (kBits == 8) return _mm256_xor_si256(load32(group), bytes256(0x80));
+  if constexpr (kBits == 4)  // one flip for both nibbles
+    return plane256<kAt * 4, 4, 0>(_mm256_xor_si256(load32(group), bytes256(0x88)));
   if constexpr (kBits == 1) return plane256<kAt, 1, 1>(load32(group));  // 0 or 2
   __m256i codes = _mm256_setzero_si256();
   if constexpr (kBits & 4) {
