@@ -1,14 +1,19 @@
 // Float matrix product: out[m][n] = 0.0f + a[m][0] * b[0][n] + a[m][1] * b[1][n] + ..., left to right.
 //
-// Blocks of kMr rows x one or two registers of outputs stay in registers; K is cut into blocks of kKc,
+// Blocks of up to kMr rows x one or two registers of outputs stay in registers; K is cut into blocks of kKc,
 // between which the running sums rest in `out`, so the order of additions is the same for every blocking.
+// AVX-512 multiplies by a number of `a` straight from memory; shared by two registers of b, the number takes an
+// instruction of its own on the same ports (38 instead of 53 billion multiply-adds a second on Zen 4). So there
+// blocks are one register wide, unless there are too few rows to hide the latency of an addition.
 #pragma once
 #include "kernels/generic/lanes.h"
 
 namespace halfbyte {
 namespace {
 
-constexpr int kMr = kNativeLanes == 16 ? 8 : 4;  // rows: two registers of sums each leave room for b
+constexpr bool kHasMemoryFactor = kNativeLanes == 16;
+constexpr int kMr = kHasMemoryFactor ? 16 : 4;   // rows
+constexpr int kWideRows = kHasMemoryFactor ? 3 : kMr;  // up to here two registers of outputs
 constexpr int64_t kNc = 2 * kNativeLanes;        // most outputs of one block
 constexpr int64_t kKc = 128;                     // a panel of b, kKc x kNc, is at most 16 KiB
 
@@ -34,7 +39,7 @@ struct Rows {
 template <int kRows, int kVectors>
 HB_INLINE void block_f32(const Rows& rows, const Panel& panel, float* out, int64_t out_stride) {
   Native sum[kRows][kVectors];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int m = 0; m < kRows; ++m)
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v)
@@ -45,26 +50,31 @@ HB_INLINE void block_f32(const Rows& rows, const Panel& panel, float* out, int64
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v)
       b[v] = load(Tag<Native>{}, panel.b + k * panel.stride + v * kNativeLanes);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int m = 0; m < kRows; ++m) {
       const Native value = fill(Tag<Native>{}, rows.a[m * rows.row_stride + k * rows.col_stride]);
 #pragma GCC unroll 2
       for (int v = 0; v < kVectors; ++v) sum[m][v] = sum[m][v] + value * b[v];
     }
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int m = 0; m < kRows; ++m)
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v) store(out + m * out_stride + v * kNativeLanes, sum[m][v]);
 }
 
-// block_f32 for `count` rows, 1..kMr, found by counting down from kRows.
+// block_f32 for `count` rows, 1..kRows, found by counting down.
 template <int kRows>
 HB_INLINE void block_rows_f32(int count, const Rows& rows, const Panel& panel, float* out,
                               int64_t out_stride) {
+  if constexpr (kRows > kWideRows)
+    if (count <= kWideRows) return block_rows_f32<kWideRows>(count, rows, panel, out, out_stride);
+  if constexpr (kRows / 2 > kWideRows)
+    if (count <= kRows / 2) return block_rows_f32<kRows / 2>(count, rows, panel, out, out_stride);
   if constexpr (kRows > 1)
     if (count < kRows) return block_rows_f32<kRows - 1>(count, rows, panel, out, out_stride);
-  if (panel.columns == kNc) return block_f32<kRows, 2>(rows, panel, out, out_stride);
+  if constexpr (kRows <= kWideRows)
+    if (panel.columns == kNc) return block_f32<kRows, 2>(rows, panel, out, out_stride);
   block_f32<kRows, 1>(rows, panel, out, out_stride);
 }
 
@@ -82,11 +92,18 @@ HB_INLINE void copy_panel(const GemmF32& g, int64_t n, int64_t width, const Pane
       copy[k * panel.columns + col] = source[k * g.b_row_stride];
 }
 
+// The last two blocks share their rows, so that none is left with few.
+HB_INLINE int rows_at_once(int64_t rows_left) {
+  if (rows_left <= kMr) return static_cast<int>(rows_left);
+  return rows_left < 2 * kMr ? static_cast<int>(rows_left + 1) / 2 : kMr;
+}
+
 // All rows of a against one panel. A block narrower than the panel goes through a buffer of its own.
 HB_INLINE void all_rows_f32(const GemmF32& g, const Panel& panel, int64_t n, int64_t width) {
   float narrow[kMr * kNc];
-  for (int64_t m = 0; m < g.m; m += kMr) {
-    const int count = static_cast<int>(g.m - m < kMr ? g.m - m : kMr);
+  int count;
+  for (int64_t m = 0; m < g.m; m += count) {
+    count = rows_at_once(g.m - m);
     const Rows rows{g.a + m * g.a_row_stride + panel.first * g.a_col_stride, g.a_row_stride,
                     g.a_col_stride};
     float* out = g.out + m * g.out_stride + n;
@@ -105,9 +122,10 @@ HB_INLINE void all_rows_f32(const GemmF32& g, const Panel& panel, int64_t n, int
 // See GemmF32 for layouts. Uses kKc * kNc floats of stack. K = 0 gives zeros.
 void gemm_f32_strided(const GemmF32& g) {
   alignas(64) float copy[kKc * kNc];
+  const bool is_wide = !kHasMemoryFactor || g.m <= kWideRows;
   for (int64_t n = 0; n < g.n;) {
     const int64_t left = g.n - n;
-    const int64_t columns = left > kNativeLanes ? kNc : kNativeLanes;
+    const int64_t columns = left > kNativeLanes && is_wide ? kNc : kNativeLanes;
     const int64_t width = left < columns ? left : columns;
     const bool in_place = width == columns && g.b_col_stride == 1;
     int64_t k = 0;
