@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <new>
 
@@ -33,9 +32,8 @@ std::size_t bytes_of(const PlannedValue& value) {
 // 64-byte aligned memory for values that a plan keeps.
 std::shared_ptr<void> allocate(std::size_t num_bytes) {
   check_memory(num_bytes);
-  void* data = std::aligned_alloc(64, (num_bytes + 127) / 64 * 64);
-  if (data == nullptr) throw std::bad_alloc();
-  return {data, std::free};
+  constexpr std::align_val_t kAlignment{64};
+  return {::operator new(num_bytes, kAlignment), [](void* data) { ::operator delete(data, kAlignment); }};
 }
 
 }  // namespace
