@@ -158,9 +158,11 @@ def test_inverse_root_is_as_near_as_31_bits_allow(rng):
 
 
 @pytest.mark.parametrize("fill", FILLS)
-@pytest.mark.parametrize("keys", [3, 11])
-def test_attention(rng, fill, keys, tmp_path):
-    batch, queries, width, heads = 2, 3, 24, 4
+@pytest.mark.parametrize(("queries", "keys"), [(3, 3), (3, 11), (17, 33), (40, 70)])
+@pytest.mark.parametrize("is_known", [True, False])
+def test_attention(rng, fill, queries, keys, is_known, tmp_path):
+    """Up to 16 queries are taken together; distances that are known are packed beforehand."""
+    batch, width, heads = 2, 24, 4
     query = make(rng, fill, (batch, queries, width))
     key, value = (make(rng, "random", (batch, keys, width)) for _ in range(2))
     content, position = (make(rng, "random", width) for _ in range(2))
@@ -173,10 +175,11 @@ def test_attention(rng, fill, keys, tmp_path):
         query, (content, position), key, value, distances, valid,
         multipliers, score_shift, 2**31 - 1, 31, heads,
     )  # fmt: skip
-    inputs = {"query": query, "key": key, "value": value, "distances": distances, "valid": valid}
+    inputs = {"query": query, "key": key, "value": value, "valid": valid}
     constants = {
         "content": content, "position": position, "exponentials": reference.exponentials(),
     }  # fmt: skip
+    (constants if is_known else inputs)["distances"] = distances
     attributes = {
         "heads": heads,
         "content_multiplier": multipliers[0],
