@@ -345,12 +345,13 @@ async def soak(
 
 
 async def _idle_heap_bytes(url: str) -> int:
-    """The server's heap in use, once the last stream has ended."""
-    while True:
+    """The server's heap in use, once the last stream has ended and every worker has noted it."""
+    num_streams = 1.0
+    while num_streams:
         await asyncio.sleep(GAUGE_S)
-        numbers = await asyncio.to_thread(metrics_of, url)
-        if not numbers["halfbyte_streams"]:
-            return int(numbers["halfbyte_heap_used_bytes"])
+        num_streams = (await asyncio.to_thread(metrics_of, url))["halfbyte_streams"]
+    await asyncio.sleep(GAUGE_S)
+    return int((await asyncio.to_thread(metrics_of, url))["halfbyte_heap_used_bytes"])
 
 
 def main() -> None:
