@@ -38,7 +38,9 @@ check: lint  ## linters, formatting, types, doctests, documents against code
 	$(TEST)/bin/python -m pytest $(HOUSE_TESTS)
 
 bench: $(TEST)/.installed $(BENCH)/.installed  ## measure on this machine, beside other runtimes; results go to bench/results
-	HALFBYTE_DATA="$(SPEECH)" $(TEST)/bin/python bench/evaluate.py w4a8=src/halfbyte/assets/en-voice.hb
+	@if [ -d "$(SPEECH)" ]; then \
+	  HALFBYTE_DATA="$(SPEECH)" $(TEST)/bin/python bench/evaluate.py w4a8=src/halfbyte/assets/en-voice.hb; \
+	else echo "no corpora in $(SPEECH): word error rates are not measured; set HALFBYTE_DATA"; fi
 	$(TEST)/bin/python bench/operators.py src/halfbyte/assets/en-voice.hb
 	$(MAKE) --no-print-directory bench-kernels bench-encoder
 
