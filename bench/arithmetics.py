@@ -2,6 +2,7 @@
 
     python bench/arithmetics.py integer.hb en-voice.hb
     python bench/arithmetics.py integer.hb en-voice.hb --repeat 20 --trial
+    python bench/arithmetics.py ... --manifest test.jsonl          and how many words are wrong
 
 One encoder chunk with its left context filled, on one thread, on every instruction set of this CPU.
 The two take turns, so that what else the machine does meets both alike; the ratio is of medians.
@@ -9,6 +10,8 @@ The two take turns, so that what else the machine does meets both alike; the rat
 
 import argparse
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +45,9 @@ def main() -> None:
         ratio = round(medians_us["integer"] / medians_us["dynamic"], 3)
         line["isas"][isa] = {**{f"{n}_us": us for n, us in medians_us.items()}, "ratio": ratio}
         rows.append([isa, *(f"{us:.1f}" for us in medians_us.values()), f"{ratio:.3f}"])
+    if options.manifest:
+        line["manifest"] = "/".join(options.manifest.parts[-2:]).removesuffix(".jsonl")
+        line["greedy_wer"] = {n: error_rate(f.path, options) for n, f in files.items()}
     print(table(["instructions", "integer-only, µs", "dynamic, µs", "ratio"], rows))
     line |= origin()
     append_line(TRIAL if options.trial else RESULTS, line)
@@ -83,12 +89,21 @@ def chunk_call(file: ModelFile, isa: str, chunk_ms: int) -> Any:
     return lambda: session.run(inputs, state)
 
 
+def error_rate(model: Path, options: argparse.Namespace) -> float:
+    """Share of words wrong by greedy search, whose every number is of the encoder."""
+    command = [sys.executable, "-m", "halfbyte", "eval", str(model), str(options.manifest)]
+    command += ["--mode", "greedy", "--chunk-ms", str(options.chunk_ms), "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return float(json.loads(done.stdout)["wer"])
+
+
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("integer", type=Path, metavar="INTEGER.hb")
     parser.add_argument("dynamic", type=Path, metavar="DYNAMIC.hb")
     parser.add_argument("--chunk-ms", type=int, default=640, metavar="N")
+    parser.add_argument("--manifest", type=Path, metavar="M.jsonl", help="recordings with text")
     parser.add_argument("--repeat", type=int, default=100, help="turns (%(default)s)")
     parser.add_argument("--trial", action="store_true", help="keep the line out of bench/results")
     return parser.parse_args()

@@ -101,7 +101,7 @@ void digest_norm(const IntegerOnly& kernels, int64_t d, int shift, Numbers* numb
   for (int64_t i = 0; i < d; ++i) x[size_of(d + i)] = 5, x[size_of(2 * d + i)] /= 4096;
   const std::vector<int32_t> weight = multipliers_of(numbers, d);
   std::vector<int64_t> bias(size_of(d));
-  for (int64_t& value : bias) value = static_cast<int64_t>(numbers->integers(1)[0]) << (shift / 2);
+  for (int64_t& value : bias) value = numbers->integers(1)[0] * (int64_t{1} << (shift / 2));
   const std::vector<int8_t> table = table_of(numbers);
   std::vector<int8_t> narrow(size_of(kRows * d));
   std::vector<int16_t> wide(size_of(kRows * d));
