@@ -6,10 +6,8 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
-#if defined(__AVX2__)
+#if defined(__AVX512F__)
 #include <immintrin.h>
-#elif defined(__ARM_NEON)
-#include <arm_neon.h>
 #endif
 
 #define HB_INLINE inline __attribute__((always_inline))
@@ -160,27 +158,6 @@ template <class T, class V>
 HB_INLINE void store(V* p, Pair<T> v) {
   store(p, v.lo);
   store(p + sizeof(T) / sizeof(V), v.hi);
-}
-
-// Sixteen integers of -128..127 as bytes.
-HB_INLINE void store_codes(int8_t* out, IntLanes v) {
-#if defined(__AVX512F__)
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtepi32_epi8((__m512i)v));
-#elif defined(__AVX2__)
-  const __m256i pairs = _mm256_packs_epi32((__m256i)v.lo, (__m256i)v.hi);  // in turns of four
-  const __m256i words = _mm256_permute4x64_epi64(pairs, 0xd8);
-  _mm_storeu_si128(
-      reinterpret_cast<__m128i*>(out),
-      _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
-#elif defined(__ARM_NEON)
-  const int16x8_t low = vcombine_s16(vmovn_s32((int32x4_t)v.lo.lo), vmovn_s32((int32x4_t)v.lo.hi));
-  const int16x8_t high = vcombine_s16(vmovn_s32((int32x4_t)v.hi.lo), vmovn_s32((int32x4_t)v.hi.hi));
-  vst1q_s8(out, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
-#else
-  int32_t lanes[kLanes];
-  store(lanes, v);
-  for (int lane = 0; lane < kLanes; ++lane) out[lane] = static_cast<int8_t>(lanes[lane]);
-#endif
 }
 
 HB_INLINE Lanes load(const float* p) { return load(Tag<Lanes>{}, p); }

@@ -1,5 +1,6 @@
 // Dynamic activation quantisation, one scale a row.
 #pragma once
+#include "kernels/generic/byte_lanes.h"
 #include "kernels/generic/functions.h"
 
 namespace halfbyte {
@@ -24,8 +25,8 @@ HB_INLINE int32_t row_amax_bits(const float* x, int64_t k) {
 template <class CodesOf>
 HB_INLINE void store_all_codes(const float* x, int64_t count, int8_t* codes, CodesOf codes_of) {
   int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) store_codes(codes + i, codes_of(load(x + i)));
-  if (i < count) store_codes(codes + i, codes_of(load_part(x + i, count - i, 0.0f)));
+  for (; i + kLanes <= count; i += kLanes) store_narrow(codes + i, codes_of(load(x + i)));
+  if (i < count) store_narrow(codes + i, codes_of(load_part(x + i, count - i, 0.0f)));
 }
 
 // What adding kRound to a number rounded it to.

@@ -15,10 +15,10 @@ void codes_of_scale_f32(const float* x, float scale, int qmax, int64_t count, in
     return rounded(v + splat(kRound));
   };
   int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) store_codes(codes + i, codes_of(load(x + i)));
+  for (; i + kLanes <= count; i += kLanes) store_narrow(codes + i, codes_of(load(x + i)));
   if (i == count) return;
   int8_t last[kLanes];
-  store_codes(last, codes_of(load_part(x + i, count - i, 0.0f)));
+  store_narrow(last, codes_of(load_part(x + i, count - i, 0.0f)));
   std::memcpy(codes + i, last, count - i);
 }
 
