@@ -190,7 +190,8 @@ int Plan::copied(int value) {
   locations_.push_back({Place::kArena, new_buffer(num_bytes, end, end), 0});
   Step step{end,
             [num_bytes](const Operands& operands) {
-              std::memcpy(operands.out<void>(0), operands.in<void>(0), num_bytes);
+              if (num_bytes != 0)  // a state without elements has no memory to point to
+                std::memcpy(operands.out<void>(0), operands.in<void>(0), num_bytes);
             },
             {value}, {copy}, -1};
   step_inputs_.resize(std::max(step_inputs_.size(), std::size_t{1}));
