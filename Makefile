@@ -46,9 +46,11 @@ bench: $(TEST)/.installed $(BENCH)/.installed  ## measure on this machine, besid
 
 bench-kernels: $(BENCH)/.installed  ## one linear layer in every kernel and runtime
 	$(BENCH)/bin/halfbyte bench kernels --append bench/results/kernels.jsonl --plot docs/kernels.svg
+	$(BENCH)/bin/python bench/origin.py bench/results/kernels.jsonl
 
 bench-encoder: $(BENCH)/.installed  ## one encoder chunk in every runtime
 	$(BENCH)/bin/halfbyte bench encoder --append bench/results/encoder.jsonl --plot docs/encoder.svg
+	$(BENCH)/bin/python bench/origin.py bench/results/encoder.jsonl
 
 readme: $(TEST)/.installed  ## write the tables of documents from bench/results and the code
 	$(TEST)/bin/python tools/readme_table.py

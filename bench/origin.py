@@ -1,13 +1,19 @@
-"""Where a figure comes from: machine, compiler, code. Part of every result line."""
+"""Where a figure comes from: machine, compiler, code. Part of every result line.
+
+python bench/origin.py FILE      write the commit into the last line of a result file, which an
+                                 installed program that knows none has added
+"""
 
 import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 from halfbyte import _core
+from halfbyte.files import write_whole
 from halfbyte.measure.cpu import machine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,10 +43,12 @@ def core_path() -> Path:
 
 
 def commit() -> str:
-    """Commit of the code, `-dirty` if tracked files other than results differ from it."""
+    """Commit of the code, `-dirty` if tracked files other than results and plots differ from it."""
     head = _git("rev-parse", "HEAD").strip()
     changed = [line for line in _git("diff", "--name-only", "HEAD").splitlines()]
-    is_dirty = any(not name.startswith("bench/results/") for name in changed)
+    is_dirty = any(
+        not name.startswith("bench/results/") and Path(name).suffix != ".svg" for name in changed
+    )
     return f"{head}-dirty" if is_dirty else head
 
 
@@ -72,3 +80,13 @@ def table(head: list[str], rows: list[list[str]]) -> str:
         others = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
         lines.append("  ".join([first, *others]).rstrip())
     return "\n".join(lines)
+
+
+def _note_commit(path: Path) -> None:
+    *lines, last = path.read_text(encoding="utf-8").splitlines()
+    lines.append(json.dumps(json.loads(last) | {"commit": commit()}, ensure_ascii=False))
+    write_whole(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+if __name__ == "__main__":
+    _note_commit(Path(sys.argv[1]))

@@ -25,6 +25,7 @@ from model_tables import (
     words_table,
 )
 from result_lines import read_lines
+from runtime_tables import encoder_table, kernels_table
 from server_tables import long_audio_table, server_table, soak_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,13 +36,15 @@ ARITHMETICS = Path("bench/results/arithmetics.jsonl")
 EQUALITY = Path("bench/results/equality.jsonl")
 WORDS = Path("bench/results/words.jsonl")
 LONG_AUDIO = Path("bench/results/long-audio.jsonl")
+KERNELS = Path("bench/results/kernels.jsonl")
+ENCODER = Path("bench/results/encoder.jsonl")
 SERVER = Path("bench/results/server.jsonl")
 SOAK = Path("bench/results/soak.jsonl")
 PAGES = {
     "README.md": ["summary"],
     "docs/models.md": ["every line", "non-inferiority", "speed", "equality"],
     "docs/tutorial.md": ["words"],
-    "docs/speed.md": ["arithmetics"],
+    "docs/speed.md": ["kernels", "encoder", "arithmetics"],
     "docs/limits.md": ["long audio"],
     "docs/server.md": ["server", "soak"],
 }
@@ -72,6 +75,8 @@ def render(root: Path) -> dict[Path, str]:
         "speed": speed_table(read_lines(root / SPEED)),
         "arithmetics": arithmetic_table(read_lines(root / ARITHMETICS)),
         "equality": equality_table(read_lines(root / EQUALITY)),
+        "kernels": kernels_table(read_lines(root / KERNELS)),
+        "encoder": encoder_table(read_lines(root / ENCODER)),
         "words": words_table(read_lines(root / WORDS)),
         "long audio": long_audio_table(read_lines(root / LONG_AUDIO)),
         "server": server_table(read_lines(root / SERVER)),

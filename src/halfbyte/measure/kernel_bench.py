@@ -175,13 +175,17 @@ def _measure(
         layer.name: _figures(Times.of(layer.seconds(x, repeat + WARM_UP, 1))) for layer in layers
     }
     calls = {peer.name: peer.prepare(x) for peer in peers}
-    empty = {peer.name: peer.empty() for peer in peers}
-    for name, seconds in _time_in_turns(calls, repeat).items():
-        nothing = Times.of(_time_in_turns({name: empty[name]}, repeat)[name]).median_s
-        times = Times.of(seconds)
+    empty = {_empty(peer.name): peer.empty() for peer in peers}  # in turns too: both meet the same
+    seconds = _time_in_turns(calls | empty, repeat)
+    for name in calls:
+        times, nothing = Times.of(seconds[name]), Times.of(seconds[_empty(name)]).median_s
         figures[name] = _figures(Times(max(0.0, times.median_s - nothing), times.mad_s))
         figures[name]["call"] = round(1e6 * nothing, 2)
     return figures
+
+
+def _empty(name: str) -> str:
+    return f"{name}, a call of nothing"
 
 
 def _cold(layer: Layer, m: int, k: int, repeat: int) -> Times:
