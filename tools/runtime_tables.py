@@ -90,7 +90,7 @@ def _file(file: Line) -> str:
     beyond = file["beyond_file_bytes"] - file["interpreter_rss_bytes"]
     return (
         f"The file has {megabytes(file['bytes'])}; opening it and the first chunk take "
-        f"{file['open_and_first_chunk_ms']:.0f} ms of processor time from a warm disk cache. A Python "
-        f"process with it peaks at {megabytes(file['peak_rss_bytes'])}: the file, "
+        f"{file['open_and_first_chunk_ms']:.0f} ms of processor time from a warm disk cache. A "
+        f"Python process with it peaks at {megabytes(file['peak_rss_bytes'])}: the file, "
         f"{megabytes(file['interpreter_rss_bytes'])} of Python and {megabytes(beyond)} of ours."
     )
