@@ -237,6 +237,7 @@ void Plan::drop_unread_steps() {
       return is_read[locations_[value].base];
     });
     if (!is_needed) continue;
+    for (int value : step->outputs) mark(value);  // written as well, asked for or not
     for (int input : step->inputs)
       if (input != Node::kAbsent) mark(input);
     if (step->scratch >= 0) is_read[step->scratch] = true;
