@@ -74,8 +74,17 @@ def encoder_table(lines: list[Line]) -> str:
         for part in measured
         for row in part["rows"]
     ]
-    file = line["file"]
-    return f"{table(head, cells)}\n\n{_file(file)} {origin([line])}"
+    limits = "".join(_limit(line, other) for other in measured[1:])
+    return f"{table(head, cells)}\n\n{limits}{_file(line['file'])} {origin([line])}"
+
+
+def _limit(free: Line, held: Line) -> str:
+    """Whether what holds torch to an instruction set took hold."""
+    first, second = (part["rows"][0]["times"]["torch int8"]["median_ms"] for part in (free, held))
+    return (
+        f"torch int8 took {first:.1f} ms for the first chunk, and {second:.1f} in the process held "
+        f"to {held['isa']}. "
+    )
 
 
 def _of_ours(times: dict[str, Line], name: str) -> str:

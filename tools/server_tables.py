@@ -43,8 +43,6 @@ def server_table(lines: list[Line]) -> str:
 
 
 def _megabytes(line: Line) -> str:
-    if "idle_heap_mb" not in line:
-        return NOT_MEASURED
     sizes = ", ".join(f"{size:g}" for size in line["idle_heap_mb"])
     return f"{sizes} MB ({100 * line['heap_growth']:+.1f} %)"
 
