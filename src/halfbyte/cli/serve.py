@@ -1,9 +1,11 @@
 """`halfbyte serve`: a streaming server."""
 
 import argparse
+import math
 import os
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from halfbyte.errors import UsageError
 
@@ -18,6 +20,18 @@ The page is at the address that is printed; clients speak the protocols of docs/
 is recognised and forgotten. With HALFBYTE_TOKEN set, clients must bring that token. /health and
 /metrics say how the server is.
 """
+
+_RANGES = {  # option -> least and most
+    "port": (0, 65535),
+    "wyoming_port": (0, 65535),
+    "workers": (1, 256),
+    "threads": (1, 256),
+    "max_streams": (1, math.inf),
+    "max_streams_per_client": (1, math.inf),
+    "max_stream_s": (1, math.inf),
+    "max_message_bytes": (1, math.inf),
+    "idle_s": (1, math.inf),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,11 +57,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits.add_argument("--idle-s", type=float, default=60.0, metavar="S")
 
 
+def _check(options: argparse.Namespace) -> None:
+    for name, (least, most) in _RANGES.items():
+        value = getattr(options, name)
+        if value is not None and not least <= value <= most:
+            expected = f"{least} to {most}" if most < math.inf else f"at least {least}"
+            raise UsageError(f"--{name.replace('_', '-')} is {value}; expected {expected}")
+    for origin in options.allow_origin:
+        site = urlsplit(origin)
+        if site.scheme not in ("http", "https") or origin != f"{site.scheme}://{site.netloc}":
+            raise UsageError(f"--allow-origin is {origin!r}; expected one like https://example.org")
+
+
 def run(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C; HALFBYTE_TOKEN is read from the environment.
 
     Raises:
-        UsageError: a number below 1.
+        UsageError: a number out of range, or an origin that is no web site.
         ModelFileError: the model cannot be opened.
     """
     from halfbyte.listen.recognizer import Recognizer
@@ -55,9 +81,7 @@ def run(options: argparse.Namespace) -> int:
     from halfbyte.serve.process import serve
     from halfbyte.serve.settings import Limits
 
-    for name in ("workers", "threads", "max_streams", "max_message_bytes"):
-        if getattr(options, name) < 1:
-            raise UsageError(f"{name} is {getattr(options, name)}; expected at least 1")
+    _check(options)
     serve_options = ServeOptions(
         options.host,
         options.port,
