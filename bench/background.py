@@ -22,7 +22,7 @@ from halfbyte.listen.recognizer import Recognizer
 RATE_HZ = 16000
 CHUNK_MS = 640
 SECONDS = (0, 1, 2, 3, 5, 8)
-CLIPS_OF_A_WORD = 2
+CLIPS_OF_A_WORD = 10
 NUM_BACKGROUNDS = 12
 NOISE = 1e-3  # standard deviation of -60 dBFS
 Samples = NDArray[np.float32]
@@ -45,7 +45,7 @@ def main(model: Path) -> None:
                 text == word for text, (word, _) in zip(heard, clips, strict=True)
             )
         print(f"{kind:12} {right[kind]} of {len(clips)}", flush=True)
-    facts = {"model": recognizer.model.name, "clips": len(clips), "chunk_ms": CHUNK_MS}
+    facts = {"model": model.stem, "clips": len(clips), "chunk_ms": CHUNK_MS}
     append_line(RESULTS / "background.jsonl", facts | {"right": right} | origin())
 
 
@@ -55,7 +55,7 @@ def read_corpus() -> tuple[list[tuple[str, Samples]], Samples]:
     folder = data / "speech_commands"
     entries: list[dict[str, Any]] = [json.loads(text) for text in (folder / "test.jsonl").open()]
     words: dict[str, list[Samples]] = {}
-    background = []
+    background: list[Samples] = []
     for entry in entries:
         samples = words.setdefault(entry["text"], []) if entry["text"] else background
         wanted = CLIPS_OF_A_WORD if entry["text"] else NUM_BACKGROUNDS

@@ -147,6 +147,18 @@ def non_inferiority_table(lines: list[Line]) -> str:
     return f"{table(head, list(rows.values()))}\n\n{size} {origin(lines)}"
 
 
+def background_table(lines: list[Line]) -> str:
+    """Words heard after seconds of background, of the newest line."""
+    if not lines:
+        return NOT_MEASURED
+    line = lines[-1]
+    seconds = list(next(iter(line["right"].values())))
+    rows = [[kind, *(str(counts[s]) for s in seconds)] for kind, counts in line["right"].items()]
+    head = ["before the word", *(f"{s} s" for s in seconds)]
+    clips = f"Words right, of {line['clips']} clips, in chunks of {line['chunk_ms']} ms."
+    return f"{table(head, rows)}\n\n{clips} {origin([line])}"
+
+
 def _signed(share: float) -> str:
     return f"{100 * share:+.1f} %"
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from arithmetic_table import arithmetic_table
 from equality_table import equality_table
 from model_tables import (
+    background_table,
     card,
     full_table,
     non_inferiority_table,
@@ -31,6 +32,7 @@ from server_tables import long_audio_table, server_table, soak_table
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path("bench/results/en-voice.jsonl")
 NON_INFERIORITY = Path("bench/results/non-inferiority.jsonl")
+BACKGROUND = Path("bench/results/background.jsonl")
 SPEED = Path("bench/results/speed.jsonl")
 ARITHMETICS = Path("bench/results/arithmetics.jsonl")
 EQUALITY = Path("bench/results/equality.jsonl")
@@ -42,7 +44,7 @@ SERVER = Path("bench/results/server.jsonl")
 SOAK = Path("bench/results/soak.jsonl")
 PAGES = {
     "README.md": ["summary"],
-    "docs/models.md": ["every line", "non-inferiority", "speed", "equality"],
+    "docs/models.md": ["background", "every line", "non-inferiority", "speed", "equality"],
     "docs/tutorial.md": ["words"],
     "docs/speed.md": ["kernels", "encoder", "arithmetics"],
     "docs/limits.md": ["long audio"],
@@ -70,6 +72,7 @@ def render(root: Path) -> dict[Path, str]:
     lines = read_results(root / RESULTS)
     tables = {
         "summary": summary_table(lines),
+        "background": background_table(read_lines(root / BACKGROUND)),
         "every line": full_table(lines),
         "non-inferiority": non_inferiority_table(read_lines(root / NON_INFERIORITY)),
         "speed": speed_table(read_lines(root / SPEED)),
