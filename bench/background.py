@@ -34,7 +34,11 @@ def main(model: Path) -> None:
     clips, background = read_corpus()
     longest = max(SECONDS) * RATE_HZ
     noise = np.random.default_rng(0).standard_normal(longest) * NOISE
-    leads = {"zeros": np.zeros(longest), "white noise": noise, "recorded": background[:longest]}
+    leads: dict[str, NDArray[Any]] = {
+        "zeros": np.zeros(longest),
+        "white noise": noise,
+        "recorded": background[:longest],
+    }
     right: dict[str, dict[str, int]] = {}
     for kind, lead in leads.items():
         right[kind] = {}

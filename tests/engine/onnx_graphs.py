@@ -70,6 +70,14 @@ def run_engine(model_file, inputs, name="graph", isa=None):
     return {key: as_array(tensor) for key, tensor in outputs.items()}
 
 
+def assert_bits(model_file, inputs, expected, isas):
+    """The output `y` is `expected`, its type too, on every instruction set."""
+    for isa in isas:
+        y = run_engine(model_file, inputs, isa=isa)["y"]
+        assert y.dtype == expected.dtype
+        np.testing.assert_array_equal(y, expected, err_msg=isa)
+
+
 def as_array(tensor):
     """A tensor of the engine as a numpy array."""
     return np.frombuffer(tensor.data, np.dtype(tensor.dtype)).reshape(tensor.shape)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from isas import ISAS
 from onnx import helper
-from onnx_graphs import compiled, int4_tensor, model_of, run_engine
+from onnx_graphs import assert_bits, compiled, int4_tensor, model_of
 
 from halfbyte.export.graph_ir import read_onnx
 from halfbyte.export.lower import lower
@@ -24,11 +24,7 @@ def check(nodes, inputs, constants, operators, expected, tmp_path):
     graph = read_onnx(model, "encoder")
     lower(graph)
     assert [found.op for found in graph.nodes] == operators
-    file = compiled(model, tmp_path)
-    for isa in ISAS:
-        y = run_engine(file, inputs, isa=isa)["y"]
-        assert y.dtype == expected.dtype
-        np.testing.assert_array_equal(y, expected, err_msg=isa)
+    assert_bits(compiled(model, tmp_path), inputs, expected, ISAS)
 
 
 @pytest.fixture

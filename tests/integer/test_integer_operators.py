@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from isas import ISAS
 from onnx import helper
-from onnx_graphs import compiled, int4_tensor, model_of, run_engine, run_reference
+from onnx_graphs import assert_bits, compiled, int4_tensor, model_of, run_reference
 
 from halfbyte.quant import integer_reference as reference
 
@@ -31,11 +31,7 @@ def check(op, inputs, constants, attributes, expected, tmp_path):
     in_ort = run_reference(model, inputs)["y"]
     assert in_ort.dtype == expected.dtype
     np.testing.assert_array_equal(in_ort, expected)
-    file = compiled(model, tmp_path)
-    for isa in ISAS:
-        y = run_engine(file, inputs, isa=isa)["y"]
-        assert y.dtype == expected.dtype
-        np.testing.assert_array_equal(y, expected, err_msg=isa)
+    assert_bits(compiled(model, tmp_path), inputs, expected, ISAS)
 
 
 @pytest.fixture
