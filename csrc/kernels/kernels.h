@@ -166,10 +166,12 @@ struct Kernels {
   // kLogMelLanes * 3 / 2 * fft_size doubles.
   void (*log_mel)(const LogMel&, const float* samples, int64_t num_frames, double* scratch, float* out);
 
-  // For training. max |x|; code = clip(rint(x / scale), -qmax, qmax); bfloat16(float(code) * scale) as bits.
+  // For training. max |x|; code = clip(rint(x / scale), -qmax, qmax); bfloat16(float(code) * scale) and
+  // bfloat16(x) as bits, ties to even.
   float (*amax)(const float* x, int64_t count);
   void (*codes_of_scale)(const float* x, float scale, int qmax, int64_t count, int8_t* codes);
   void (*values_bf16)(const int8_t* codes, float scale, int64_t count, uint16_t* out);
+  void (*round_bf16)(const float* x, int64_t count, uint16_t* out);
 
   IntegerOnly integer_only;
 };

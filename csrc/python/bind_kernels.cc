@@ -1,4 +1,4 @@
-// `halfbyte._core.kernels`: the kernels one by one, for tests, benchmarks and training.
+// `halfbyte._core.kernels`: the kernels one by one, for tests and benchmarks; bind_training.cc has those of training.
 //
 // Arrays are numpy arrays, torch CPU tensors or anything with DLPack or a buffer; they are never copied
 // or converted, and results go into arrays that the caller brings. `isa` "" means the default.
@@ -9,31 +9,14 @@
 #include <cstring>
 #include <memory>
 #include <optional>
-#include <new>
 
 #include "kernels/kernels.h"
 #include "python/bindings.h"
 #include "python/kernel_arrays.h"
+#include "python/packed_arrays.h"
 
 namespace halfbyte::python {
 namespace {
-
-int edge_of(int act_bits) {
-  if (act_bits != 4 && act_bits != 8)
-    throw Error(ErrorKind::kUsage, "activations of " + std::to_string(act_bits) +
-                                       " bits came; the kernels know 4 and 8");
-  return act_bits == 8 ? 127 : 7;
-}
-
-void check_weights(int bits, int act_bits, int64_t n, int64_t k, int64_t bytes) {
-  if (bits < 1 || bits > kMaxWeightBits)
-    throw Error(ErrorKind::kUsage,
-                "weights of " + std::to_string(bits) + " bits came; the kernels know 1 to 8");
-  if (k > largest_k(bits, act_bits))
-    throw Error(ErrorKind::kUsage, std::to_string(k) + " inputs came; int32 sums may overflow above " +
-                                       std::to_string(largest_k(bits, act_bits)));
-  expect(bytes == packed_bytes(bits, n, k), "packed weights have another size than N and K need");
-}
 
 // Padded codes of M rows, on the heap.
 class CodeBuffer {
@@ -61,17 +44,6 @@ class CodeBuffer {
   std::unique_ptr<int8_t[]> codes_;
   CodeRows rows_;
 };
-
-// Packed weights at a 64-byte boundary.
-struct AlignedDelete {
-  void operator()(uint8_t* p) const { ::operator delete[](p, std::align_val_t{64}); }
-};
-using PackedBuffer = std::unique_ptr<uint8_t[], AlignedDelete>;
-
-PackedBuffer new_packed(int64_t bytes) {
-  return PackedBuffer(
-      static_cast<uint8_t*>(::operator new[](static_cast<size_t>(bytes), std::align_val_t{64})));
-}
 
 nb::ndarray<nb::memview, uint8_t, nb::ndim<1>> pack(Matrix<const int8_t> codes, int bits) {
   const int64_t n = size(codes.shape(0)), k = size(codes.shape(1));
@@ -154,95 +126,6 @@ void linear(Matrix<const float> x, Vector<const uint8_t> packed, int bits, int a
   kernel({buffer.rows(), packed.data(), n}, epilogue);
 }
 
-// Memory of training that is kept from layer to layer and step to step: given back each time, it comes back as
-// fresh pages, and a page fault costs more than the codes that go into the page.
-uint8_t* kept_bytes(int64_t bytes) {
-  thread_local PackedBuffer kept;
-  thread_local int64_t kept_size = 0;
-  if (bytes > kept_size) {
-    kept = new_packed(bytes);
-    kept_size = bytes;
-  }
-  return kept.get();
-}
-
-void quantize_matrix(const Kernels& table, Matrix<const float> x, int edge, const CodeRows& out) {
-  quantize_rows(table, x.data(), out.k, edge, out);
-}
-
-// bfloat16, as bits: widened a few rows at a time, so that they stay in the cache.
-void quantize_matrix(const Kernels& table, Matrix<const int16_t> x, int edge, const CodeRows& out) {
-  constexpr int64_t kRows = 16;
-  const std::unique_ptr<float[]> wide(new float[kRows * out.k + 1]);
-  for (int64_t first = 0; first < out.rows; first += kRows) {
-    const int64_t rows = std::min(kRows, out.rows - first);
-    const int16_t* from = x.data() + first * out.k;
-    for (int64_t i = 0; i < rows * out.k; ++i) {
-      const uint32_t bits = static_cast<uint32_t>(static_cast<uint16_t>(from[i])) << 16;
-      std::memcpy(wide.get() + i, &bits, sizeof bits);
-    }
-    quantize_rows(table, wide.get(), out.k, edge,
-                  {rows, out.k, out.codes + first * out.stride, out.stride, out.scales + first});
-  }
-}
-
-template <class T>
-void linear_train(Matrix<const T> x, Matrix<const int8_t> codes, int bits, int act_bits,
-                  Vector<const float> scales, Vector<const float> bias, Matrix<float> out,
-                  Matrix<int8_t> codes_x, Vector<float> scales_x, Isa isa) {
-  const int64_t rows = size(x.shape(0)), k = size(x.shape(1)), n = size(codes.shape(0));
-  const int edge = edge_of(act_bits);
-  expect(size(out.shape(0)) == rows && size(scales.size()) == n && size(bias.size()) == n,
-         "out must have as many rows as x, scales and bias N elements");
-  expect(size(codes.shape(1)) == k && size(out.shape(1)) == n, "codes must be (N, K)");
-  expect(size(codes_x.shape(0)) == rows && size(codes_x.shape(1)) == k &&
-             size(scales_x.size()) == rows,
-         "codes_x must be (M, K) and scales_x (M) as x is");
-  check_weights(bits, act_bits, n, k, packed_bytes(bits, n, k));
-  const Kernels& table = find_kernels(isa);
-  const LinearKernel kernel = find_linear(table, bits, act_bits);
-  Computing computing;
-  const int64_t weight_bytes = (packed_bytes(bits, n, k) + 63) / 64 * 64;
-  uint8_t* packed = kept_bytes(weight_bytes + rows * padded_codes(k));
-  pack_codes(bits, codes.data(), n, k, packed);
-  const CodeRows code_rows{rows, k, reinterpret_cast<int8_t*>(packed + weight_bytes), padded_codes(k),
-                           scales_x.data()};
-  quantize_matrix(table, x, edge, code_rows);
-  kernel({code_rows, packed, n}, {scales.data(), bias.data(), out.data(), n});
-  for (int64_t row = 0; row < rows; ++row)
-    std::memcpy(codes_x.data() + row * k, code_rows.codes + row * code_rows.stride, k);
-}
-
-void row_amax(Matrix<const float> x, Vector<float> amax, Isa isa) {
-  const int64_t rows = size(x.shape(0)), k = size(x.shape(1));
-  expect(size(amax.size()) == rows, "amax must have one value for each row");
-  const Kernels& table = find_kernels(isa);
-  Computing computing;
-  for (int64_t row = 0; row < rows; ++row) amax.data()[row] = table.amax(x.data() + row * k, k);
-}
-
-void codes_of_scales(Matrix<const float> x, Vector<const float> scales, int qmax, Matrix<int8_t> codes,
-                     Isa isa) {
-  const int64_t rows = size(x.shape(0)), k = size(x.shape(1));
-  expect(size(scales.size()) == rows && size(codes.shape(0)) == rows && size(codes.shape(1)) == k,
-         "scales must have one value for each row, codes must be shaped as x");
-  const Kernels& table = find_kernels(isa);
-  Computing computing;
-  for (int64_t row = 0; row < rows; ++row)
-    table.codes_of_scale(x.data() + row * k, scales.data()[row], qmax, k, codes.data() + row * k);
-}
-
-void values_bf16(Matrix<const int8_t> codes, Vector<const float> scales, Matrix<int16_t> out, Isa isa) {
-  const int64_t rows = size(codes.shape(0)), k = size(codes.shape(1));
-  expect(size(scales.size()) == rows && size(out.shape(0)) == rows && size(out.shape(1)) == k,
-         "scales must have one value for each row, out must be shaped as codes");
-  const Kernels& table = find_kernels(isa);
-  Computing computing;
-  for (int64_t row = 0; row < rows; ++row)
-    table.values_bf16(codes.data() + row * k, scales.data()[row], k,
-                      reinterpret_cast<uint16_t*>(out.data()) + row * k);
-}
-
 void embedding_into(Flat<const int64_t> ids, Vector<const uint8_t> packed, int bits,
                     Vector<const float> scales, Matrix<float> out) {
   const int64_t v = size(scales.size()), d = size(out.shape(1));
@@ -269,24 +152,6 @@ void def_integer(nb::module_& m) {
         nb::arg("residual").noconvert() = nb::none(), nb::arg("factor") = 1.0f,
         "LinearW{bits}A{act_bits}: x (M, K) float32 -> out (M, N) float32; y is the layer's output, "
         "out = activation(y), or residual + activation(y) * factor; activation: none, silu, relu, glu.");
-  m.def("linear_train_bf16", linear_train<int16_t>, nb::arg("x").noconvert(),
-        nb::arg("codes").noconvert(), nb::arg("bits"), nb::arg("act_bits"),
-        nb::arg("scales").noconvert(), nb::arg("bias").noconvert(), nb::arg("out").noconvert(),
-        nb::arg("codes_x").noconvert(), nb::arg("scales_x").noconvert(), default_isa_arg(),
-        "linear_train() of x in bfloat16, its bits as int16.");
-  m.def("linear_train", linear_train<float>, nb::arg("x").noconvert(), nb::arg("codes").noconvert(),
-        nb::arg("bits"), nb::arg("act_bits"), nb::arg("scales").noconvert(),
-        nb::arg("bias").noconvert(), nb::arg("out").noconvert(), nb::arg("codes_x").noconvert(),
-        nb::arg("scales_x").noconvert(), default_isa_arg(),
-        "linear() from unpacked codes (N, K) int8, which also fills the codes and scales of x.");
-  m.def("row_amax", row_amax, nb::arg("x").noconvert(), nb::arg("amax").noconvert(), default_isa_arg(),
-        "max |x| of each row (M, K) -> (M).");
-  m.def("codes_of_scales", codes_of_scales, nb::arg("x").noconvert(), nb::arg("scales").noconvert(),
-        nb::arg("qmax"), nb::arg("codes").noconvert(), default_isa_arg(),
-        "clip(rint(x / scale), -qmax, qmax) with a scale for each row (M, K) -> int8.");
-  m.def("values_bf16", values_bf16, nb::arg("codes").noconvert(), nb::arg("scales").noconvert(),
-        nb::arg("out").noconvert(), default_isa_arg(),
-        "bfloat16(code * scale) with a scale for each row (M, K); the bits as int16.");
   m.def("embedding", embedding_into, nb::arg("ids").noconvert(), nb::arg("packed").noconvert(),
         nb::arg("bits"), nb::arg("scales").noconvert(), nb::arg("out").noconvert(),
         "EmbeddingW{bits}: ids (...) int64 of a packed table (V, D) -> out (count, D) float32.");
@@ -303,6 +168,7 @@ void bind_kernels(nb::module_& m) {
       "The instruction set in use: HALFBYTE_ISA, or the best of isas().");
   def_integer(kernels);
   bind_float_kernels(kernels);
+  bind_training_kernels(kernels);
 }
 
 }  // namespace halfbyte::python

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from halfbyte import _core
+from halfbyte.errors import InputError
 from halfbyte.quant.absmax import AbsMaxWeight
 from halfbyte.quant.formats import format_named
 from halfbyte.quant.integer_linear import integer_linear, linear_by_torch
@@ -53,14 +54,28 @@ def test_one_row_by_kernel_is_a_tensor_by_torch(bits):
     assert torch.equal(by_kernel.scales, by_torch.scales)
 
 
-@pytest.mark.parametrize("shape", [(1, 9), (40, 33)], ids=str)
-def test_a_layer_over_bfloat16_is_that_over_its_values(shape):
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("shape", [(1, 9), (40, 33), (200, 40)], ids=str)
+def test_a_layer_in_bfloat16_is_the_layer_rounded(shape, threads, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     x, number = draw(*shape).bfloat16(), format_named("w4a8")
-    weight = AbsMaxWeight(4).quantize(draw(5, shape[1]))
-    of_output = (weight.scales[:, 0].contiguous(), torch.randn(5))
-    narrow = integer_linear(x, weight.codes, *of_output, number)
-    wide = integer_linear(x.float(), weight.codes, *of_output, number)
-    assert all(torch.equal(a, b) for a, b in zip(narrow, wide, strict=True))
+    weight = AbsMaxWeight(4).quantize(draw(50, shape[1]))
+    layer = (weight.codes, weight.scales[:, 0].contiguous(), torch.randn(50), number)
+    exact = integer_linear(x.float(), *layer)
+    for narrow in (x, x.float()):
+        rounded = integer_linear(narrow, *layer, torch.bfloat16)
+        assert all(torch.equal(a, b.bfloat16()) for a, b in zip(rounded, exact, strict=True))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_mistake_in_one_of_the_threads_is_reported(threads, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    x = draw(200, 40)
+    x[199, 39] = torch.inf
+    weight = AbsMaxWeight(4).quantize(draw(50, 40))
+    layer = (weight.codes, weight.scales[:, 0].contiguous(), torch.randn(50))
+    with pytest.raises(InputError, match="infinity"):
+        integer_linear(x, *layer, format_named("w4a8"))
 
 
 @pytest.mark.parametrize("name", ["w4a8", "w8a8", "w4a4", "w2a8"])
@@ -68,7 +83,7 @@ def test_a_layer_over_bfloat16_is_that_over_its_values(shape):
 def test_what_cuda_computes_is_what_the_kernel_computes(name, shape):
     x, number = draw(*shape), format_named(name)
     weight = AbsMaxWeight(number.weight_bits).quantize(draw(13, shape[1]))
-    of_output = (weight.scales[:, 0].contiguous(), torch.randn(13))
-    by_torch = linear_by_torch(x, weight.codes, *of_output, number)
-    by_kernel = integer_linear(x, weight.codes, *of_output, number)
-    assert all(torch.equal(a, b) for a, b in zip(by_torch, by_kernel, strict=True))
+    layer = (weight.codes, weight.scales[:, 0].contiguous(), torch.randn(13), number)
+    for dtype in (torch.float32, torch.bfloat16):
+        by_torch, by_kernel = linear_by_torch(x, *layer, dtype), integer_linear(x, *layer, dtype)
+        assert all(torch.equal(a, b) for a, b in zip(by_torch, by_kernel, strict=True))

@@ -58,6 +58,7 @@ constexpr Kernels make_kernels(const char* isa, const IntegerKernels& integer) {
       amax_f32,
       codes_of_scale_f32,
       values_bf16,
+      round_bf16,
       kIntegerOnly,
   };
 }

@@ -30,14 +30,19 @@ float amax_f32(const float* x, int64_t count) {
   return amax;
 }
 
-// out = bfloat16(float(code) * scale), ties to even, as bits. Finite products only.
+// The bits of bfloat16(value), ties to even; no NaN.
+HB_INLINE uint16_t bf16_bits(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
+
+// Both loops are plain enough for the compiler to vectorise.
 void values_bf16(const int8_t* codes, float scale, int64_t count, uint16_t* out) {
-  for (int64_t i = 0; i < count; ++i) {  // plain enough for the compiler to vectorise
-    const float value = static_cast<float>(codes[i]) * scale;
-    uint32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    out[i] = static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-  }
+  for (int64_t i = 0; i < count; ++i) out[i] = bf16_bits(static_cast<float>(codes[i]) * scale);
+}
+void round_bf16(const float* x, int64_t count, uint16_t* out) {
+  for (int64_t i = 0; i < count; ++i) out[i] = bf16_bits(x[i]);
 }
 
 }  // namespace

@@ -7,59 +7,68 @@ from halfbyte import _core
 from halfbyte.quant.absmax import quantize_rows
 from halfbyte.quant.formats import Format
 from halfbyte.quant.quantizer import Quantized
+from halfbyte.quant.row_codes import bits_of
 
+_KERNELS = {  # by the types of x and of what comes out
+    (torch.float32, torch.float32): _core.kernels.linear_train,
+    (torch.float32, torch.bfloat16): _core.kernels.linear_train_to_bf16,
+    (torch.bfloat16, torch.bfloat16): _core.kernels.linear_train_bf16,
+}
 _KERNEL_BITS = (4, 8)  # of weights, as the training kernel packs them; fewer bits fit in 4
 _CUDA_MULTIPLE = 8  # torch._int_mm on CUDA wants K and N in multiples of 8, and M above 16
 _CUDA_LEAST_ROWS = 17
 
 
 def integer_linear(
-    x: Tensor, w_codes: Tensor, w_scales: Tensor, bias: Tensor, number: Format
-) -> tuple[Tensor, Tensor, Tensor]:
+    x: Tensor,
+    w_codes: Tensor,
+    w_scales: Tensor,
+    bias: Tensor,
+    number: Format,
+    dtype: torch.dtype = torch.float32,
+) -> tuple[Tensor, Tensor]:
     """y = ((float(x_codes · w_codes) · s_x) · s_w) + b, to the last bit (docs/integer-spec.md).
 
     Args:
-        x: (M, K) float32, or bfloat16 on a CPU.
+        x: (M, K) float32, or bfloat16 where `dtype` is.
         w_codes: (N, K) int8.
         w_scales: (N,) float32.
         bias: (N,) float32.
+        number: bits of weights and activations.
+        dtype: of what is returned: float32 or bfloat16, to which float32 is rounded, ties to even.
 
     Returns:
-        y: (M, N) float32.
-        x_codes: (M, K) int8.
-        x_scales: (M, 1) float32.
+        y: (M, N) of `dtype`.
+        x_values: x_codes · s_x, what the codes of x stand for; (M, K) of `dtype`.
 
     Raises:
         InputError: x holds NaN or infinity (on a CPU; CUDA is not held up to look).
     """
     if x.is_cuda:
-        return linear_by_torch(x, w_codes, w_scales, bias, number)
-    y = w_scales.new_empty(x.shape[0], w_codes.shape[0])
-    x_codes = torch.empty(x.shape, dtype=torch.int8)
-    x_scales = w_scales.new_empty(x.shape[0])
-    is_wide = x.dtype == torch.float32
-    kernel = _core.kernels.linear_train if is_wide else _core.kernels.linear_train_bf16
-    kernel(
-        x.contiguous() if is_wide else x.contiguous().view(torch.int16),
+        return linear_by_torch(x.float(), w_codes, w_scales, bias, number, dtype)
+    y = torch.empty(x.shape[0], w_codes.shape[0], dtype=dtype)
+    x_values = torch.empty(x.shape, dtype=dtype)
+    _KERNELS[x.dtype, dtype](
+        bits_of(x.contiguous()),
         w_codes,
         min(bits for bits in _KERNEL_BITS if bits >= number.weight_bits),
         number.activation_bits,
         w_scales,
         bias,
-        y,
-        x_codes,
-        x_scales,
+        bits_of(y),
+        bits_of(x_values),
+        threads=torch.get_num_threads(),
     )
-    return y, x_codes, x_scales.unsqueeze(1)
+    return y, x_values
 
 
 def linear_by_torch(
-    x: Tensor, w_codes: Tensor, w_scales: Tensor, bias: Tensor, number: Format
-) -> tuple[Tensor, Tensor, Tensor]:
-    """`integer_linear` in torch's own operators, on any device; what CUDA computes."""
+    x: Tensor, w_codes: Tensor, w_scales: Tensor, bias: Tensor, number: Format, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """`integer_linear` of float32 in torch's own operators, on any device; what CUDA computes."""
     x_codes, x_scales = quantize_rows(x, number.activation_bits)
     y = _padded_int_mm(x_codes, w_codes).float() * x_scales * w_scales + bias
-    return y, x_codes, x_scales
+    return y.to(dtype), (x_codes.float() * x_scales).to(dtype)
 
 
 def static_linear(x: Quantized, weight: Quantized, bias: Tensor) -> Tensor:

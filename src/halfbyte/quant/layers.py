@@ -21,12 +21,22 @@ def _values(codes: Tensor, scales: Tensor, zeros: Tensor | None, dtype: torch.dt
     return values.float().mul_(scales).to(dtype)
 
 
+def _linear(
+    x: Tensor, w: Quantized, w_scales: Tensor, bias: Tensor, number: Format, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """The product over live rows of any shape, and what their codes stand for, as rows."""
+    rows = x.detach().reshape(-1, x.shape[-1])
+    if dtype == torch.float32:
+        rows = rows.float()
+    return integer_linear(rows, w.codes, w_scales, bias, number, dtype)
+
+
 class _IntegerProduct(torch.autograd.Function):
     """y = ((float(x_codes · w_codes) · s_x) · s_w) + b; gradients of the dequantised product.
 
-    backward: dx = g · ŵ, dw = gᵀ · x̂, db = Σ g, with ŵ and x̂ what the codes stand for; the
-    products in bfloat16 where autocast is on, as those of a float layer are there; so is then what
-    follows the forward product, which itself is exact: y is rounded to bfloat16 at its end.
+    backward: dx = g · ŵ, dw = gᵀ · x̂, db = Σ g, with ŵ and x̂ what the codes stand for; where
+    autocast is on, g, ŵ and x̂ are bfloat16, as in a float layer there. So is then what follows
+    the forward product, which itself is exact: y is rounded to bfloat16 at its end.
     What a method makes of dx and dw is in its gradient path, which x and weight are.
     """
 
@@ -40,43 +50,35 @@ class _IntegerProduct(torch.autograd.Function):
         static_x: Quantized | None,
         number: Format,
     ) -> Tensor:
-        w_scales = w.scales.expand(weight.shape[0], 1)[:, 0]
+        dtype = torch.bfloat16 if torch.is_autocast_enabled(x.device.type) else torch.float32
+        w_scales = w.scales.expand(weight.shape[0], 1)[:, 0].contiguous()
         stored_bias = (
             w_scales.new_zeros(w_scales.shape) if bias is None else bias.detach().half().float()
         )
-        zeros = None
         if static_x is None:
-            rows = x.detach().reshape(-1, x.shape[-1])
-            if rows.is_cuda or rows.dtype != torch.bfloat16:
-                rows = rows.float()
-            y, x_codes, x_scales = integer_linear(
-                rows, w.codes, w_scales.contiguous(), stored_bias, number
-            )
+            y, x_values = _linear(x, w, w_scales, stored_bias, number, dtype)
         else:
-            y = static_linear(static_x, w, stored_bias)
-            x_codes, x_scales, zeros = static_x.codes, static_x.scales, static_x.zero_points
-        ctx.save_for_backward(x_codes, x_scales, zeros, w.codes, w_scales)
+            y = static_linear(static_x, w, stored_bias).to(dtype)
+            x_values = _values(static_x.codes, static_x.scales, static_x.zero_points, dtype)
+        ctx.save_for_backward(x_values, w.codes, w_scales)
         ctx.x_shape, ctx.x_dtype, ctx.has_bias = x.shape, x.dtype, bias is not None
-        ctx.product_dtype = torch.bfloat16 if torch.is_autocast_enabled(x.device.type) else None
-        y = y.reshape(*x.shape[:-1], weight.shape[0])
-        return y if ctx.product_dtype is None else y.to(ctx.product_dtype)
+        return y.reshape(*x.shape[:-1], weight.shape[0])
 
     @staticmethod
     def backward(
         ctx: Any, grad: Tensor
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None, None]:
-        x_codes, x_scales, zeros, w_codes, w_scales = ctx.saved_tensors
-        dtype = ctx.product_dtype or torch.float32
-        g = grad.reshape(-1, grad.shape[-1])
-        rounded = g.to(dtype)
+        x_values, w_codes, w_scales = ctx.saved_tensors
+        dtype = x_values.dtype
+        g = grad.reshape(-1, grad.shape[-1]).to(dtype)
         dx = dw = db = None
         if ctx.needs_input_grad[0]:
-            dx = rounded @ _values(w_codes, w_scales.unsqueeze(1), None, dtype)
+            dx = g @ _values(w_codes, w_scales.unsqueeze(1), None, dtype)
             dx = dx.reshape(ctx.x_shape).to(ctx.x_dtype)
         if ctx.needs_input_grad[1]:
-            dw = (rounded.t() @ _values(x_codes, x_scales, zeros, dtype)).float()
+            dw = (g.t() @ x_values).float()
         if ctx.has_bias and ctx.needs_input_grad[2]:
-            db = g.sum(0, dtype=torch.float32)
+            db = g.sum(0).float()
         return dx, dw, db, None, None, None
 
 

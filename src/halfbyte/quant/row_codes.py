@@ -10,10 +10,15 @@ from torch import Tensor
 from halfbyte import _core
 
 
+def bits_of(x: Tensor) -> Tensor:
+    """x as the kernels take it: bfloat16 as its bits, int16; a view."""
+    return x.view(torch.int16) if x.dtype == torch.bfloat16 else x
+
+
 def row_amax(x: Tensor) -> Tensor:
     """max |x| of each row; (N, K) float32 -> (N,) float32."""
     amax = x.new_empty(x.shape[0])
-    _core.kernels.row_amax(x.contiguous(), amax)
+    _core.kernels.row_amax(x.contiguous(), amax, threads=torch.get_num_threads())
     return amax
 
 
@@ -28,7 +33,9 @@ def codes_of_scales(x: Tensor, scales: Tensor, qmax: int) -> Tensor:
         (N, K) int8.
     """
     codes = torch.empty(x.shape, dtype=torch.int8)
-    _core.kernels.codes_of_scales(x.contiguous(), scales.contiguous(), qmax, codes)
+    _core.kernels.codes_of_scales(
+        x.contiguous(), scales.contiguous(), qmax, codes, threads=torch.get_num_threads()
+    )
     return codes
 
 
@@ -43,5 +50,7 @@ def values_bf16(codes: Tensor, scales: Tensor) -> Tensor:
         (N, K) bfloat16.
     """
     values = torch.empty(codes.shape, dtype=torch.bfloat16)
-    _core.kernels.values_bf16(codes, scales.contiguous(), values.view(torch.int16))
+    _core.kernels.values_bf16(
+        codes, scales.contiguous(), bits_of(values), threads=torch.get_num_threads()
+    )
     return values

@@ -1,0 +1,188 @@
+// What training computes with the engine's kernels, in `halfbyte._core.kernels`: the linear layer from unpacked
+// codes, and codes of whole rows. `threads` share the rows; which one does what changes no bit.
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/kernels.h"
+#include "python/bindings.h"
+#include "python/kernel_arrays.h"
+#include "python/packed_arrays.h"
+#include "python/training_threads.h"
+
+namespace halfbyte::python {
+namespace {
+
+constexpr int64_t kRowsAtOnce = 64;         // of a layer: they stay in the cache until they are done with
+constexpr int64_t kCodesAtOnce = 1 << 15;  // fewer are done before a second thread is awake
+
+int64_t grain_of(int64_t k) { return std::max<int64_t>(1, kCodesAtOnce / std::max<int64_t>(1, k)); }
+
+// Memory of a thread that is kept from layer to layer and step to step: given back each time, it comes back as
+// fresh pages, and a page fault costs more than the codes that go into the page.
+class Kept {
+ public:
+  uint8_t* bytes(int64_t count) {
+    if (count > size_) {
+      kept_ = new_packed(count);
+      size_ = count;
+    }
+    return kept_.get();
+  }
+
+ private:
+  PackedBuffer kept_;
+  int64_t size_ = 0;
+};
+
+int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+// The two types of a training step; bfloat16 goes as its bits, in int16.
+const float* widened(const float* x, int64_t, float*) { return x; }
+const float* widened(const int16_t* x, int64_t count, float* wide) {
+  for (int64_t i = 0; i < count; ++i) {
+    const uint32_t bits = static_cast<uint32_t>(static_cast<uint16_t>(x[i])) << 16;
+    std::memcpy(wide + i, &bits, sizeof bits);
+  }
+  return wide;
+}
+
+float* result_place(float* out, float*) { return out; }
+float* result_place(int16_t*, float* scratch) { return scratch; }
+
+void store_result(const Kernels&, const float*, int64_t, float*) {}  // it is there
+void store_result(const Kernels& table, const float* y, int64_t count, int16_t* out) {
+  table.round_bf16(y, count, reinterpret_cast<uint16_t*>(out));
+}
+
+void store_values(const Kernels&, const int8_t* codes, float scale, int64_t count, float* out) {
+  for (int64_t i = 0; i < count; ++i) out[i] = static_cast<float>(codes[i]) * scale;
+}
+void store_values(const Kernels& table, const int8_t* codes, float scale, int64_t count, int16_t* out) {
+  table.values_bf16(codes, scale, count, reinterpret_cast<uint16_t*>(out));
+}
+
+uint8_t* pack_outputs(int bits, Matrix<const int8_t> codes, int threads) {
+  thread_local Kept kept;
+  const int64_t n = size(codes.shape(0)), k = size(codes.shape(1));
+  uint8_t* const packed = kept.bytes(packed_bytes(bits, n, k));
+  share_rows(threads, n, kTileOutputs, [&](int64_t begin, int64_t end) {
+    pack_codes(bits, codes.data() + begin * k, end - begin, k, packed + packed_bytes(bits, begin, k));
+  });
+  return packed;
+}
+
+struct TrainedLayer {
+  const Kernels& table;
+  LinearKernel kernel;
+  int edge;
+  int64_t k, n;
+  const uint8_t* packed;
+  const float* scales;
+  const float* bias;
+
+  // kRowsAtOnce rows or fewer: x (rows, K) -> out (rows, N), values (rows, K).
+  template <class X, class Out>
+  void run(const X* x, int64_t rows, Out* out, Out* values) const {
+    thread_local Kept kept;
+    const int64_t stride = padded_codes(k), code_bytes = aligned(rows * stride);
+    const int64_t wide_bytes = aligned(rows * std::max(k, n) * static_cast<int64_t>(sizeof(float)));
+    uint8_t* const place = kept.bytes(code_bytes + wide_bytes);
+    float* const wide = reinterpret_cast<float*>(place + code_bytes);  // of x, then of the result
+    float row_scales[kRowsAtOnce];
+    const CodeRows codes{rows, k, reinterpret_cast<int8_t*>(place), stride, row_scales};
+    quantize_rows(table, widened(x, rows * k, wide), k, edge, codes);
+    float* const y = result_place(out, wide);
+    kernel({codes, packed, n}, {scales, bias, y, n});
+    store_result(table, y, rows * n, out);
+    for (int64_t row = 0; row < rows; ++row)
+      store_values(table, codes.codes + row * stride, row_scales[row], k, values + row * k);
+  }
+};
+
+template <class X, class Out>
+void linear_train(Matrix<const X> x, Matrix<const int8_t> codes, int bits, int act_bits,
+                  Vector<const float> scales, Vector<const float> bias, Matrix<Out> out,
+                  Matrix<Out> values_x, Isa isa, int threads) {
+  const int64_t rows = size(x.shape(0)), k = size(x.shape(1)), n = size(codes.shape(0));
+  expect(size(out.shape(0)) == rows && size(scales.size()) == n && size(bias.size()) == n,
+         "out must have as many rows as x, scales and bias N elements");
+  expect(size(codes.shape(1)) == k && size(out.shape(1)) == n, "codes must be (N, K)");
+  expect(size(values_x.shape(0)) == rows && size(values_x.shape(1)) == k, "values_x must be shaped as x");
+  check_weights(bits, act_bits, n, k, packed_bytes(bits, n, k));
+  const Kernels& table = find_kernels(isa);
+  const LinearKernel kernel = find_linear(table, bits, act_bits);
+  Computing computing;
+  const TrainedLayer layer{table, kernel, edge_of(act_bits), k, n, pack_outputs(bits, codes, threads),
+                           scales.data(), bias.data()};
+  share_rows(threads, rows, kRowsAtOnce / 4, [&](int64_t begin, int64_t end) {
+    for (int64_t first = begin; first < end; first += kRowsAtOnce)
+      layer.run(x.data() + first * k, std::min(kRowsAtOnce, end - first), out.data() + first * n,
+                values_x.data() + first * k);
+  });
+}
+
+void row_amax(Matrix<const float> x, Vector<float> amax, Isa isa, int threads) {
+  const int64_t rows = size(x.shape(0)), k = size(x.shape(1));
+  expect(size(amax.size()) == rows, "amax must have one value for each row");
+  const Kernels& table = find_kernels(isa);
+  Computing computing;
+  share_rows(threads, rows, grain_of(k), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) amax.data()[row] = table.amax(x.data() + row * k, k);
+  });
+}
+
+void codes_of_scales(Matrix<const float> x, Vector<const float> scales, int qmax, Matrix<int8_t> codes,
+                     Isa isa, int threads) {
+  const int64_t rows = size(x.shape(0)), k = size(x.shape(1));
+  expect(size(scales.size()) == rows && size(codes.shape(0)) == rows && size(codes.shape(1)) == k,
+         "scales must have one value for each row, codes must be shaped as x");
+  const Kernels& table = find_kernels(isa);
+  Computing computing;
+  share_rows(threads, rows, grain_of(k), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      table.codes_of_scale(x.data() + row * k, scales.data()[row], qmax, k, codes.data() + row * k);
+  });
+}
+
+void values_bf16(Matrix<const int8_t> codes, Vector<const float> scales, Matrix<int16_t> out, Isa isa,
+                 int threads) {
+  const int64_t rows = size(codes.shape(0)), k = size(codes.shape(1));
+  expect(size(scales.size()) == rows && size(out.shape(0)) == rows && size(out.shape(1)) == k,
+         "scales must have one value for each row, out must be shaped as codes");
+  const Kernels& table = find_kernels(isa);
+  Computing computing;
+  share_rows(threads, rows, grain_of(k), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      table.values_bf16(codes.data() + row * k, scales.data()[row], k,
+                        reinterpret_cast<uint16_t*>(out.data()) + row * k);
+  });
+}
+
+nb::arg_v threads_arg() { return nb::arg("threads") = 1; }
+
+template <class X, class Out>
+void def_linear_train(nb::module_& m, const char* name, const char* doc) {
+  m.def(name, linear_train<X, Out>, nb::arg("x").noconvert(), nb::arg("codes").noconvert(), nb::arg("bits"),
+        nb::arg("act_bits"), nb::arg("scales").noconvert(), nb::arg("bias").noconvert(),
+        nb::arg("out").noconvert(), nb::arg("values_x").noconvert(), default_isa_arg(), threads_arg(), doc);
+}
+
+}  // namespace
+
+void bind_training_kernels(nb::module_& m) {
+  def_linear_train<float, float>(
+      m, "linear_train",
+      "linear() from unpacked codes (N, K) int8, which also fills values_x with what the codes of x stand for.");
+  def_linear_train<float, int16_t>(m, "linear_train_to_bf16", "linear_train() into bfloat16, its bits as int16.");
+  def_linear_train<int16_t, int16_t>(m, "linear_train_bf16", "linear_train_to_bf16() of x in bfloat16.");
+  m.def("row_amax", row_amax, nb::arg("x").noconvert(), nb::arg("amax").noconvert(), default_isa_arg(),
+        threads_arg(), "max |x| of each row (M, K) -> (M).");
+  m.def("codes_of_scales", codes_of_scales, nb::arg("x").noconvert(), nb::arg("scales").noconvert(),
+        nb::arg("qmax"), nb::arg("codes").noconvert(), default_isa_arg(), threads_arg(),
+        "clip(rint(x / scale), -qmax, qmax) with a scale for each row (M, K) -> int8.");
+  m.def("values_bf16", values_bf16, nb::arg("codes").noconvert(), nb::arg("scales").noconvert(),
+        nb::arg("out").noconvert(), default_isa_arg(), threads_arg(),
+        "bfloat16(code * scale) with a scale for each row (M, K); the bits as int16.");
+}
+
+}  // namespace halfbyte::python

@@ -1,0 +1,41 @@
+// Packed weights between Python and the kernels.
+#pragma once
+#include <memory>
+#include <new>
+#include <string>
+
+#include "kernels/kernels.h"
+#include "python/kernel_arrays.h"
+
+namespace halfbyte::python {
+
+// Largest activation code; throws kUsage for bits that the kernels do not know.
+inline int edge_of(int act_bits) {
+  if (act_bits != 4 && act_bits != 8)
+    throw Error(ErrorKind::kUsage, "activations of " + std::to_string(act_bits) +
+                                       " bits came; the kernels know 4 and 8");
+  return act_bits == 8 ? 127 : 7;
+}
+
+inline void check_weights(int bits, int act_bits, int64_t n, int64_t k, int64_t bytes) {
+  if (bits < 1 || bits > kMaxWeightBits)
+    throw Error(ErrorKind::kUsage,
+                "weights of " + std::to_string(bits) + " bits came; the kernels know 1 to 8");
+  if (k > largest_k(bits, act_bits))
+    throw Error(ErrorKind::kUsage, std::to_string(k) + " inputs came; int32 sums may overflow above " +
+                                       std::to_string(largest_k(bits, act_bits)));
+  expect(bytes == packed_bytes(bits, n, k), "packed weights have another size than N and K need");
+}
+
+// Packed weights at a 64-byte boundary.
+struct AlignedDelete {
+  void operator()(uint8_t* p) const { ::operator delete[](p, std::align_val_t{64}); }
+};
+using PackedBuffer = std::unique_ptr<uint8_t[], AlignedDelete>;
+
+inline PackedBuffer new_packed(int64_t bytes) {
+  return PackedBuffer(
+      static_cast<uint8_t*>(::operator new[](static_cast<size_t>(bytes), std::align_val_t{64})));
+}
+
+}  // namespace halfbyte::python
