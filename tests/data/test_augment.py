@@ -7,7 +7,8 @@ from data.sounds import RATE_HZ, loudest_hz, noise, tone
 
 from halfbyte.data.augment import (
     AugmentConfig,
-    augment_samples,
+    change_scene,
+    change_voice,
     generator_for,
     mask_features,
 )
@@ -27,7 +28,8 @@ def config(**changes: object) -> AugmentConfig:
 
 
 def augmented(options: AugmentConfig, seed: int = 0, epoch: int = 0, utterance: int = 0):
-    return augment_samples(SPEECH, [noise(0.3)], options, generator_for(seed, epoch, utterance))
+    random = generator_for(seed, epoch, utterance)
+    return change_scene(change_voice(SPEECH, options, random), [noise(0.3)], options, random)
 
 
 def test_the_same_draw_gives_the_same_samples():
@@ -76,16 +78,16 @@ def test_silence_and_silent_noise_do_no_harm():
     options = config(noise_chance=1.0)
     silence = np.zeros(1600, np.float32)
     random = generator_for(0, 0, 0)
-    assert not augment_samples(silence, [noise(0.1)], options, random).any()
+    assert not change_scene(silence, [noise(0.1)], options, random).any()
     np.testing.assert_array_equal(
-        augment_samples(SPEECH, [np.zeros(800, np.float32)], options, random), SPEECH
+        change_scene(SPEECH, [np.zeros(800, np.float32)], options, random), SPEECH
     )
 
 
 def test_a_room_keeps_length_and_adds_a_tail():
     click = np.zeros(8000, np.float32)
     click[1000] = 0.5
-    wet = augment_samples(click, [], config(room_chance=1.0), generator_for(0, 0, 0))
+    wet = change_voice(click, config(room_chance=1.0), generator_for(0, 0, 0))
     assert len(wet) == len(click)
     assert np.abs(wet[:1000]).max() < 1e-6
     assert abs(wet[1000] - 0.5) < 1e-6

@@ -20,6 +20,12 @@ class AugmentConfig:
     room_chance: float = 0.2
     room_decay_s: tuple[float, float] = (0.1, 0.5)  # time to fall by 60 dB
     gain_db: tuple[float, float] = (-12.0, 6.0)
+    background_chance: float = 0.0  # of steady noise before and after (data/surroundings.py)
+    background_before_s: tuple[float, float] = (0.0, 6.0)
+    background_after_s: tuple[float, float] = (0.0, 1.5)
+    background_db: tuple[float, float] = (-75.0, -40.0)  # against full scale
+    joined_chance: float = 0.0  # of another utterance behind it
+    joined_longest_s: float = 4.0  # longer ones are not joined
     frequency_masks: int = 2
     frequency_mask_bins: int = 20
     time_masks: int = 2
@@ -32,22 +38,35 @@ def generator_for(seed: int, epoch: int, utterance: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=[seed, epoch << 32 | utterance]))
 
 
-def augment_samples(
-    samples: Samples, noises: list[Samples], config: AugmentConfig, random: np.random.Generator
-) -> Samples:
-    """Change speed, add a room and noise, change the level; (S,) -> (S',) float32.
+def change_voice(samples: Samples, config: AugmentConfig, random: np.random.Generator) -> Samples:
+    """Change the speed of an utterance and put it into a room; (S,) -> (S',) float32.
 
-    Speed resamples, so pitch moves with it (Ko et al. 2015). Noise is a stretch of one of
-    `noises` at a drawn signal-to-noise ratio over the whole utterance.
+    Speed resamples, so pitch moves with it (Ko et al. 2015).
     """
     speed = float(random.choice(config.speeds))
     if speed != 1.0:
         samples = soxr.resample(samples, speed, 1.0, quality="MQ")
     if random.random() < config.room_chance:
         samples = _reverberate(samples, random.uniform(*config.room_decay_s), random)
+    return samples
+
+
+def change_scene(
+    samples: Samples,
+    noises: list[Samples],
+    config: AugmentConfig,
+    random: np.random.Generator,
+    speech: slice = slice(None),
+) -> Samples:
+    """Add noise and change the level; (S,) float32 in and out.
+
+    Noise is a stretch of one of `noises` over everything, at a drawn ratio to the power of
+    `speech`.
+    """
     if noises and random.random() < config.noise_chance:
         noise = noises[random.integers(len(noises))]
-        samples = _add_noise(samples, noise, random.uniform(*config.noise_snr_db), random)
+        power = float(np.square(samples[speech]).mean())
+        samples = _add_noise(samples, noise, power, random.uniform(*config.noise_snr_db), random)
     gain = 10 ** (random.uniform(*config.gain_db) / 20)
     peak = float(np.abs(samples).max(initial=1e-9))
     return (samples * min(gain, 1.0 / peak)).astype(np.float32)
@@ -85,11 +104,14 @@ def _reverberate(samples: Samples, decay_s: float, random: np.random.Generator) 
 
 
 def _add_noise(
-    samples: Samples, noise: Samples, snr_db: float, random: np.random.Generator
+    samples: Samples,
+    noise: Samples,
+    signal_power: float,
+    snr_db: float,
+    random: np.random.Generator,
 ) -> Samples:
     start = int(random.integers(len(noise)))
     stretch = np.resize(np.roll(noise, -start), len(samples))
-    signal_power = float(np.square(samples).mean())
     noise_power = float(np.square(stretch).mean())
     if noise_power == 0 or signal_power == 0:
         return samples

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -12,12 +13,14 @@ from halfbyte.data.audio_store import AudioStore
 from halfbyte.data.augment import (
     AugmentConfig,
     Samples,
-    augment_samples,
+    change_scene,
+    change_voice,
     generator_for,
     mask_features,
 )
 from halfbyte.data.fbank import Fbank, FeatureConfig
 from halfbyte.data.manifest import Utterance
+from halfbyte.data.surroundings import NOBODY, Surroundings, background, draw_surroundings
 from halfbyte.data.tokenizer import Tokenizer
 
 
@@ -69,12 +72,14 @@ class Corpus:
         self._augment = augment
         self._noises = noises or []
         self._seed = seed
+        self._around: tuple[int, Surroundings] | None = None
         self._shortest_samples = features.frame_length_samples + 40 * features.frame_shift_samples
 
     def batch(self, indices: list[int], epoch: int) -> Batch:
         """The batch of these utterances as the epoch hears them."""
+        around = self._surroundings(epoch)
         randoms = [generator_for(self._seed, epoch, i) for i in indices]
-        waves = [self._samples(i, r) for i, r in zip(indices, randoms, strict=True)]
+        waves = [self._samples(i, around, r) for i, r in zip(indices, randoms, strict=True)]
         padded = torch.zeros(len(waves), max(len(w) for w in waves))
         for row, wave in zip(padded, waves, strict=True):
             row[: len(wave)] = torch.from_numpy(wave)
@@ -84,7 +89,8 @@ class Corpus:
         if self._augment:
             for row, frames, random in zip(features, num_frames, randoms, strict=True):
                 mask_features(row, frames, self._augment, random)
-        return self._labelled(indices, features, torch.tensor(num_frames))
+        texts = [self._text(i, around) for i in indices]
+        return self._labelled(texts, features, torch.tensor(num_frames))
 
     def recorded(self, index: int) -> Samples:
         """Samples as recorded, with silence after a clip too short for the model."""
@@ -92,14 +98,52 @@ class Corpus:
         missing = self._shortest_samples - len(samples)
         return np.pad(samples, (0, missing)) if missing > 0 else samples
 
-    def _samples(self, index: int, random: np.random.Generator) -> Samples:
-        samples = self.recorded(index)
-        if not self._augment:
-            return samples
-        return augment_samples(samples, self._noises, self._augment, random)
+    def durations_s(self, epoch: int) -> list[float]:
+        """How long each utterance is in the epoch, with what stands around it."""
+        recorded_s = self._recorded_s()
+        around = self._surroundings(epoch)
+        return (around.durations_s(recorded_s) if around else recorded_s).tolist()
 
-    def _labelled(self, indices: list[int], features: Tensor, num_frames: Tensor) -> Batch:
-        texts = [self.utterances[i].text for i in indices]
+    def _recorded_s(self) -> NDArray[np.float64]:
+        return np.array([u.duration_s for u in self.utterances], np.float64)
+
+    def _surroundings(self, epoch: int) -> Surroundings | None:
+        if not self._augment:
+            return None
+        if self._around is None or self._around[0] != epoch:
+            drawn = draw_surroundings(self._recorded_s(), self._augment, self._seed, epoch)
+            self._around = (epoch, drawn)
+        return self._around[1]
+
+    def _samples(
+        self, index: int, around: Surroundings | None, random: np.random.Generator
+    ) -> Samples:
+        samples = self.recorded(index)
+        if not self._augment or not around:
+            return samples
+        samples = change_voice(samples, self._augment, random)
+        rate_hz = self._features.sample_rate_hz
+        before, after = (
+            np.zeros(int(seconds[index] * rate_hz), np.float32)
+            for seconds in (around.before_s, around.after_s)
+        )
+        following = around.following[index]
+        parts = [before, samples, after]
+        if following != NOBODY:
+            parts.append(change_voice(self.recorded(following), self._augment, random))
+        speech = slice(len(before), len(before) + len(samples))
+        samples = np.concatenate(parts)
+        if len(before) or len(after):
+            level_db = random.uniform(*self._augment.background_db)
+            samples += background(len(samples), level_db, random)
+        return change_scene(samples, self._noises, self._augment, random, speech)
+
+    def _text(self, index: int, around: Surroundings | None) -> str:
+        following = around.following[index] if around else NOBODY
+        parts = [index] if following == NOBODY else [index, following]
+        return " ".join(filter(None, (self.utterances[i].text for i in parts)))
+
+    def _labelled(self, texts: list[str], features: Tensor, num_frames: Tensor) -> Batch:
         tokens = [torch.tensor(self._tokenizer.encode(t), dtype=torch.int64) for t in texts]
         return Batch(
             features,

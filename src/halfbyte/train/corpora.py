@@ -102,7 +102,7 @@ class Corpora(lightning.LightningDataModule):
         return batch_loader(share, num_done, self.config.data.workers)
 
     def _batches(self, corpus: Corpus, epoch: int) -> list[list[int]]:
-        durations_s = [u.duration_s for u in corpus.utterances]
+        durations_s = corpus.durations_s(epoch)
         data, seed = self.config.data, self.config.seed
         return draw_batches(durations_s, data.batch_s, seed, epoch, self._is_fresh and epoch == 0)
 
