@@ -4,6 +4,7 @@ Sentences are stretches of the corpora's transcripts or come from a small gramma
 them in many voices, rates and pitches; level and white noise differ too.
 """
 
+import functools
 import io
 import json
 import os
@@ -106,6 +107,7 @@ class Stream:
         return " ".join(words[start : start + count])
 
 
+@functools.cache  # the cells of a run hear the same utterances, and speaking takes longer than training
 def speak(text: str, voice: str, words_a_minute: int, pitch: int) -> NDArray[np.float32]:
     """What espeak-ng says, (S,) float32 at SAMPLE_RATE_HZ.
 
