@@ -107,7 +107,7 @@ class Stream:
         return " ".join(words[start : start + count])
 
 
-@functools.cache  # the cells of a run hear the same utterances, and speaking takes longer than training
+@functools.cache  # cells hear the same utterances; speaking takes longer than training
 def speak(text: str, voice: str, words_a_minute: int, pitch: int) -> NDArray[np.float32]:
     """What espeak-ng says, (S,) float32 at SAMPLE_RATE_HZ.
 
