@@ -101,6 +101,18 @@ class Bench:
     config: BenchConfig
     recipe: TrainConfig
 
+    @classmethod
+    def from_fixed(cls, path: Path, tree: dict[str, Any]) -> "Bench":
+        """The benchmark, without cells, of which `fixed` said so.
+
+        Keys that were not known at the time get their defaults, so that results stay good.
+
+        Raises:
+            ConfigError: a key is not known any more.
+        """
+        config = build_config(BenchConfig, {**tree, "recipe": "", "cells": []})
+        return cls(path, config, build_config(TrainConfig, tree["recipe"]))
+
     @property
     def results(self) -> Path:
         """The file of result lines, beside the configuration."""
@@ -160,9 +172,6 @@ class Bench:
         tree = plain_tree(self.config)
         del tree["cells"]
         recipe = plain_tree(self.recipe)
-        for quantization in [recipe["quantization"], *tree["maps"].values()]:
-            if quantization["arithmetic"] == "dynamic":
-                del quantization["arithmetic"]  # result lines from before the key stay good
         for section, keys in _OF_THE_MACHINE.items():
             for key in keys:
                 recipe[section].pop(key, None)

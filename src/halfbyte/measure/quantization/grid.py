@@ -63,7 +63,7 @@ def run_grid(bench: Bench, work: Path, command: list[str]) -> Iterator[tuple[Cel
 
 
 def _check_configuration(bench: Bench, measured: Any) -> None:
-    change = first_change(measured, bench.fixed())
+    change = first_change(Bench.from_fixed(bench.path, measured).fixed(), bench.fixed())
     if change:
         raise ConfigError(
             f"{bench.path} has changed since {bench.results} was begun: {change}; "
