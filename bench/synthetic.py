@@ -39,6 +39,7 @@ from halfbyte.progress import progress_bar
 from halfbyte.train.checkpoint import build_model, save_checkpoint
 from halfbyte.train.config import OptimizerConfig, TrainConfig, load_config
 
+PLOT = ROOT / "docs" / "synthetic.svg"
 CONFIG = ROOT / "bench" / "synthetic" / "config.yaml"
 REFERENCE = "w4a8"
 TOKENIZER_TEXTS = 4000
@@ -97,7 +98,7 @@ def main() -> int:
         return 2
     show(bench, lines)
     if lines and not options.trial:
-        plot(bench, lines, path.with_suffix(".svg"))
+        plot(bench, lines, PLOT)
     return 0
 
 

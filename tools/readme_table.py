@@ -25,6 +25,12 @@ from model_tables import (
     summary_table,
     words_table,
 )
+from precision_tables import (
+    grid_comparisons,
+    grid_table,
+    synthetic_table,
+    training_speed_table,
+)
 from result_lines import read_lines
 from runtime_tables import encoder_table, kernels_table
 from server_tables import long_audio_table, server_table, soak_table
@@ -42,10 +48,14 @@ KERNELS = Path("bench/results/kernels.jsonl")
 ENCODER = Path("bench/results/encoder.jsonl")
 SERVER = Path("bench/results/server.jsonl")
 SOAK = Path("bench/results/soak.jsonl")
+GRID = Path("bench/quantization/commands.yaml")
+SYNTHETIC = Path("bench/results/synthetic.jsonl")
+TRAINING_SPEED = Path("bench/results/training-speed.jsonl")
 PAGES = {
     "README.md": ["summary"],
     "docs/models.md": ["background", "every line", "non-inferiority", "speed", "equality"],
     "docs/tutorial.md": ["words"],
+    "docs/precision.md": ["grid", "grid comparisons", "synthetic", "training speed"],
     "docs/speed.md": ["kernels", "encoder", "arithmetics"],
     "docs/limits.md": ["long audio"],
     "docs/server.md": ["server", "soak"],
@@ -78,6 +88,10 @@ def render(root: Path) -> dict[Path, str]:
         "speed": speed_table(read_lines(root / SPEED)),
         "arithmetics": arithmetic_table(read_lines(root / ARITHMETICS)),
         "equality": equality_table(read_lines(root / EQUALITY)),
+        "grid": grid_table(root / GRID),
+        "grid comparisons": grid_comparisons(root / GRID),
+        "synthetic": synthetic_table(read_lines(root / SYNTHETIC)),
+        "training speed": training_speed_table(read_lines(root / TRAINING_SPEED)),
         "kernels": kernels_table(read_lines(root / KERNELS)),
         "encoder": encoder_table(read_lines(root / ENCODER)),
         "words": words_table(read_lines(root / WORDS)),

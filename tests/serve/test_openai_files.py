@@ -97,6 +97,7 @@ def test_mistakes_are_said_in_openais_form(client, talk, file, options, named):
         client.audio.transcriptions.create(model="x", file=("clip.wav", content), **options)
     assert named in caught.value.body["message"]
     assert caught.value.body["type"] == "invalid_request_error"
+    assert caught.value.body["code"] == ("bad_message" if file is None else "bad_audio")
     assert "/tmp" not in caught.value.body["message"]
 
 

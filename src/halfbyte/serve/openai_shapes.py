@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from halfbyte.errors import HalfbyteError
+from halfbyte.errors import HalfbyteError, UsageError
 from halfbyte.listen.events import Event
 from halfbyte.listen.transcript import as_text
 from halfbyte.serve.refusals import RefusedError
@@ -18,10 +18,16 @@ _STATUS = {"idle": 408, "message_too_large": 413, "too_many_streams": 429, "inte
 
 def error_response(error: HalfbyteError, path: str, file_name: str) -> web.Response:
     """An error in OpenAI's form; the server's own path of the file is not shown."""
-    code = error.code if isinstance(error, RefusedError) else "bad_audio"
+    code = _code(error)
     status = _STATUS.get(code, 503 if code == "shutting_down" else 400)
     message = str(error).replace(path, file_name)
     return web.json_response({"error": error_object(code, message)}, status=status)
+
+
+def _code(error: HalfbyteError) -> str:
+    if isinstance(error, RefusedError):
+        return error.code
+    return "bad_message" if isinstance(error, UsageError) else "bad_audio"
 
 
 def error_object(code: str, message: str, event_id: str | None = None) -> dict[str, Any]:

@@ -194,5 +194,6 @@ try {
   showChunks(model);
   say("Ready");
 } catch (error) {
+  showState(false, true); // nothing would be recognised either
   say(error.message, true);
 }
