@@ -232,6 +232,8 @@ def test_a_server_that_asks_for_a_token_and_goes_away(driver, short_lived):
     driver.get(url)
     says_so = "return document.getElementById('status').textContent.includes('#token=')"
     WebDriverWait(driver, WAIT_S).until(lambda _: driver.execute_script(says_so))
+    offered = "return ['microphone', 'open'].some(id => !document.getElementById(id).disabled)"
+    assert not driver.execute_script(offered)
     page = Page(driver, f"{url}#token=secret")
     page["microphone"].click()
     page.wait(lambda: page.status() == "Listening")
