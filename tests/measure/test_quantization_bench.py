@@ -89,7 +89,9 @@ def test_cells_may_be_added_and_nothing_else_changed(folder):
     assert len(list(run_grid(bench, folder / "work", FAKE_COMMAND))) == 4
     more = {"cells": [{"method": "tuned", "formats": ["w4a8"], "seeds": [3]}]}
     grown = BENCH["maps"] | {"wide": {"default": "w8a8"}}
-    assert len(read_results(read_bench(write_bench(folder, **more, maps=grown)))) == 4
+    claims = [*BENCH["comparisons"], BENCH["comparisons"][0] | {"margin": 0.0}]
+    wider = write_bench(folder, **more, maps=grown, comparisons=claims)
+    assert len(read_results(read_bench(wider))) == 4
     margin = [BENCH["comparisons"][0] | {"margin": 0.5}]
     with pytest.raises(
         ConfigError, match=r"has changed since .*: comparisons was .*'margin': 0.02"
@@ -108,6 +110,20 @@ def test_the_machine_is_no_part_of_the_configuration(folder):
     recipe = folder / "config.yaml"
     recipe.write_text(recipe.read_text().replace("threads: 1", "threads: 7"))
     assert len(read_results(read_bench(bench.path))) == 4
+
+
+def test_results_from_before_a_key_stay_good(folder):
+    bench = read_bench(write_bench(folder, **only_w4a8()))
+    list(run_grid(bench, folder / "work", FAKE_COMMAND))
+    first, *others = bench.results.read_text().splitlines()
+    line = json.loads(first)
+    del line["configuration"]["recipe"]["augment"]["joined_chance"]
+    bench.results.write_text("\n".join([json.dumps(line), *others]) + "\n")
+    assert len(read_results(bench)) == 4
+    line["configuration"]["recipe"]["augment"]["forgotten"] = 1
+    bench.results.write_text("\n".join([json.dumps(line), *others]) + "\n")
+    with pytest.raises(ConfigError, match="forgotten"):
+        read_results(bench)
 
 
 def test_a_damaged_line_is_named(folder):

@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
 
 def test_every_layer_is_tried_and_the_dear_one_stays(folder, capfd):
     words = ["bench", "sensitivity", str(folder / "float"), str(folder / "corpus" / "train.jsonl")]
-    assert main([*words, "-o", str(folder / "out"), "--budget", "0.7"]) == 0
+    assert main([*words, "-o", str(folder / "out"), "--budget", "1.2"]) == 0
     out, _ = capfd.readouterr()
     lines = [json.loads(x) for x in (folder / "out" / "sensitivity.jsonl").read_text().splitlines()]
     costs = {line["layer"]: line for line in lines if "layer" in line}
@@ -54,24 +54,48 @@ def test_every_layer_is_tried_and_the_dear_one_stays(folder, capfd):
     assert json.loads(out.splitlines()[-1])["proposed"]["default"] == "w4a8"
 
 
-def cost(name: str, divergence: float, saved_bytes: int) -> LayerCost:
-    return LayerCost(name, divergence, 0.0, saved_bytes, 0.0)
+def cost(name: str, number_format: str, divergence: float, code_bytes: int) -> LayerCost:
+    high_bytes = code_bytes * 8 // int(number_format[1])
+    saved_bytes = high_bytes - code_bytes
+    return LayerCost(name, number_format, divergence, 0.0, code_bytes, saved_bytes, 0.0)
 
 
-def test_a_map_by_hand():
-    costs = [cost("cheap", 1.0, 100), cost("dear", 6.0, 100), cost("large", 3.0, 1000)]
-    assert propose(costs, Trial(budget=0.4)).layers == {"dear": "w8a8"}  # 3 + 1 of 10
-    assert propose(costs, Trial(budget=0.3)).layers == {"cheap": "w8a8", "dear": "w8a8"}
-    assert propose(costs, Trial(budget=1.0)).layers == {}
+def test_a_map_of_two_formats_by_hand():
+    costs = [
+        cost("cheap", "w4a8", 1.0, 100),
+        cost("dear", "w4a8", 6.0, 100),
+        cost("large", "w4a8", 3.0, 1000),
+    ]
+
+    def kept(budget: float) -> dict[str, str]:
+        return propose(costs, Trial(budget=budget)).layers
+
+    assert kept(1.0) == {}
+    assert kept(1.1) == {"dear": "w8a8"}  # 1300 of 1320 bytes
+    assert kept(1.2) == {"cheap": "w8a8", "dear": "w8a8"}
+    assert set(kept(2.0)) == {"cheap", "dear", "large"}
+
+
+def test_a_map_of_three_formats_takes_from_one_layer_what_another_needs():
+    costs = [
+        cost("dear", "w4a8", 6.0, 100),
+        cost("dear", "w2a8", 60.0, 50),
+        cost("cheap", "w4a8", 0.1, 200),
+        cost("cheap", "w2a8", 0.5, 100),
+    ]
+    found = propose(costs, Trial(("w8a8", "w4a8", "w2a8"), budget=1.0))
+    assert (found.default, found.layers) == ("w4a8", {"dear": "w8a8", "cheap": "w2a8"})
 
 
 @pytest.mark.parametrize(
     ("trial", "named"),
     [
-        (Trial("w8a8", "w4a8"), "expected fewer bits"),
-        (Trial("w4a4", "w8a8"), "the same of activations"),
-        (Trial("w4a8", "w9a8"), "'w9a8'"),
-        (Trial(budget=1.5), "a budget of 1.5"),
+        (Trial(("w4a8", "w8a8")), "each with fewer bits"),
+        (Trial(("w8a8",)), "two or more"),
+        (Trial(("w8a8", "w4a4")), "the same of activations"),
+        (Trial(("w9a8", "w4a8")), "'w9a8'"),
+        (Trial(budget=0.5), "a budget of 0.5 came; with w4a8 it is 1 or more"),
+        (Trial(budget=float("nan")), "a budget of nan"),
         (Trial(), "no utterance with text"),
     ],
 )

@@ -7,7 +7,8 @@ from pathlib import Path
 EPILOG = """\
 examples:
   halfbyte bench sensitivity runs/float/result dev.jsonl -o sensitivity/
-  halfbyte bench sensitivity runs/float/result dev.jsonl -o two/ --low w2a8 --high w4a8
+  halfbyte bench sensitivity runs/float/result dev.jsonl -o mixed/ \\
+    --formats w8a8 w4a8 w2a8 --budget 1
 
 Writes a line for each layer, a plot, and map.yaml: the proposed quantization section for
 halfbyte train or quantize.
@@ -23,19 +24,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--utterances", type=int, default=100, metavar="N", help="heard (%(default)s)"
     )
-    parser.add_argument("--low", default="w4a8", metavar="FORMAT", help="(%(default)s)")
-    parser.add_argument("--high", default="w8a8", metavar="FORMAT", help="(%(default)s)")
+    parser.add_argument(
+        "--formats",
+        nargs="+",
+        default=["w8a8", "w4a8"],
+        metavar="FORMAT",
+        help="to choose from, most bits first (w8a8 w4a8)",
+    )
     parser.add_argument(
         "--budget",
         type=float,
-        default=0.5,
+        default=1.02,
         metavar="SHARE",
-        help="of all layers' divergence that the map may keep (%(default)s)",
+        help="bytes of codes of the map, relative to all layers in the second format (%(default)s)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure what each layer costs at the lower format; DIR gets lines, a plot and `map.yaml`.
+    """Measure what each layer costs at fewer bits; DIR gets lines, a plot and `map.yaml`.
 
     The last line printed is one JSON object: the proposed map and those beside it.
 
@@ -49,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
     utterances = [u for manifest in options.manifest for u in read_manifest(manifest) if u.text]
     step = max(1, len(utterances) // max(1, options.utterances))
-    trial = Trial(options.low, options.high, options.budget)
+    trial = Trial(tuple(options.formats), options.budget)
     chosen = utterances[::step][: max(0, options.utterances)]
     found = measure_sensitivity(options.checkpoint, chosen, trial)
     write_report(found, options.folder)

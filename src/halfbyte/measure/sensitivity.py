@@ -1,9 +1,9 @@
 """What each layer loses with fewer bits and saves in bytes and time, and a mixed map from it.
 
-One layer at a time gets the low format while all others keep the high one; the training graph,
-whose layers are the integer operation of the device, then hears recordings. A layer's cost is how
-far the model's log-probabilities move (KL divergence per label, both heads) and how its greedy
-word errors change; its saving is bytes of codes and time of its kernel.
+One layer at a time gets fewer bits while all others keep the most; the training graph, whose layers
+are the integer operation of the device, then hears recordings. A layer's cost is how far the
+model's log-probabilities move (KL divergence per label, both heads) and how its greedy word errors
+change; its saving is bytes of codes and time of its kernel.
 
 Source: the mixed 4/8-bit models of Ding et al. 2022 (arXiv:2203.15952), which look at word errors.
 On a few hundred recordings the errors of most layers do not move at all, so ours ranks by
@@ -11,9 +11,10 @@ divergence and prints both. Costs are added up as if layers did not interact; th
 therefore measured as a whole beside the uniform ones.
 """
 
+import itertools
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,19 +47,23 @@ _TIMED_RUNS = 30
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One layer in the low format, all others in the high one.
+    """One layer with fewer bits, all others with the most.
 
     Attributes:
         name: of the layer.
-        divergence: per label, from the model with no layer in the low format.
-        wer_change: word error rate less that of the model with no layer in the low format.
-        saved_bytes: of codes, packed.
+        number_format: that it is tried in.
+        divergence: per label, from the model whose layers all have the most bits.
+        wer_change: word error rate less that of that model.
+        code_bytes: of its codes, packed.
+        saved_bytes: less than with the most bits.
         saved_us: of the layer's kernel for 8 rows, on one thread; 0 for embeddings.
     """
 
     name: str
+    number_format: str
     divergence: float
     wer_change: float
+    code_bytes: int
     saved_bytes: int
     saved_us: float
 
@@ -68,8 +73,8 @@ class MapResult:
     """A whole map, measured.
 
     Attributes:
-        name: "all w8a8", "all w4a8" or "proposed".
-        divergence: per label, from all layers in the high format.
+        name: "proposed" or "all FORMAT".
+        divergence: per label, from all layers with the most bits.
         wer: greedy, of the CTC head.
         code_bytes: of all quantised layers, packed.
     """
@@ -94,29 +99,36 @@ class Trial:
     """What to try.
 
     Attributes:
-        low, high: names of formats with the same activation bits.
-        budget: share of the divergence of all layers, added up, that the map may keep.
+        formats: names, from the most bits of weights to the fewest, with the same activation bits.
+        budget: bytes of codes that the map may have, relative to all layers in the second format.
     """
 
-    low: str = "w4a8"
-    high: str = "w8a8"
-    budget: float = 0.5
+    formats: tuple[str, ...] = ("w8a8", "w4a8")
+    budget: float = 1.02
 
-    def formats(self) -> tuple[Format, Format]:
-        """The two formats.
+    def numbers(self) -> list[Format]:
+        """The formats.
 
         Raises:
-            ConfigError: they do not fit together, or the budget lies outside 0..1.
+            ConfigError: they do not fit together, or no map keeps to the budget.
         """
-        low, high = format_named(self.low), format_named(self.high)
-        if low.activation_bits != high.activation_bits or low.weight_bits >= high.weight_bits:
+        numbers = [format_named(name) for name in self.formats]
+        bits = [number.weight_bits for number in numbers]
+        if (
+            len(numbers) < 2
+            or len({number.activation_bits for number in numbers}) > 1
+            or any(more <= fewer for more, fewer in itertools.pairwise(bits))
+        ):
             raise ConfigError(
-                f"{self.low} and {self.high} came; expected fewer bits of weights, and the same of "
-                "activations"
+                f"formats {' '.join(self.formats)} came; expected two or more, each with fewer "
+                "bits of weights than the one before, and the same of activations"
             )
-        if not 0 <= self.budget <= 1:
-            raise ConfigError(f"a budget of {self.budget} came; expected 0 to 1")
-        return low, high
+        least = bits[-1] / bits[1]
+        if not least <= self.budget:
+            raise ConfigError(
+                f"a budget of {self.budget} came; with {self.formats[-1]} it is {least:g} or more"
+            )
+        return numbers
 
 
 def measure_sensitivity(checkpoint: Path, utterances: list[Utterance], trial: Trial) -> Sensitivity:
@@ -131,7 +143,7 @@ def measure_sensitivity(checkpoint: Path, utterances: list[Utterance], trial: Tr
     Raises:
         ConfigError: formats or budget are wrong, or no utterance has text.
     """
-    low, high = trial.formats()
+    high, *lower = trial.numbers()
     utterances = [u for u in utterances if u.text]
     if not utterances:
         raise ConfigError("nothing to listen to: the manifest has no utterance with text")
@@ -143,37 +155,48 @@ def measure_sensitivity(checkpoint: Path, utterances: list[Utterance], trial: Tr
     reference = listener.hear(model)
     costs = []
     layers = native_layers(model)
-    for name in progress_bar(list(layers), "trying layers"):
+    for name, low in progress_bar(list(itertools.product(layers, lower)), "trying layers"):
         with _in_format(name, layers[name], low):
             heard = listener.hear(model)
         costs.append(_cost(name, layers[name], low, high, heard, reference))
     proposed = propose(costs, trial)
-    maps = [
-        _whole(listener, reference, model, title, chosen, low)
-        for title, chosen in (
-            (f"all {high.name}", set[str]()),
-            (f"all {low.name}", set(layers)),
-            ("proposed", set(layers) - set(proposed.layers)),
-        )
-    ]
+    chosen = {name: proposed.layers.get(name, proposed.default) for name in layers}
+    wholes = {f"all {name}": dict.fromkeys(layers, name) for name in trial.formats}
+    wholes["proposed"] = chosen
+    maps = [_whole(listener, reference, model, title, whole) for title, whole in wholes.items()]
     return Sensitivity(costs, proposed, maps)
 
 
 def propose(costs: list[LayerCost], trial: Trial) -> QuantizationConfig:
-    """The map that saves most bytes for its divergence, costs added up, within the budget.
+    """The map within the budget of bytes that costs least, costs added up.
 
-    Layers take the low format in the order of divergence per saved byte while the sum stays within
-    `budget` of the sum over all layers; those that are left keep the high format.
+    All layers begin with the most bits; the step of one layer to fewer bits that adds the least
+    divergence for each byte that it saves is taken, again and again, until the budget is kept.
     """
-    allowed = trial.budget * sum(cost.divergence for cost in costs)
-    spent = 0.0
-    kept = []
-    for cost in sorted(costs, key=lambda c: c.divergence / max(1, c.saved_bytes)):
-        if spent + cost.divergence <= allowed:
-            spent += cost.divergence
-        else:
-            kept.append(cost.name)
-    return QuantizationConfig(trial.low, dict.fromkeys(sorted(kept), trial.high))
+    ladders: dict[str, list[LayerCost]] = {}
+    for cost in costs:
+        first = LayerCost(
+            cost.name, trial.formats[0], 0.0, 0.0, cost.code_bytes + cost.saved_bytes, 0, 0.0
+        )
+        ladders.setdefault(cost.name, [first]).append(cost)
+    at = dict.fromkeys(ladders, 0)
+    num_bytes = sum(ladder[0].code_bytes for ladder in ladders.values())
+    allowed = trial.budget * sum(ladder[1].code_bytes for ladder in ladders.values())
+    while num_bytes > allowed:
+        name = min(
+            (name for name, ladder in ladders.items() if at[name] + 1 < len(ladder)),
+            key=lambda name: _price(*ladders[name][at[name] : at[name] + 2]),
+        )
+        num_bytes -= ladders[name][at[name]].code_bytes - ladders[name][at[name] + 1].code_bytes
+        at[name] += 1
+    default = trial.formats[1]
+    chosen = {name: ladder[at[name]].number_format for name, ladder in ladders.items()}
+    others = {name: chosen[name] for name in sorted(chosen) if chosen[name] != default}
+    return QuantizationConfig(default, others)
+
+
+def _price(here: LayerCost, below: LayerCost) -> float:
+    return (below.divergence - here.divergence) / max(1, here.code_bytes - below.code_bytes)
 
 
 @dataclass(frozen=True)
@@ -224,22 +247,28 @@ def _cost(
     saved_us = 0.0
     if isinstance(layer, NativeLinear):
         saved_us = _kernel_us(layer, high) - _kernel_us(layer, low)
-    saved_bytes = _code_bytes(layer, high) - _code_bytes(layer, low)
-    wer_change = heard.errors.wer - reference.errors.wer
-    return LayerCost(name, _apart(heard, reference), wer_change, saved_bytes, round(saved_us, 3))
+    code_bytes = _code_bytes(layer, low)
+    return LayerCost(
+        name,
+        low.name,
+        _apart(heard, reference),
+        heard.errors.wer - reference.errors.wer,
+        code_bytes,
+        _code_bytes(layer, high) - code_bytes,
+        round(saved_us, 3),
+    )
 
 
 def _whole(
-    listener: _Listener, reference: _Heard, model: U2, title: str, chosen: set[str], low: Format
+    listener: _Listener, reference: _Heard, model: U2, title: str, chosen: dict[str, str]
 ) -> MapResult:
     layers = native_layers(model)
-    code_bytes = sum(_code_bytes(x, low if n in chosen else x.number) for n, x in layers.items())
-    changed = [_in_format(name, layers[name], low) for name in sorted(chosen)]
-    for change in changed:
-        change.__enter__()
-    heard = listener.hear(model)
-    for change in changed:
-        change.__exit__(None, None, None)
+    numbers = {name: format_named(chosen[name]) for name in layers}
+    code_bytes = sum(_code_bytes(layer, numbers[name]) for name, layer in layers.items())
+    with ExitStack() as changes:
+        for name, layer in layers.items():
+            changes.enter_context(_in_format(name, layer, numbers[name]))
+        heard = listener.hear(model)
     return MapResult(title, _apart(heard, reference), heard.errors.wer, code_bytes)
 
 

@@ -28,13 +28,14 @@ def write_report(found: Sensitivity, folder: Path) -> None:
 
 def table(found: Sensitivity) -> str:
     """Layers by what they cost for each byte they save, the dearest first; then whole maps."""
-    rows = [f"{'divergence':>12} {'WER':>8} {'saves bytes':>12} {'us':>8}  layer"]
+    rows = [f"{'divergence':>12} {'WER':>8} {'saves bytes':>12} {'us':>8}  in     layer"]
     ranked = sorted(found.costs, key=lambda c: -c.divergence / max(1, c.saved_bytes))
     for cost in ranked:
-        mark = " (stays)" if cost.name in found.proposed.layers else ""
+        proposed = found.proposed.layers.get(cost.name)
         rows.append(
             f"{cost.divergence:12.6f} {100 * cost.wer_change:+7.2f}% {cost.saved_bytes:12,} "
-            f"{cost.saved_us:8.2f}  {cost.name}{mark}"
+            f"{cost.saved_us:8.2f}  {cost.number_format}   {cost.name}"
+            + (f" (proposed: {proposed})" if proposed else "")
         )
     for one in found.maps:
         rows.append(
@@ -42,6 +43,10 @@ def table(found: Sensitivity) -> str:
             f"{one.name}"
         )
     return "\n".join(rows)
+
+
+def _label(name: str, proposed: dict[str, str]) -> str:
+    return f"{name}: {proposed[name]}" if name in proposed else name
 
 
 def _plot(found: Sensitivity) -> bytes:
@@ -54,12 +59,15 @@ def _plot(found: Sensitivity) -> bytes:
     figure, (layers, maps) = pyplot.subplots(
         1, 2, figsize=(12, max(4, 0.16 * len(found.costs))), width_ratios=[3, 2]
     )
-    colours = ["C1" if cost.name in found.proposed.layers else "C0" for cost in found.costs]
-    names = [cost.name for cost in found.costs]
-    layers.barh(names, [cost.divergence for cost in found.costs], color=colours)
+    for number, name in enumerate(dict.fromkeys(cost.number_format for cost in found.costs)):
+        own = [cost for cost in found.costs if cost.number_format == name]
+        labels = [_label(cost.name, found.proposed.layers) for cost in own]
+        divergences = [cost.divergence for cost in own]
+        layers.barh(labels, divergences, 0.8 - 0.3 * number, label=name, zorder=-number)
     layers.invert_yaxis()
     layers.tick_params(axis="y", labelsize=6)
-    layers.set(xlabel="divergence per label with this layer alone at fewer bits (orange: stays)")
+    layers.legend()
+    layers.set(xscale="log", xlabel="divergence per label with this layer alone at fewer bits")
     for one in found.maps:
         maps.plot(one.code_bytes, one.divergence, "o")
         maps.annotate(one.name, (one.code_bytes, one.divergence), textcoords="offset points",

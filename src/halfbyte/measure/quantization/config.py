@@ -17,7 +17,7 @@ from halfbyte.train.config import (
 
 KINDS = ("train", "post_training")
 _OF_THE_MACHINE = {"data": ["root", "cache", "workers"], "loop": ["accelerator", "threads"]}
-_MAY_GROW = ("methods", "maps")  # keys may be added to them when there are results already
+_MAY_GROW = ("methods", "maps", "comparisons")  # when there are results already, at the end
 
 
 @dataclass
@@ -217,6 +217,8 @@ def first_change(old: Any, new: Any, path: str = "") -> str | None:
             if change:
                 return change
         return None
+    if path in _MAY_GROW and isinstance(old, list) and isinstance(new, list):
+        new = new[: len(old)]
     return None if old == new else f"{path} was {old!r} and is {new!r}"
 
 
