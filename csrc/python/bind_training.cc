@@ -2,6 +2,7 @@
 // codes, and codes of whole rows. `threads` share the rows; which one does what changes no bit.
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "kernels/kernels.h"
 #include "python/bindings.h"
@@ -121,26 +122,32 @@ void linear_train(Matrix<const X> x, Matrix<const int8_t> codes, int bits, int a
   });
 }
 
-void row_amax(Matrix<const float> x, Vector<float> amax, Isa isa, int threads) {
-  const int64_t rows = size(x.shape(0)), k = size(x.shape(1));
-  expect(size(amax.size()) == rows, "amax must have one value for each row");
-  const Kernels& table = find_kernels(isa);
-  Computing computing;
-  share_rows(threads, rows, grain_of(k), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) amax.data()[row] = table.amax(x.data() + row * k, k);
-  });
+// fp16(scale), ties to even, and at least the smallest normal number of fp16; scale >= 0 or NaN, which stays.
+float stored_scale(float scale) {
+  constexpr float kSmallest = 0x1p-14f, kLargest = 65504.0f;
+  if (scale <= kSmallest) return kSmallest;
+  uint32_t bits;
+  std::memcpy(&bits, &scale, sizeof bits);
+  bits = (bits + 0xfff + ((bits >> 13) & 1)) & ~uint32_t{0x1fff};
+  float rounded;
+  std::memcpy(&rounded, &bits, sizeof rounded);
+  return rounded > kLargest ? std::numeric_limits<float>::infinity() : rounded;
 }
 
-void codes_of_scales(Matrix<const float> x, Vector<const float> scales, int qmax, Matrix<int8_t> codes,
-                     Isa isa, int threads) {
+void weight_codes(Matrix<const float> x, float edge, int qmax, Matrix<int8_t> codes, Vector<float> scales,
+                  Isa isa, int threads) {
   const int64_t rows = size(x.shape(0)), k = size(x.shape(1));
   expect(size(scales.size()) == rows && size(codes.shape(0)) == rows && size(codes.shape(1)) == k,
          "scales must have one value for each row, codes must be shaped as x");
   const Kernels& table = find_kernels(isa);
   Computing computing;
   share_rows(threads, rows, grain_of(k), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row)
-      table.codes_of_scale(x.data() + row * k, scales.data()[row], qmax, k, codes.data() + row * k);
+    for (int64_t row = begin; row < end; ++row) {
+      const float* const values = x.data() + row * k;
+      const float scale = stored_scale(table.amax(values, k) / edge);
+      scales.data()[row] = scale;
+      table.codes_of_scale(values, scale, qmax, k, codes.data() + row * k);
+    }
   });
 }
 
@@ -175,11 +182,10 @@ void bind_training_kernels(nb::module_& m) {
       "linear() from unpacked codes (N, K) int8, which also fills values_x with what the codes of x stand for.");
   def_linear_train<float, int16_t>(m, "linear_train_to_bf16", "linear_train() into bfloat16, its bits as int16.");
   def_linear_train<int16_t, int16_t>(m, "linear_train_bf16", "linear_train_to_bf16() of x in bfloat16.");
-  m.def("row_amax", row_amax, nb::arg("x").noconvert(), nb::arg("amax").noconvert(), default_isa_arg(),
-        threads_arg(), "max |x| of each row (M, K) -> (M).");
-  m.def("codes_of_scales", codes_of_scales, nb::arg("x").noconvert(), nb::arg("scales").noconvert(),
-        nb::arg("qmax"), nb::arg("codes").noconvert(), default_isa_arg(), threads_arg(),
-        "clip(rint(x / scale), -qmax, qmax) with a scale for each row (M, K) -> int8.");
+  m.def("weight_codes", weight_codes, nb::arg("x").noconvert(), nb::arg("edge"), nb::arg("qmax"),
+        nb::arg("codes").noconvert(), nb::arg("scales").noconvert(), default_isa_arg(), threads_arg(),
+        "x (N, K) -> scales (N), max(fp16(max|x| / edge), 2^-14), and codes (N, K), clip(rint(x / scale), "
+        "-qmax, qmax).");
   m.def("values_bf16", values_bf16, nb::arg("codes").noconvert(), nb::arg("scales").noconvert(),
         nb::arg("out").noconvert(), default_isa_arg(), threads_arg(),
         "bfloat16(code * scale) with a scale for each row (M, K); the bits as int16.");

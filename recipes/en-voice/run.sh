@@ -18,8 +18,11 @@ for format in w4a8 float32; do
     quantization.default=$format
   halfbyte train $config --run "$runs/$format-leg4" --from "$runs/$format-leg3/result" "${leg[@]}" seed=4 \
     loop.average_last=1 quantization.default=$format "$commands_twice"
-  halfbyte train $config --run "$runs/$format" --from "$runs/$format-leg4/result" "${leg[@]}" seed=5 loop.epochs=5 \
+  halfbyte train $config --run "$runs/$format-leg5" --from "$runs/$format-leg4/result" "${leg[@]}" seed=5 loop.epochs=5 \
     optimizer.peak_rate=8e-4 quantization.default=$format "$commands_twice"
+  halfbyte train $config --run "$runs/$format" --from "$runs/$format-leg5/result" "${leg[@]}" seed=6 loop.epochs=4 \
+    optimizer.peak_rate=8e-4 quantization.default=$format "$commands_twice" \
+    augment.background_chance=0.25 augment.joined_chance=0.15
   halfbyte export "$runs/$format/result" -o "$runs/$format/onnx" --card recipes/en-voice/card.json
   halfbyte compile "$runs/$format/onnx" -o "$runs/$format/en-voice.hb"
   halfbyte info "$runs/$format/en-voice.hb"

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from halfbyte import _core
 from halfbyte.errors import InputError
-from halfbyte.quant.absmax import AbsMaxWeight
+from halfbyte.quant.absmax import AbsMaxWeight, stored_scale
 from halfbyte.quant.formats import format_named
 from halfbyte.quant.integer_linear import integer_linear, linear_by_torch
 from halfbyte.quant.quantizer import TENSOR, round_to_codes
@@ -21,37 +21,50 @@ def draw(rows: int, inputs: int) -> Tensor:
     return x
 
 
+def by_kernel(x: Tensor, edge: float, qmax: int, isa: str = "") -> tuple[Tensor, Tensor]:
+    codes, scales = torch.full(x.shape, 99, dtype=torch.int8), torch.empty(x.shape[0])
+    _core.kernels.weight_codes(x, edge, qmax, codes, scales, isa)
+    return codes, scales
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("isa", _core.kernels.isas())
 def test_kernels_equal_torch(isa, shape):
     x = draw(*shape)
-    amax = torch.empty(shape[0])
-    _core.kernels.row_amax(x, amax, isa)
-    assert torch.equal(amax, x.abs().amax(dim=1))
     for bits in range(2, 9):
         qmax = max(1, 2 ** (bits - 1) - 1)
-        scales = amax / (2.5 * qmax)  # so that some values are clipped
-        codes = torch.full(shape, 99, dtype=torch.int8)
-        _core.kernels.codes_of_scales(x, scales, qmax, codes, isa)
+        edge = 2.5 * qmax  # so that some values are clipped
+        codes, scales = by_kernel(x, edge, qmax, isa)
+        assert torch.equal(scales, stored_scale(x.abs().amax(dim=1) / edge))
         assert torch.equal(codes, round_to_codes(x / scales[:, None], bits))
         values = torch.empty(shape, dtype=torch.bfloat16)
         _core.kernels.values_bf16(codes, scales, values.view(torch.int16), isa)
         assert torch.equal(values, (codes.float() * scales[:, None]).bfloat16())
 
 
+def test_scales_are_stored_as_torch_stores_them():
+    largest = torch.cat([
+        2.0 ** torch.linspace(-20, 17, 5000),
+        (1 + torch.arange(4097) / 4096) / 64,  # every tie of one binade
+        torch.tensor([0.0, 65504.0, 65519.0, 65520.0, 1e30, torch.inf, torch.nan]),
+    ])  # fmt: skip
+    _, scales = by_kernel(largest[:, None], 1.0, 1)
+    torch.testing.assert_close(scales, stored_scale(largest), rtol=0, atol=0, equal_nan=True)
+
+
 def test_ties_round_to_even():
     x = torch.tensor([[0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 3.5, 100.0]])
-    codes = torch.empty(x.shape, dtype=torch.int8)
-    _core.kernels.codes_of_scales(x, torch.ones(1), 3, codes)
+    codes, scales = by_kernel(x, 100.0, 3)
+    assert scales.tolist() == [1.0]
     assert codes.tolist() == [[0, 2, 2, 0, -2, -2, 3, 3]]
 
 
 @pytest.mark.parametrize("bits", range(2, 9))
 def test_one_row_by_kernel_is_a_tensor_by_torch(bits):
     x = draw(1, 100)
-    by_kernel, by_torch = AbsMaxWeight(bits).quantize(x), AbsMaxWeight(bits, TENSOR).quantize(x)
-    assert torch.equal(by_kernel.codes, by_torch.codes)
-    assert torch.equal(by_kernel.scales, by_torch.scales)
+    one, whole = AbsMaxWeight(bits).quantize(x), AbsMaxWeight(bits, TENSOR).quantize(x)
+    assert torch.equal(one.codes, whole.codes)
+    assert torch.equal(one.scales, whole.scales)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -85,5 +98,5 @@ def test_what_cuda_computes_is_what_the_kernel_computes(name, shape):
     weight = AbsMaxWeight(number.weight_bits).quantize(draw(13, shape[1]))
     layer = (weight.codes, weight.scales[:, 0].contiguous(), torch.randn(13), number)
     for dtype in (torch.float32, torch.bfloat16):
-        by_torch, by_kernel = linear_by_torch(x, *layer, dtype), integer_linear(x, *layer, dtype)
-        assert all(torch.equal(a, b) for a, b in zip(by_torch, by_kernel, strict=True))
+        found = linear_by_torch(x, *layer, dtype), integer_linear(x, *layer, dtype)
+        assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))

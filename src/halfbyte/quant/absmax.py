@@ -22,7 +22,7 @@ from halfbyte.quant.quantizer import (
     largest_code,
     round_to_codes,
 )
-from halfbyte.quant.row_codes import codes_of_scales, row_amax
+from halfbyte.quant.row_codes import weight_codes
 
 SMALLEST_ACTIVATION = 2.0**-100  # below this a row counts as zero, so that no scale underflows
 _FEW_BITS = 3  # from here down a scale takes the largest weight half a step beyond the last code
@@ -91,8 +91,7 @@ class AbsMaxWeight(Quantizer):
 
     def quantize(self, x: Tensor) -> Quantized:
         if self.granularity == CHANNEL and self.num_bits > 1 and x.device.type == "cpu":
-            scales = stored_scale(row_amax(x) / weight_edge(self.num_bits))
-            codes = codes_of_scales(x, scales, largest_code(self.num_bits))
+            codes, scales = weight_codes(x, weight_edge(self.num_bits), largest_code(self.num_bits))
             return Quantized(codes, scales.unsqueeze(1))
         split = self.granularity.split(x)
         if self.num_bits == 1:

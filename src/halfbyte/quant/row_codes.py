@@ -15,28 +15,23 @@ def bits_of(x: Tensor) -> Tensor:
     return x.view(torch.int16) if x.dtype == torch.bfloat16 else x
 
 
-def row_amax(x: Tensor) -> Tensor:
-    """max |x| of each row; (N, K) float32 -> (N,) float32."""
-    amax = x.new_empty(x.shape[0])
-    _core.kernels.row_amax(x.contiguous(), amax, threads=torch.get_num_threads())
-    return amax
+def weight_codes(x: Tensor, edge: float, qmax: int) -> tuple[Tensor, Tensor]:
+    """Codes of a weight with one fp16 scale for each row, ties to even.
 
-
-def codes_of_scales(x: Tensor, scales: Tensor, qmax: int) -> Tensor:
-    """clip(rint(x / scale), -qmax, qmax), ties to even.
+    scale = max(fp16(max|x| / edge), 2^-14), code = clip(rint(x / scale), -qmax, qmax).
 
     Args:
-        x: (N, K) float32, finite.
-        scales: (N,) float32, each > 0.
+        x: (N, K) float32.
 
     Returns:
-        (N, K) int8.
+        codes: (N, K) int8.
+        scales: (N,) float32.
     """
-    codes = torch.empty(x.shape, dtype=torch.int8)
-    _core.kernels.codes_of_scales(
-        x.contiguous(), scales.contiguous(), qmax, codes, threads=torch.get_num_threads()
+    codes, scales = torch.empty(x.shape, dtype=torch.int8), x.new_empty(x.shape[0])
+    _core.kernels.weight_codes(
+        x.contiguous(), edge, qmax, codes, scales, threads=torch.get_num_threads()
     )
-    return codes
+    return codes, scales
 
 
 def values_bf16(codes: Tensor, scales: Tensor) -> Tensor:
