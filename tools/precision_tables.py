@@ -9,6 +9,7 @@ from halfbyte.measure.quantization import report
 from halfbyte.measure.quantization.config import read_bench
 from halfbyte.measure.quantization.grid import read_results
 
+
 def grid_table(config: Path) -> str:
     """A row for each method and format: words wrong, their spread over seeds, bytes, time."""
     bench = read_bench(config)
@@ -50,6 +51,18 @@ def grid_comparisons(config: Path) -> str:
             f"not worse by {100 * line['margin']:.0f} %: {verdict}",
         ])  # fmt: skip
     return table(["comparison", "seeds", "relative", "95 % interval", "claim"], cells)
+
+
+def sensitivity_table(lines: list[Line]) -> str:
+    """The maps of `halfbyte bench sensitivity`, each measured as a whole."""
+    maps = [line for line in lines if "map" in line]
+    if not maps:
+        return NOT_MEASURED
+    rows = [
+        [line["map"], f"{line['code_bytes']:,}", f"{line['divergence']:.4f}", percent(line["wer"])]
+        for line in maps
+    ]
+    return table(["map", "bytes of codes", "divergence", "words wrong"], rows)
 
 
 def synthetic_table(lines: list[Line]) -> str:

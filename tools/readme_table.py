@@ -28,6 +28,7 @@ from model_tables import (
 from precision_tables import (
     grid_comparisons,
     grid_table,
+    sensitivity_table,
     synthetic_table,
     training_speed_table,
 )
@@ -49,13 +50,14 @@ ENCODER = Path("bench/results/encoder.jsonl")
 SERVER = Path("bench/results/server.jsonl")
 SOAK = Path("bench/results/soak.jsonl")
 GRID = Path("bench/quantization/commands.yaml")
+SENSITIVITY = Path("bench/quantization/sensitivity/sensitivity.jsonl")
 SYNTHETIC = Path("bench/results/synthetic.jsonl")
 TRAINING_SPEED = Path("bench/results/training-speed.jsonl")
 PAGES = {
     "README.md": ["summary"],
     "docs/models.md": ["background", "every line", "non-inferiority", "speed", "equality"],
     "docs/tutorial.md": ["words"],
-    "docs/precision.md": ["grid", "grid comparisons", "synthetic", "training speed"],
+    "docs/precision.md": ["grid", "grid comparisons", "sensitivity", "synthetic", "training speed"],
     "docs/speed.md": ["kernels", "encoder", "arithmetics"],
     "docs/limits.md": ["long audio"],
     "docs/server.md": ["server", "soak"],
@@ -90,6 +92,7 @@ def render(root: Path) -> dict[Path, str]:
         "equality": equality_table(read_lines(root / EQUALITY)),
         "grid": grid_table(root / GRID),
         "grid comparisons": grid_comparisons(root / GRID),
+        "sensitivity": sensitivity_table(read_lines(root / SENSITIVITY)),
         "synthetic": synthetic_table(read_lines(root / SYNTHETIC)),
         "training speed": training_speed_table(read_lines(root / TRAINING_SPEED)),
         "kernels": kernels_table(read_lines(root / KERNELS)),
