@@ -1,4 +1,4 @@
-"""Tables of what bits cost: the grid of number formats, endless synthetic speech, a training step."""
+"""Tables of what bits cost: the grid, mixed maps, endless synthetic speech, a training step."""
 
 import statistics
 from pathlib import Path
@@ -45,9 +45,10 @@ def grid_comparisons(config: Path) -> str:
     for line in found:
         one = line["splits"][report.ALL]
         verdict = "shown" if one["non_inferior"] else "not shown"
+        low, high = 100 * one["low"], 100 * one["high"]
         cells.append([
             f"{line['of']} against {line['against']}", str(len(line["seeds"])),
-            f"{100 * one['value']:+.1f} %", f"{100 * one['low']:+.1f} to {100 * one['high']:+.1f} %",
+            f"{100 * one['value']:+.1f} %", f"{low:+.1f} to {high:+.1f} %",
             f"not worse by {100 * line['margin']:.0f} %: {verdict}",
         ])  # fmt: skip
     return table(["comparison", "seeds", "relative", "95 % interval", "claim"], cells)
