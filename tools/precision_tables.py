@@ -71,7 +71,7 @@ def synthetic_table(lines: list[Line]) -> str:
     if not lines:
         return NOT_MEASURED
     formats = list(dict.fromkeys(line["number_format"] for line in lines))
-    sizes = list(dict.fromkeys(line["size"] for line in lines))
+    sizes = dict.fromkeys(line["size"] for line in sorted(lines, key=lambda line: line["bytes"]))
     found = {(line["size"], line["number_format"]): line for line in lines}
     rows = [
         [size, *(_loss_and_bytes(found.get((size, name))) for name in formats)] for size in sizes
