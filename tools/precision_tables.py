@@ -89,9 +89,12 @@ def training_speed_table(lines: list[Line]) -> str:
         return NOT_MEASURED
     newest = {(line["device"], line["precision"], line["threads"]): line for line in lines}
     rows = [
-        [name, device, precision, str(threads), f"{one['step_ms']:.0f}", f"{one['to_float']:.2f}"]
+        [
+            *(name, device, precision, str(threads), line["clock"]),
+            *(f"{one['step_ms']:.0f}", f"{one['to_float']:.2f}"),
+        ]
         for (device, precision, threads), line in newest.items()
         for name, one in line["formats"].items()
     ]
-    head = ["format", "device", "autocast", "threads", "a step, ms", "to float32"]
+    head = ["format", "device", "autocast", "threads", "clock", "a step, ms", "to float32"]
     return f"{table(head, rows)}\n\n{origin(list(newest.values()))}"

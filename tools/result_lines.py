@@ -24,8 +24,13 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 def origin(lines: list[Line]) -> str:
     machines = dict.fromkeys(line["machine"] for line in lines)
-    commits = dict.fromkeys(line["commit"][:7] for line in lines)
+    commits = dict.fromkeys(_short(line["commit"]) for line in lines)
     return f"Measured on {'; '.join(machines)}; commit {', '.join(commits)}."
+
+
+def _short(commit: str) -> str:
+    """Seven digits, and that there were changes beside the commit."""
+    return commit[:7] + ("-dirty" if commit.endswith("-dirty") else "")
 
 
 def chunk(chunk_ms: int) -> str:

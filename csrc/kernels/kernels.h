@@ -193,8 +193,8 @@ std::vector<std::string> known_isas();
 // Throws kUsage for others.
 LinearKernel find_linear(const Kernels& kernels, int weight_bits, int act_bits);
 
-// Kernels::quantize_rows, but a row with NaN or infinity throws kInput.
+// Kernels::quantize_rows, but a row with NaN or infinity throws kInput, with its number; x begins at row `first_row`.
 void quantize_rows(const Kernels& kernels, const float* x, int64_t x_stride, int qmax,
-                   const CodeRows& out);
+                   const CodeRows& out, int64_t first_row = 0);
 
 }  // namespace halfbyte

@@ -136,10 +136,10 @@ LinearKernel find_linear(const Kernels& kernels, int weight_bits, int act_bits) 
 }
 
 void quantize_rows(const Kernels& kernels, const float* x, int64_t x_stride, int qmax,
-                   const CodeRows& out) {
+                   const CodeRows& out, int64_t first_row) {
   const int64_t bad_row = kernels.quantize_rows(x, x_stride, qmax, out);
   if (bad_row >= 0)
-    throw Error(ErrorKind::kInput, "row " + std::to_string(bad_row) + " of a linear layer's input holds "
+    throw Error(ErrorKind::kInput, "row " + std::to_string(first_row + bad_row) + " of a linear layer's input holds "
                                    "NaN or infinity; activations must be finite, check the samples");
 }
 

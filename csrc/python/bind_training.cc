@@ -1,6 +1,7 @@
 // What training computes with the engine's kernels, in `halfbyte._core.kernels`: the linear layer from unpacked
 // codes, and codes of whole rows. `threads` share the rows; which one does what changes no bit.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -81,9 +82,9 @@ struct TrainedLayer {
   const float* scales;
   const float* bias;
 
-  // kRowsAtOnce rows or fewer: x (rows, K) -> out (rows, N), values (rows, K).
+  // kRowsAtOnce rows or fewer, from `first` on: of x (M, K) to out (M, N) and values (M, K).
   template <class X, class Out>
-  void run(const X* x, int64_t rows, Out* out, Out* values) const {
+  void run(const X* x, int64_t first, int64_t rows, Out* out, Out* values) const {
     thread_local Kept kept;
     const int64_t stride = padded_codes(k), code_bytes = aligned(rows * stride);
     const int64_t wide_bytes = aligned(rows * std::max(k, n) * static_cast<int64_t>(sizeof(float)));
@@ -91,12 +92,12 @@ struct TrainedLayer {
     float* const wide = reinterpret_cast<float*>(place + code_bytes);  // of x, then of the result
     float row_scales[kRowsAtOnce];
     const CodeRows codes{rows, k, reinterpret_cast<int8_t*>(place), stride, row_scales};
-    quantize_rows(table, widened(x, rows * k, wide), k, edge, codes);
-    float* const y = result_place(out, wide);
+    quantize_rows(table, widened(x + first * k, rows * k, wide), k, edge, codes, first);
+    float* const y = result_place(out + first * n, wide);
     kernel({codes, packed, n}, {scales, bias, y, n});
-    store_result(table, y, rows * n, out);
+    store_result(table, y, rows * n, out + first * n);
     for (int64_t row = 0; row < rows; ++row)
-      store_values(table, codes.codes + row * stride, row_scales[row], k, values + row * k);
+      store_values(table, codes.codes + row * stride, row_scales[row], k, values + (first + row) * k);
   }
 };
 
@@ -117,14 +118,14 @@ void linear_train(Matrix<const X> x, Matrix<const int8_t> codes, int bits, int a
                            scales.data(), bias.data()};
   share_rows(threads, rows, kRowsAtOnce / 4, [&](int64_t begin, int64_t end) {
     for (int64_t first = begin; first < end; first += kRowsAtOnce)
-      layer.run(x.data() + first * k, std::min(kRowsAtOnce, end - first), out.data() + first * n,
-                values_x.data() + first * k);
+      layer.run(x.data(), first, std::min(kRowsAtOnce, end - first), out.data(), values_x.data());
   });
 }
 
 // fp16(scale), ties to even, and at least the smallest normal number of fp16; scale >= 0 or NaN, which stays.
 float stored_scale(float scale) {
   constexpr float kSmallest = 0x1p-14f, kLargest = 65504.0f;
+  if (std::isnan(scale)) return scale;
   if (scale <= kSmallest) return kSmallest;
   uint32_t bits;
   std::memcpy(&bits, &scale, sizeof bits);
@@ -177,6 +178,8 @@ void def_linear_train(nb::module_& m, const char* name, const char* doc) {
 }  // namespace
 
 void bind_training_kernels(nb::module_& m) {
+  m.def("has_torch_threads", has_torch_threads,
+        "Whether torch's threads were found; without them the kernels of training run on one.");
   def_linear_train<float, float>(
       m, "linear_train",
       "linear() from unpacked codes (N, K) int8, which also fills values_x with what the codes of x stand for.");

@@ -11,13 +11,16 @@ namespace {
 
 using Parallel = void (*)(void (*)(void*), void*, unsigned num_threads, unsigned flags);
 
-// GNU's OpenMP, which torch brings with it on Linux. Not linked: nothing but training needs it.
-Parallel find_parallel() {
+// GNU's OpenMP, which torch brings with it on Linux. Not linked: nothing but training needs it. It is looked for
+// until it is there, as torch may be imported later.
+Parallel parallel() {
+  static std::atomic<Parallel> found{nullptr};
 #if defined(__linux__)
-  if (void* const library = dlopen("libgomp.so.1", RTLD_NOW | RTLD_NOLOAD))
-    return reinterpret_cast<Parallel>(dlsym(library, "GOMP_parallel"));
+  if (found == nullptr)
+    if (void* const library = dlopen("libgomp.so.1", RTLD_NOW | RTLD_NOLOAD))
+      found = reinterpret_cast<Parallel>(dlsym(library, "GOMP_parallel"));
 #endif
-  return nullptr;
+  return found;
 }
 
 struct Region {
@@ -33,11 +36,13 @@ void run_region(void* data) {
 
 }  // namespace
 
+bool has_torch_threads() { return parallel() != nullptr; }
+
 void run_on_torch_threads(int num_threads, void (*run)(void* data), void* data) {
-  static const Parallel parallel = find_parallel();  // torch is there before its tensors
-  if (parallel == nullptr) return run(data);
+  const Parallel run_parallel = parallel();
+  if (run_parallel == nullptr) return run(data);
   Region region{run, data};
-  parallel(run_region, &region, static_cast<unsigned>(num_threads), 0);
+  run_parallel(run_region, &region, static_cast<unsigned>(num_threads), 0);
 }
 
 }  // namespace halfbyte::python

@@ -14,6 +14,9 @@ namespace halfbyte::python {
 // alone where there is none that we know.
 void run_on_torch_threads(int num_threads, void (*run)(void* data), void* data);
 
+// Whether such a library is loaded.
+bool has_torch_threads();
+
 // body(begin, end) on parts of 0..count-1 of whole `grain`s. Which thread does what never changes a result. Throws
 // what one of the parts threw.
 template <class Body>

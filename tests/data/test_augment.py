@@ -12,6 +12,7 @@ from halfbyte.data.augment import (
     generator_for,
     mask_features,
 )
+from halfbyte.errors import ConfigError
 
 SPEECH = (tone(500, 1.0) + noise(1.0, seed=1) / 10) / 3
 
@@ -152,3 +153,20 @@ def test_masks_wider_than_the_features_do_no_harm():
     options = AugmentConfig(frequency_masks=4, frequency_mask_bins=27, time_masks=4)
     for draw in range(10):
         masked(1, 10, options, draw)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"background_chance": 25}, "augment.background_chance is 25; expected a share"),
+        ({"joined_chance": float("nan")}, "augment.joined_chance is nan"),
+        ({"background_before_s": (-2.0, 1.0)}, r"background_before_s is \[-2.0, 1.0\].*0 or more"),
+        ({"background_after_s": (2.0, 1.0)}, r"background_after_s is \[2.0, 1.0\]"),
+        ({"background_db": (-40.0, -75.0)}, r"background_db is \[-40.0, -75.0\]"),
+        ({"noise_snr_db": (float("-inf"), 5.0)}, r"noise_snr_db is \[-inf, 5.0\]"),
+    ],
+    ids=str,
+)
+def test_values_out_of_range_are_named(wrong, named):
+    with pytest.raises(ConfigError, match=named):
+        AugmentConfig(**wrong)

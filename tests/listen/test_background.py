@@ -1,4 +1,4 @@
-"""The included model at an open microphone: background before words costs none of them."""
+"""The included model at an open microphone: it hears a word after seconds of background."""
 
 from pathlib import Path
 

@@ -122,7 +122,7 @@ def test_results_from_before_a_key_stay_good(folder):
     assert len(read_results(bench)) == 4
     line["configuration"]["recipe"]["augment"]["forgotten"] = 1
     bench.results.write_text("\n".join([json.dumps(line), *others]) + "\n")
-    with pytest.raises(ConfigError, match="forgotten"):
+    with pytest.raises(ConfigError, match=r"bench\.jsonl:1 .*forgotten"):
         read_results(bench)
 
 

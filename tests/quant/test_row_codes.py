@@ -1,5 +1,7 @@
 """Kernels of training against the same operations in torch: equal to the last bit."""
 
+import sys
+
 import pytest
 import torch
 from torch import Tensor
@@ -40,6 +42,25 @@ def test_kernels_equal_torch(isa, shape):
         values = torch.empty(shape, dtype=torch.bfloat16)
         _core.kernels.values_bf16(codes, scales, values.view(torch.int16), isa)
         assert torch.equal(values, (codes.float() * scales[:, None]).bfloat16())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="torch's threads are known on Linux alone")
+def test_torchs_threads_are_found():
+    assert _core.kernels.has_torch_threads()
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_share_the_rows_of_a_weight(threads):
+    x = draw(3000, 41)  # more than one thread takes up by itself
+    alone = by_kernel(x, 7.0, 7)
+    codes, scales = torch.full(x.shape, 99, dtype=torch.int8), torch.empty(3000)
+    _core.kernels.weight_codes(x, 7.0, 7, codes, scales, threads=threads)
+    assert torch.equal(codes, alone[0])
+    assert torch.equal(scales, alone[1])
+    values = [torch.empty(x.shape, dtype=torch.int16) for _ in range(2)]
+    _core.kernels.values_bf16(codes, scales, values[0])
+    _core.kernels.values_bf16(codes, scales, values[1], threads=threads)
+    assert torch.equal(*values)
 
 
 def test_scales_are_stored_as_torch_stores_them():
@@ -87,7 +108,7 @@ def test_a_mistake_in_one_of_the_threads_is_reported(threads, monkeypatch):
     x[199, 39] = torch.inf
     weight = AbsMaxWeight(4).quantize(draw(50, 40))
     layer = (weight.codes, weight.scales[:, 0].contiguous(), torch.randn(50))
-    with pytest.raises(InputError, match="infinity"):
+    with pytest.raises(InputError, match=r"row 199 .* infinity"):
         integer_linear(x, *layer, format_named("w4a8"))
 
 

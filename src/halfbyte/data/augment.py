@@ -1,11 +1,17 @@
-"""Augmentation: every draw is a function of seed, epoch and utterance, so runs resume exactly."""
+"""Augmentation: a function of seed, epoch and utterance, so that runs resume exactly.
 
+What stands around an utterance is one of seed, epoch and the whole corpus (surroundings.py).
+"""
+
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 from torch import Tensor
+
+from halfbyte.errors import ConfigError
 
 Samples = NDArray[np.float32]
 
@@ -26,6 +32,20 @@ class AugmentConfig:
     background_db: tuple[float, float] = (-75.0, -40.0)  # against full scale
     joined_chance: float = 0.0  # of another utterance behind it
     joined_longest_s: float = 4.0  # longer ones are not joined
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if name.endswith("_chance") and not 0 <= value <= 1:
+                raise ConfigError(f"augment.{name} is {value}; expected a share, 0 to 1")
+            if name.endswith(("_db", "_s")) and isinstance(value, tuple | list):
+                low, high = value
+                least = 0.0 if name.endswith("_s") else -math.inf
+                if not least <= low <= high < math.inf or low == -math.inf:
+                    raise ConfigError(
+                        f"augment.{name} is {list(value)}; expected the least and the greatest"
+                        + (", 0 or more" if least == 0 else "")
+                    )
+
     frequency_masks: int = 2
     frequency_mask_bins: int = 20
     time_masks: int = 2

@@ -12,6 +12,7 @@ therefore measured as a whole beside the uniform ones.
 """
 
 import itertools
+import math
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -116,17 +117,18 @@ class Trial:
         bits = [number.weight_bits for number in numbers]
         if (
             len(numbers) < 2
+            or any(number.is_float for number in numbers)
             or len({number.activation_bits for number in numbers}) > 1
             or any(more <= fewer for more, fewer in itertools.pairwise(bits))
         ):
             raise ConfigError(
-                f"formats {' '.join(self.formats)} came; expected two or more, each with fewer "
-                "bits of weights than the one before, and the same of activations"
+                f"formats {' '.join(self.formats)} came; expected two or more, none float32, each "
+                "with fewer bits of weights than the one before, and the same of activations"
             )
-        least = bits[-1] / bits[1]
+        least = math.ceil(1000 * bits[-1] / bits[1]) / 1000
         if not least <= self.budget:
             raise ConfigError(
-                f"a budget of {self.budget} came; with {self.formats[-1]} it is {least:g} or more"
+                f"a budget of {self.budget} came; with {self.formats[-1]} it is {least} or more"
             )
         return numbers
 
@@ -168,7 +170,7 @@ def measure_sensitivity(checkpoint: Path, utterances: list[Utterance], trial: Tr
 
 
 def propose(costs: list[LayerCost], trial: Trial) -> QuantizationConfig:
-    """The map within the budget of bytes that costs least, costs added up.
+    """A map within the budget of bytes, found greedily, costs added up.
 
     All layers begin with the most bits; the step of one layer to fewer bits that adds the least
     divergence for each byte that it saves is taken, again and again, until the budget is kept.
@@ -183,10 +185,10 @@ def propose(costs: list[LayerCost], trial: Trial) -> QuantizationConfig:
     num_bytes = sum(ladder[0].code_bytes for ladder in ladders.values())
     allowed = trial.budget * sum(ladder[1].code_bytes for ladder in ladders.values())
     while num_bytes > allowed:
-        name = min(
-            (name for name, ladder in ladders.items() if at[name] + 1 < len(ladder)),
-            key=lambda name: _price(*ladders[name][at[name] : at[name] + 2]),
-        )
+        able = [name for name, ladder in ladders.items() if at[name] + 1 < len(ladder)]
+        if not able:
+            break  # bytes of single layers are rounded down, so the least budget may be passed
+        name = min(able, key=lambda name: _price(*ladders[name][at[name] : at[name] + 2]))
         num_bytes -= ladders[name][at[name]].code_bytes - ladders[name][at[name] + 1].code_bytes
         at[name] += 1
     default = trial.formats[1]

@@ -26,7 +26,7 @@ def _linear(
 ) -> tuple[Tensor, Tensor]:
     """The product over live rows of any shape, and what their codes stand for, as rows."""
     rows = x.detach().reshape(-1, x.shape[-1])
-    if dtype == torch.float32:
+    if dtype == torch.float32 or rows.dtype == torch.float16:
         rows = rows.float()
     return integer_linear(rows, w.codes, w_scales, bias, number, dtype)
 
@@ -148,7 +148,7 @@ class NativeLinear(nn.Linear, _StoredWeight):
         self.activation_quantizer = activation_quantizer
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: (..., K) float32 -> (..., N) float32, or under autocast (..., N) of its type."""
+        """x: (..., K) float32 -> (..., N) float32, or under autocast (..., N) bfloat16."""
         self._observe_weight()
         if self.activation_quantizer is None:
             bias = None if self.bias is None else stored_half(self.bias)

@@ -63,7 +63,13 @@ def run_grid(bench: Bench, work: Path, command: list[str]) -> Iterator[tuple[Cel
 
 
 def _check_configuration(bench: Bench, measured: Any) -> None:
-    change = first_change(Bench.from_fixed(bench.path, measured).fixed(), bench.fixed())
+    try:
+        began = Bench.from_fixed(bench.path, measured)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{bench.results}:1 is a configuration of another version: {error}"
+        ) from error
+    change = first_change(began.fixed(), bench.fixed())
     if change:
         raise ConfigError(
             f"{bench.path} has changed since {bench.results} was begun: {change}; "
