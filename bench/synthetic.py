@@ -28,7 +28,7 @@ from origin import RESULTS, ROOT, append_line, origin, read_lines, table
 from synthetic_speech import Speech, Stream, transcripts
 
 from halfbyte.data.dataset import Batch
-from halfbyte.data.fbank import Fbank, FeatureConfig
+from halfbyte.data.fbank import FeatureConfig, log_mel
 from halfbyte.data.tokenizer import Tokenizer, train_tokenizer
 from halfbyte.engine import ModelFile
 from halfbyte.errors import HalfbyteError, UsageError
@@ -179,9 +179,7 @@ class Parts:
 
     def batch(self, utterances: list[Speech]) -> Batch:
         """A padded batch."""
-        fbank = Fbank(self.features)
-        with torch.no_grad():
-            frames = [fbank(torch.from_numpy(u.samples)[None])[0] for u in utterances]
+        frames = [log_mel(u.samples, self.features) for u in utterances]
         tokens = [torch.tensor(self.tokenizer.encode(u.text)) for u in utterances]
         pad = torch.nn.utils.rnn.pad_sequence
         return Batch(

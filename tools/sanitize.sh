@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Kernels on every instruction set, and streams on two threads, under sanitizers: address with undefined
-# behaviour, then thread. Any finding fails. Arguments choose: address, thread (default: both).
+# behaviour, then thread. Any finding fails. Arguments choose: address, thread (default: both), and python: the
+# Python module, training's kernels with it, under the tests that call it most (needs what `make test` installs).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,8 +11,8 @@ recordings=(tests/data/*.wav src/halfbyte/assets/demo.wav)
 export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=1
 
-build() { # name, flags
-  cmake -S . -B "build/$1" -G Ninja -DCMAKE_BUILD_TYPE=None -DHALFBYTE_PYTHON=OFF -DHALFBYTE_CHECKS=ON \
+build() { # name, flags, what to build
+  cmake -S . -B "build/$1" -G Ninja -DCMAKE_BUILD_TYPE=None "${@:3}" \
     -DCMAKE_CXX_FLAGS="-O1 -g1 -fno-omit-frame-pointer $2" >"build/$1.log"
   cmake --build "build/$1"
 }
@@ -26,12 +27,30 @@ streams() { # program
   done
 }
 
+# Beside the module lies the package, so that `import halfbyte` finds this one. Python keeps its memory to the end.
+python_module() { # folder
+  rm -rf "$1/package"
+  mkdir "$1/package"
+  cp -r src/halfbyte "$1/package/"
+  rm -f "$1"/package/halfbyte/_core.*.so
+  cp "$1"/_core.*.so "$1/package/halfbyte/"
+  LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
+    ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=0" PYTHONPATH="$1/package" \
+    python -m pytest -q -p no:cacheprovider tests/quant tests/kernels tests/integer tests/engine
+}
+
 mkdir -p build
 [ "$#" -gt 0 ] || set -- address thread
 for name in "$@"; do
   flags="-fsanitize=$name"
-  [ "$name" = address ] && flags="-fsanitize=address,undefined -fno-sanitize-recover=all"
-  build "$name" "$flags"
+  [ "$name" = thread ] || flags="-fsanitize=address,undefined -fno-sanitize-recover=all"
+  if [ "$name" = python ]; then
+    build python "$flags" -DPython_EXECUTABLE="$(command -v python)"
+    python_module build/python
+    echo "$name: nothing found"
+    continue
+  fi
+  build "$name" "$flags" -DHALFBYTE_PYTHON=OFF -DHALFBYTE_CHECKS=ON
   program="build/$name/engine_check"
   if [ "$name" = address ]; then
     for isa in $("$program" isas); do

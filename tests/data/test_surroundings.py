@@ -54,7 +54,7 @@ def test_shares_and_ranges_are_as_asked():
 @pytest.mark.parametrize("level_db", [-75.0, -40.0])
 @pytest.mark.parametrize("num_samples", [1, 100, 48000])
 def test_background_has_its_level(num_samples, level_db):
-    sound = background(num_samples, level_db, np.random.default_rng(1))
+    sound = background(num_samples, RATE_HZ, level_db, np.random.default_rng(1))
     assert sound.shape == (num_samples,)
     if num_samples > 1000:
         assert abs(20 * np.log10(np.sqrt(np.square(sound).mean())) - level_db) < 0.1

@@ -58,7 +58,9 @@ def generator_for(seed: int, epoch: int, utterance: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=[seed, epoch << 32 | utterance]))
 
 
-def change_voice(samples: Samples, config: AugmentConfig, random: np.random.Generator) -> Samples:
+def change_voice(
+    samples: Samples, rate_hz: int, config: AugmentConfig, random: np.random.Generator
+) -> Samples:
     """Change the speed of an utterance and put it into a room; (S,) -> (S',) float32.
 
     Speed resamples, so pitch moves with it (Ko et al. 2015).
@@ -67,7 +69,8 @@ def change_voice(samples: Samples, config: AugmentConfig, random: np.random.Gene
     if speed != 1.0:
         samples = soxr.resample(samples, speed, 1.0, quality="MQ")
     if random.random() < config.room_chance:
-        samples = _reverberate(samples, random.uniform(*config.room_decay_s), random)
+        num_tail = int(rate_hz * random.uniform(*config.room_decay_s))
+        samples = _reverberate(samples, num_tail, random)
     return samples
 
 
@@ -92,15 +95,13 @@ def change_scene(
     return (samples * min(gain, 1.0 / peak)).astype(np.float32)
 
 
-def mask_features(
-    features: Tensor, num_frames: int, config: AugmentConfig, random: np.random.Generator
-) -> None:
+def mask_features(features: Tensor, config: AugmentConfig, random: np.random.Generator) -> None:
     """SpecAugment in place: stretches of bins and frames become the utterance's mean.
 
     features: (T, F) float32. Source: Park et al. 2019 (arXiv:1904.08779), without warping.
     """
-    num_bins = features.shape[1]
-    mean = features[:num_frames].mean()
+    num_frames, num_bins = features.shape
+    mean = features.mean()
     for _ in range(config.frequency_masks):
         width = int(random.integers(min(config.frequency_mask_bins, num_bins) + 1))
         start = int(random.integers(num_bins - width + 1))
@@ -112,9 +113,8 @@ def mask_features(
         features[start : start + width] = mean
 
 
-def _reverberate(samples: Samples, decay_s: float, random: np.random.Generator) -> Samples:
-    """Convolve with a direct path and an exponentially decaying tail of noise."""
-    num_tail = int(16000 * decay_s)
+def _reverberate(samples: Samples, num_tail: int, random: np.random.Generator) -> Samples:
+    """Convolve with a direct path and a tail of noise that falls by 60 dB in so many samples."""
     tail = random.standard_normal(num_tail) * 10 ** (-3 * np.arange(num_tail) / num_tail)
     tail *= random.uniform(0.1, 0.6) / np.sqrt(np.square(tail).sum())
     tail[0] = 1.0

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from halfbyte.data.audio_store import AudioStore
@@ -18,7 +19,7 @@ from halfbyte.data.augment import (
     generator_for,
     mask_features,
 )
-from halfbyte.data.fbank import Fbank, FeatureConfig
+from halfbyte.data.fbank import FeatureConfig, log_mel, long_enough
 from halfbyte.data.manifest import Utterance
 from halfbyte.data.surroundings import NOBODY, Surroundings, background, draw_surroundings
 from halfbyte.data.tokenizer import Tokenizer
@@ -68,35 +69,25 @@ class Corpus:
         self._audio = audio
         self._tokenizer = tokenizer
         self._features = features
-        self._fbank = Fbank(features)
         self._augment = augment
         self._noises = noises or []
         self._seed = seed
         self._around: tuple[int, Surroundings] | None = None
-        self._shortest_samples = features.frame_length_samples + 40 * features.frame_shift_samples
 
     def batch(self, indices: list[int], epoch: int) -> Batch:
         """The batch of these utterances as the epoch hears them."""
         around = self._surroundings(epoch)
         randoms = [generator_for(self._seed, epoch, i) for i in indices]
         waves = [self._samples(i, around, r) for i, r in zip(indices, randoms, strict=True)]
-        padded = torch.zeros(len(waves), max(len(w) for w in waves))
-        for row, wave in zip(padded, waves, strict=True):
-            row[: len(wave)] = torch.from_numpy(wave)
-        with torch.no_grad():
-            features = self._fbank(padded)
-        num_frames = [self._features.num_frames(len(w)) for w in waves]
+        features = [log_mel(wave, self._features) for wave in waves]
         if self._augment:
-            for row, frames, random in zip(features, num_frames, randoms, strict=True):
-                mask_features(row, frames, self._augment, random)
-        texts = [self._text(i, around) for i in indices]
-        return self._labelled(texts, features, torch.tensor(num_frames))
+            for frames, random in zip(features, randoms, strict=True):
+                mask_features(frames, self._augment, random)
+        return self._labelled([self._text(i, around) for i in indices], features)
 
     def recorded(self, index: int) -> Samples:
         """Samples as recorded, with silence after a clip too short for the model."""
-        samples = self._audio[index]
-        missing = self._shortest_samples - len(samples)
-        return np.pad(samples, (0, missing)) if missing > 0 else samples
+        return long_enough(self._audio[index], self._features)
 
     def durations_s(self, epoch: int) -> list[float]:
         """How long each utterance is in the epoch, with what stands around it."""
@@ -121,8 +112,8 @@ class Corpus:
         samples = self.recorded(index)
         if not self._augment or not around:
             return samples
-        samples = change_voice(samples, self._augment, random)
         rate_hz = self._features.sample_rate_hz
+        samples = change_voice(samples, rate_hz, self._augment, random)
         before, after = (
             np.zeros(int(seconds[index] * rate_hz), np.float32)
             for seconds in (around.before_s, around.after_s)
@@ -130,12 +121,13 @@ class Corpus:
         following = around.following[index]
         parts = [before, samples, after]
         if following != NOBODY:
-            parts.append(change_voice(self.recorded(following), self._augment, random))
+            joined = self.recorded(following)
+            parts.append(change_voice(joined, rate_hz, self._augment, random))
         speech = slice(len(before), len(before) + len(samples))
         samples = np.concatenate(parts)
         if len(before) or len(after):
             level_db = random.uniform(*self._augment.background_db)
-            samples += background(len(samples), level_db, random)
+            samples += background(len(samples), rate_hz, level_db, random)
         return change_scene(samples, self._noises, self._augment, random, speech)
 
     def _text(self, index: int, around: Surroundings | None) -> str:
@@ -143,12 +135,12 @@ class Corpus:
         parts = [index] if following == NOBODY else [index, following]
         return " ".join(filter(None, (self.utterances[i].text for i in parts)))
 
-    def _labelled(self, texts: list[str], features: Tensor, num_frames: Tensor) -> Batch:
+    def _labelled(self, texts: list[str], features: list[Tensor]) -> Batch:
         tokens = [torch.tensor(self._tokenizer.encode(t), dtype=torch.int64) for t in texts]
         return Batch(
-            features,
-            num_frames,
-            torch.nn.utils.rnn.pad_sequence(tokens, batch_first=True),
+            pad_sequence(features, batch_first=True),
+            torch.tensor([len(frames) for frames in features]),
+            pad_sequence(tokens, batch_first=True),
             torch.tensor([len(t) for t in tokens]),
             texts,
         )

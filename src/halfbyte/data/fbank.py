@@ -1,16 +1,16 @@
-"""Kaldi log-mel filterbank, batched in torch for training.
+"""Kaldi log-mel filterbank for training: the engine's own (docs/features.md)."""
 
-The engine computes the same features in C++ (csrc/audio/fbank.cc); docs/features.md defines both.
-"""
-
+import dataclasses
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
-PREEMPHASIS = 0.97  # Kaldi
-INT16_RANGE = 32768.0  # Kaldi's features see samples as 16-bit integers
-LOWEST_ENERGY = 1.1920929e-07  # FLT_EPSILON, Kaldi's floor
+from halfbyte import _core
+
+_LEAST_FRAMES = 40  # more than any subsampling takes for its first step
 
 
 @dataclass
@@ -34,64 +34,26 @@ class FeatureConfig:
         """Samples from the start of a frame to the start of the next."""
         return self.sample_rate_hz * self.frame_shift_ms // 1000
 
-    @property
-    def fft_samples(self) -> int:
-        """Points of the Fourier transform: the next power of two, frames are padded with zeros."""
-        return 1 << (self.frame_length_samples - 1).bit_length()
 
-    def num_frames(self, num_samples: int) -> int:
-        """Frames that so many samples give; a frame lies wholly inside the samples."""
-        spare = num_samples - self.frame_length_samples
-        return 0 if spare < 0 else 1 + spare // self.frame_shift_samples
+def log_mel(samples: NDArray[np.float32], config: FeatureConfig) -> Tensor:
+    """The features of a whole recording, with the bits that the engine gives on a device.
 
+    Args:
+        samples: (S,) float32 in [-1, 1).
 
-class Fbank(nn.Module):
-    """Samples to log-mel frames.
+    Returns:
+        (T, F) float32.
 
-    Per frame: remove the mean, pre-emphasise, Povey window, power spectrum, triangular mel
-    filters, natural logarithm with a floor.
-
-    Source: Kaldi's compute-fbank-feats without dither and energy.
+    Raises:
+        AudioError: a sample is NaN or infinite.
     """
-
-    window: Tensor
-    filters: Tensor
-
-    def __init__(self, config: FeatureConfig):
-        super().__init__()
-        self.config = config
-        n = config.frame_length_samples
-        window = torch.hann_window(n, periodic=False, dtype=torch.float64).pow(0.85)
-        self.register_buffer("window", window.float(), persistent=False)
-        self.register_buffer("filters", _mel_filters(config).float(), persistent=False)
-
-    def forward(self, samples: Tensor) -> Tensor:
-        """samples: (B, S) float32 in [-1, 1) -> (B, T, F) float32."""
-        config = self.config
-        frames = (samples * INT16_RANGE).unfold(
-            -1, config.frame_length_samples, config.frame_shift_samples
-        )
-        frames = frames - frames.mean(dim=-1, keepdim=True)
-        before = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
-        frames = (frames - PREEMPHASIS * before) * self.window
-        spectrum = torch.fft.rfft(frames, config.fft_samples)
-        power = spectrum.real.square() + spectrum.imag.square()
-        energies = power[..., : config.fft_samples // 2] @ self.filters
-        return energies.clamp_min(LOWEST_ENERGY).log()
+    fbank = _core.audio.Fbank(*dataclasses.astuple(config))
+    fbank.accept(np.ascontiguousarray(samples))
+    fbank.finish()
+    return torch.from_numpy(np.asarray(fbank.peek(fbank.num_frames_ready)))
 
 
-def _mel(hz: Tensor) -> Tensor:
-    return 1127.0 * torch.log1p(hz / 700.0)
-
-
-def _mel_filters(config: FeatureConfig) -> Tensor:
-    """Triangular filters, (fft/2, F) float64; a filter's peak is 1 and it lies on the mel scale."""
-    high_hz = config.high_hz or config.sample_rate_hz / 2
-    edges = _mel(torch.tensor([config.low_hz, high_hz], dtype=torch.float64))
-    spacing = (edges[1] - edges[0]) / (config.num_mel_bins + 1)
-    left = edges[0] + spacing * torch.arange(config.num_mel_bins, dtype=torch.float64)
-    bin_hz = config.sample_rate_hz / config.fft_samples
-    mel = _mel(bin_hz * torch.arange(config.fft_samples // 2, dtype=torch.float64))[:, None]
-    rising = (mel - left) / spacing
-    falling = (left + 2 * spacing - mel) / spacing
-    return torch.minimum(rising, falling).clamp_min(0)
+def long_enough(samples: NDArray[np.float32], config: FeatureConfig) -> NDArray[np.float32]:
+    """The samples, with silence behind a clip that is too short for a model; (S,) float32."""
+    least = config.frame_length_samples + _LEAST_FRAMES * config.frame_shift_samples
+    return np.pad(samples, (0, max(0, least - len(samples))))

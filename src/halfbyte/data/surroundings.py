@@ -13,6 +13,7 @@ from halfbyte.data.augment import AugmentConfig, Samples
 
 NOBODY = -1
 _PLAN = 1 << 62  # sets these draws apart from those of single utterances
+_FLAT_BELOW_HZ = 50
 _STEEPEST = 2.0  # power falls with frequency to this power: 0 is white, 2 brown
 
 
@@ -58,7 +59,9 @@ def draw_surroundings(
     return Surroundings(before_s, after_s * (has_background | is_joined), following)
 
 
-def background(num_samples: int, level_db: float, random: np.random.Generator) -> Samples:
+def background(
+    num_samples: int, rate_hz: int, level_db: float, random: np.random.Generator
+) -> Samples:
     """Steady noise of a drawn colour, white to brown; (S,) float32.
 
     Args:
@@ -66,7 +69,7 @@ def background(num_samples: int, level_db: float, random: np.random.Generator) -
     """
     size = max(2, num_samples)
     spectrum = np.fft.rfft(random.standard_normal(size))
-    frequency = np.maximum(np.arange(len(spectrum)), size / 320)  # flat below 50 Hz
+    frequency = np.maximum(np.arange(len(spectrum)), size * _FLAT_BELOW_HZ / rate_hz)
     shaped = np.fft.irfft(spectrum * frequency ** (-random.uniform(0, _STEEPEST) / 2), size)
     shaped *= 10 ** (level_db / 20) / max(1e-12, float(np.sqrt(np.square(shaped).mean())))
     return shaped[:num_samples].astype(np.float32)

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from halfbyte import _core
 from halfbyte.data.audio import read_audio
-from halfbyte.data.fbank import Fbank
+from halfbyte.data.fbank import log_mel, long_enough
 from halfbyte.data.manifest import Utterance
 from halfbyte.data.tokenizer import Tokenizer
 from halfbyte.errors import ConfigError
@@ -215,14 +215,11 @@ class _Listener:
     def __init__(self, config: TrainConfig, tokenizer: Tokenizer, utterances: list[Utterance]):
         self._tokenizer = tokenizer
         self._texts = [u.text for u in utterances]
-        fbank = Fbank(config.features)
-        rate_hz = config.features.sample_rate_hz
-        shortest = config.features.frame_length_samples + 40 * config.features.frame_shift_samples
         self._features: list[Tensor] = []
         for utterance in progress_bar(utterances, "reading"):
-            audio = torch.from_numpy(read_audio(utterance.audio_path, rate_hz))
-            audio = torch.nn.functional.pad(audio, (0, max(0, shortest - audio.shape[0])))
-            self._features.append(fbank(audio[None]))
+            audio = read_audio(utterance.audio_path, config.features.sample_rate_hz)
+            frames = log_mel(long_enough(audio, config.features), config.features)
+            self._features.append(frames[None])
 
     def hear(self, model: U2) -> _Heard:
         """Every utterance at full context."""

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from halfbyte.data.audio_store import AudioStore
 from halfbyte.data.batches import draw_batches
 from halfbyte.data.dataset import Batch, Corpus, EpochBatches, batch_loader
-from halfbyte.data.fbank import Fbank
+from halfbyte.data.fbank import log_mel
 from halfbyte.data.manifest import Utterance, read_manifest
 from halfbyte.data.tokenizer import Tokenizer
 from halfbyte.errors import ConfigError, ManifestError
@@ -120,11 +120,10 @@ class Corpora(lightning.LightningDataModule):
         Returns:
             (F,) float32 each.
         """
-        fbank = Fbank(self.config.features)
         stride = max(1, len(self._train.utterances) // _NORM_UTTERANCES)
         total, squares, count = 0.0, 0.0, 0
         for i in range(0, len(self._train.utterances), stride):
-            frames = fbank(torch.from_numpy(self._train.recorded(i))[None])[0].double()
+            frames = log_mel(self._train.recorded(i), self.config.features).double()
             total, squares = total + frames.sum(0), squares + frames.square().sum(0)
             count += frames.shape[0]
         mean = torch.as_tensor(total / count)

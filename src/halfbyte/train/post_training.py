@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from halfbyte.data.audio import read_audio
-from halfbyte.data.fbank import Fbank
+from halfbyte.data.fbank import log_mel, long_enough
 from halfbyte.data.manifest import Utterance
 from halfbyte.data.tokenizer import Tokenizer
 from halfbyte.errors import ConfigError
@@ -196,14 +196,11 @@ def _recording(model: nn.Module) -> Iterator[dict[str, Sample]]:
 
 def _heard(config: TrainConfig, utterances: list[Utterance]) -> Iterator[tuple[Utterance, Tensor]]:
     """Utterances that are louder than silence, with their features (1, T, F) float32."""
-    fbank = Fbank(config.features)
-    shortest = fbank.config.frame_length_samples + 40 * fbank.config.frame_shift_samples
     for utterance in progress_bar(utterances, "calibrating"):
         audio = read_audio(utterance.audio_path, config.features.sample_rate_hz)
         if np.abs(audio).max() < SILENCE:
             continue
-        padding = (0, max(0, shortest - audio.shape[0]))
-        yield utterance, fbank(nn.functional.pad(torch.from_numpy(audio), padding)[None])
+        yield utterance, log_mel(long_enough(audio, config.features), config.features)[None]
 
 
 def _hear(model: U2, features: Tensor, ids: list[int]) -> None:
