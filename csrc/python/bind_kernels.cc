@@ -169,6 +169,7 @@ void bind_kernels(nb::module_& m) {
   def_integer(kernels);
   bind_float_kernels(kernels);
   bind_training_kernels(kernels);
+  bind_patches(kernels);
 }
 
 }  // namespace halfbyte::python

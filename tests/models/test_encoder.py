@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from halfbyte import _core
+from halfbyte.errors import InputError
 from halfbyte.models.attention import RelativeAttention
 from halfbyte.models.config import DecoderConfig, EncoderConfig, ModelConfig
 from halfbyte.models.masks import FULL_CONTEXT, chunk_visibility, draw_chunk_steps
@@ -132,14 +134,30 @@ def test_subsampling_is_a_strided_convolution(rate):
     assert int(steps) == expected.shape[1]
 
 
-def test_patch_gradient_equals_autograd():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(2, 9, 11, 3), (1, 3, 3, 1), (3, 8, 6, 16), (2, 40, 80, 32)])
+def test_patches_and_their_gradient_are_those_of_views(shape, dtype):
     from halfbyte.models.subsampling import _patch_views, patches
 
-    x = torch.randn(2, 9, 11, 3, dtype=torch.float64, requires_grad=True)
-    weight = torch.randn(2, 4, 5, 27, dtype=torch.float64)
-    (ours,) = torch.autograd.grad((patches(x) * weight).sum(), x)
-    (theirs,) = torch.autograd.grad((torch.cat(_patch_views(x), -1) * weight).sum(), x)
-    torch.testing.assert_close(ours, theirs)
+    torch.manual_seed(0)
+    x = torch.randn(shape).to(dtype).requires_grad_()
+    ours, theirs = patches(x), torch.cat(_patch_views(x), -1)
+    assert torch.equal(ours, theirs)
+    weight = torch.randn(ours.shape).to(dtype)
+    (gradient,) = torch.autograd.grad((ours * weight).sum(), x)
+    exact = x.detach().double().requires_grad_()
+    views = torch.cat(_patch_views(exact), -1)
+    (expected,) = torch.autograd.grad((views * weight.double()).sum(), exact)
+    tolerance = {torch.float32: 1e-6, torch.bfloat16: 2.0**-8}[dtype]  # one rounding
+    torch.testing.assert_close(gradient.double(), expected, atol=1e-6, rtol=tolerance)
+
+
+def test_patches_refuse_another_size():
+    x, out = torch.zeros(1, 5, 5, 2), torch.zeros(1, 2, 2, 17)
+    with pytest.raises(InputError, match="9 C"):
+        _core.kernels.patches(x, out)
+    with pytest.raises(InputError, match="9 C"):
+        _core.kernels.patches_backward(out, x)
 
 
 def test_chunk_visibility_by_hand():

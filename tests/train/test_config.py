@@ -123,6 +123,11 @@ def test_an_ill_typed_value_is_named(tmp_path, override, said):
     assert said in mistake(tmp_path, "name: x", override)
 
 
+def test_a_precision_that_cannot_be_trained_in_is_a_mistake(tmp_path):
+    said = mistake(tmp_path, "name: x", "loop.precision=16-mixed")
+    assert "loop.precision is 16-mixed; expected bf16-mixed or 32-true" in said
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -5,9 +5,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from halfbyte import _core
 from halfbyte.errors import ConfigError
+from halfbyte.quant.row_codes import bits_of
 
 KERNEL, STRIDE = 3, 2
+_KERNELS = {
+    torch.float32: (_core.kernels.patches, _core.kernels.patches_backward),
+    torch.bfloat16: (_core.kernels.patches_bf16, _core.kernels.patches_backward_bf16),
+}
 _NUM_CONVOLUTIONS = {4: 2, 8: 3}
 
 
@@ -22,24 +28,31 @@ def _patch_views(x: Tensor) -> list[Tensor]:
 
 
 class _Patches(torch.autograd.Function):
-    """Patches with a backward pass in one buffer; autograd's own fills one buffer per view."""
+    """Patches by the engine's kernels: one pass over memory forward, and one backward.
+
+    torch's own backward pass fills a buffer as large as the image for each of the nine views.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.x_shape = x.shape
-        return torch.cat(_patch_views(x), dim=-1)
+        down, across = ((length - 1) // STRIDE for length in x.shape[1:3])
+        out = x.new_empty(x.shape[0], down, across, KERNEL * KERNEL * x.shape[3])
+        gather, _ = _KERNELS[x.dtype]
+        gather(bits_of(x.contiguous()), bits_of(out), threads=torch.get_num_threads())
+        return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        dx = grad.new_zeros(ctx.x_shape)
-        for view, part in zip(_patch_views(dx), grad.chunk(KERNEL * KERNEL, -1), strict=True):
-            view += part
+        dx = grad.new_empty(ctx.x_shape)
+        _, scatter = _KERNELS[grad.dtype]
+        scatter(bits_of(grad.contiguous()), bits_of(dx), threads=torch.get_num_threads())
         return dx
 
 
 def patches(x: Tensor) -> Tensor:
     """x: (B, T, F, C) -> (B, (T - 1) // 2, (F - 1) // 2, 9·C), time, frequency, channel."""
-    if torch.onnx.is_in_onnx_export():
+    if torch.onnx.is_in_onnx_export() or not x.is_cpu or x.dtype not in _KERNELS:
         return torch.cat(_patch_views(x), dim=-1)
     return _Patches.apply(x)  # type: ignore[no-untyped-call]
 

@@ -63,7 +63,10 @@ class OptimizerConfig:
     peak_rate: float = 8e-4
     warmup_steps: int = 500
     weight_decay: float = 1e-2
-    gradient_clip: float = 1.0
+    gradient_clip: float = 1.0  # largest norm; 0: as it comes
+
+
+PRECISIONS = ("bf16-mixed", "32-true")  # fp16 would need its losses scaled
 
 
 @dataclass
@@ -77,6 +80,11 @@ class LoopConfig:
     threads: int = 0  # of torch; 0 leaves torch's choice
     checkpoint_steps: int = 200
     average_last: int = 3  # epochs whose weights are averaged into the result
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            known = " or ".join(PRECISIONS)
+            raise ConfigError(f"loop.precision is {self.precision}; expected {known}")
 
 
 @dataclass

@@ -117,7 +117,6 @@ def _trainer(config: TrainConfig, folder: Path) -> lightning.Trainer:
         devices=loop.devices,
         precision=loop.precision,
         max_epochs=loop.epochs,
-        gradient_clip_val=config.optimizer.gradient_clip,
         reload_dataloaders_every_n_epochs=1,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
