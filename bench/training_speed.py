@@ -87,7 +87,7 @@ def make_step(
     config = replace(config, quantization=QuantizationConfig(number_format))
     model = build_model(config, NUM_TOKENS).to(device)
     draw_weights(model)
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-5)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-5, fused=True)
     batch = 16
     frames = int(batch_s / batch * 100)
     features = torch.randn(batch, frames, config.features.num_mel_bins, device=device)
