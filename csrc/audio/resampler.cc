@@ -115,13 +115,16 @@ struct Resampler::Filter {
 Resampler::Resampler(int rate_in_hz, int rate_out_hz)
     : rate_in_hz_(rate_in_hz), rate_out_hz_(rate_out_hz) {
   FloatEnvironment environment;
-  for (int rate_hz : {rate_in_hz, rate_out_hz}) {
-    if (rate_hz >= kMinRateHz && rate_hz <= kMaxRateHz) continue;
-    throw Error(ErrorKind::kAudio, "a sample rate of " + std::to_string(rate_hz) +
-                                       " Hz; 8000 to 192000 Hz can be resampled");
-  }
+  check_rate(rate_in_hz);
+  check_rate(rate_out_hz);
   if (!is_equal_rate()) filter_ = std::make_shared<const Filter>(rate_in_hz, rate_out_hz);
   reset();
+}
+
+void Resampler::check_rate(int rate_hz) {
+  if (rate_hz >= kMinRateHz && rate_hz <= kMaxRateHz) return;
+  throw Error(ErrorKind::kAudio, "a sample rate of " + std::to_string(rate_hz) +
+                                     " Hz; 8000 to 192000 Hz can be resampled");
 }
 
 void Resampler::reset() {

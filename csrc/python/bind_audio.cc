@@ -69,6 +69,8 @@ void bind_wav(nb::module_& m) {
 void bind_resampler(nb::module_& m) {
   nb::class_<Resampler> resampler(m, "Resampler", "Streaming change of sample rate.");
   resampler.def(nb::init<int, int>(), "rate_in_hz"_a, "rate_out_hz"_a = 16000)
+      .def_static("check_rate", &Resampler::check_rate, "rate_hz"_a,
+                  "Raises AudioError for a rate that cannot be resampled.")
       .def_prop_ro("rate_in_hz", &Resampler::rate_in_hz)
       .def_prop_ro("rate_out_hz", &Resampler::rate_out_hz)
       .def(

@@ -48,6 +48,14 @@ def test_lossy_formats_are_read_and_understood(recognizer, tmp_path, suffix, cod
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_a_rate_too_low_is_said_of_the_file(tmp_path, suffix):
+    path = tmp_path / f"slow.{suffix}"
+    soundfile.write(path, SPEECH, 4000)
+    with pytest.raises(AudioError, match=f"slow.{suffix}: a sample rate of 4000 Hz; 8000 to"):
+        AudioFile(path)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
 def test_channels_are_averaged(tmp_path, suffix):
     path = tmp_path / f"stereo.{suffix}"
     soundfile.write(path, np.stack([SPEECH, np.zeros_like(SPEECH)], axis=1), RATE_HZ)

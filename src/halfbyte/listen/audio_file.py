@@ -23,7 +23,8 @@ class AudioFile:
     the logger `halfbyte`, whose default is standard error.
 
     Raises:
-        AudioError: missing, empty or damaged; or a format that needs the extra.
+        AudioError: missing, empty or damaged; at a rate that cannot be resampled; or a format
+            that needs the extra.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -34,6 +35,10 @@ class AudioFile:
         else:
             self._sound = _open_with_soundfile(self.path)
             self.sample_rate_hz = self._sound.samplerate
+        try:
+            _core.audio.Resampler.check_rate(self.sample_rate_hz)
+        except AudioError as error:
+            raise AudioError(f"cannot read audio {path}: {error}") from None
 
     def __iter__(self) -> Iterator[Any]:
         block_samples = int(self.sample_rate_hz * BLOCK_S)
