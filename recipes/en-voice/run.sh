@@ -5,24 +5,30 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 runs="${1:-runs/en-voice}"
 
-# Two legs in 4 bits; from their weights three more in each format, so that the formats differ in nothing else.
+# Two legs in 4 bits; from their weights five more in each format, so that the formats differ in nothing else, but
+# that in the last one the 4-bit model learns from the float32 one as well.
 config=recipes/en-voice/config.yaml
 leg=(loop.epochs=3 optimizer.peak_rate=6e-4 optimizer.warmup_steps=200)
 halfbyte train $config --run "$runs/leg1"
 halfbyte train $config --run "$runs/leg2" --from "$runs/leg1/result" "${leg[@]}" seed=2 loop.average_last=1
 commands_twice='data.train=[speechocean762/train.jsonl, wuw2/train.jsonl, speech_commands/train.jsonl,
   speech_commands/train.jsonl, librispeech/train.jsonl, ljspeech/train.jsonl, noise_esc10/train.jsonl]'
+surroundings=(augment.background_chance=0.25 augment.joined_chance=0.15)
 
-for format in w4a8 float32; do
+for format in float32 w4a8; do
+  learns_from=()
+  [ "$format" = w4a8 ] && learns_from=("distillation.teacher=$runs/float32/result")
   halfbyte train $config --run "$runs/$format-leg3" --from "$runs/leg2/result" "${leg[@]}" seed=3 loop.epochs=5 \
     quantization.default=$format
   halfbyte train $config --run "$runs/$format-leg4" --from "$runs/$format-leg3/result" "${leg[@]}" seed=4 \
     loop.average_last=1 quantization.default=$format "$commands_twice"
   halfbyte train $config --run "$runs/$format-leg5" --from "$runs/$format-leg4/result" "${leg[@]}" seed=5 loop.epochs=5 \
     optimizer.peak_rate=8e-4 quantization.default=$format "$commands_twice"
-  halfbyte train $config --run "$runs/$format" --from "$runs/$format-leg5/result" "${leg[@]}" seed=6 loop.epochs=4 \
-    optimizer.peak_rate=8e-4 quantization.default=$format "$commands_twice" \
-    augment.background_chance=0.25 augment.joined_chance=0.15
+  halfbyte train $config --run "$runs/$format-leg6" --from "$runs/$format-leg5/result" "${leg[@]}" seed=6 \
+    loop.epochs=4 optimizer.peak_rate=8e-4 quantization.default=$format "$commands_twice" "${surroundings[@]}"
+  halfbyte train $config --run "$runs/$format" --from "$runs/$format-leg6/result" "${leg[@]}" seed=7 \
+    optimizer.peak_rate=8e-4 quantization.default=$format "$commands_twice" "${surroundings[@]}" \
+    "${learns_from[@]}"
   halfbyte export "$runs/$format/result" -o "$runs/$format/onnx" --card recipes/en-voice/card.json
   halfbyte compile "$runs/$format/onnx" -o "$runs/$format/en-voice.hb"
   halfbyte info "$runs/$format/en-voice.hb"
