@@ -20,11 +20,15 @@ def fixed_point(values: Tensor, largest_shift: int = 62) -> tuple[Tensor, int]:
 
 
 def round_shift(product: Tensor, shift: int | Tensor) -> Tensor:
-    """product / 2^shift to the nearest integer, ties to even."""
-    floor = product >> shift
-    twice = (product - (floor << shift)) << 1
-    one = torch.ones((), dtype=torch.int64, device=product.device) << shift
-    return floor + ((twice > one) | ((twice == one) & (floor & 1 == 1)))
+    """product / 2^shift to the nearest integer, ties to even; a tensor of shifts is positive.
+
+    Half of 2^shift is added, less one where the quotient is even, in one buffer: a pass over
+    memory costs more than what it computes.
+    """
+    if isinstance(shift, int) and shift == 0:
+        return product
+    less_than_half = (1 << (shift - 1)) - 1
+    return (product >> shift).bitwise_and_(1).add_(product).add_(less_than_half) >> shift
 
 
 def requantize(
