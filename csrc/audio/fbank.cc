@@ -100,19 +100,18 @@ Fbank::Fbank(const FbankOptions& options) {
   tables_ = tables_of(options);
 }
 
-// Streams of one model share their tables: making them costs as much as seconds of audio.
+// Streams of one model share their tables, and the last ones stay for the next stream: making them costs as much as
+// seconds of audio.
 std::shared_ptr<const Fbank::Tables> Fbank::tables_of(const FbankOptions& options) {
   static std::mutex mutex;
-  static std::weak_ptr<const Tables> last;
+  static std::shared_ptr<const Tables> last;
   static FbankOptions last_options;
   const std::lock_guard<std::mutex> lock(mutex);
-  std::shared_ptr<const Tables> tables = last.lock();
-  if (!tables || !(options == last_options)) {
-    tables = std::make_shared<const Tables>(options);
-    last = tables;
+  if (!last || !(options == last_options)) {
+    last = std::make_shared<const Tables>(options);
     last_options = options;
   }
-  return tables;
+  return last;
 }
 
 size_t Fbank::num_mel_bins() const { return tables_->filters.num_bins(); }
