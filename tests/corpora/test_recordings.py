@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data.test_fbank import RATE_HZ, kaldi_fbank, tolerance
+from data.test_log_mel import RATE_HZ, kaldi_fbank, tolerance
 
 from halfbyte.data.audio import read_audio
 from halfbyte.data.fbank import FeatureConfig, log_mel
