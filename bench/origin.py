@@ -7,13 +7,13 @@ python bench/origin.py FILE      write the commit into the last line of a result
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from halfbyte import _core
 from halfbyte.files import write_whole
+from halfbyte.measure.code import commit_of
 from halfbyte.measure.cpu import machine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,7 +27,7 @@ def origin() -> dict[str, Any]:
         "isa": os.environ.get("HALFBYTE_ISA") or _core.kernels.isas()[-1],
         "threads": 1,
         "compiler": compiler(),
-        "commit": commit(),
+        "commit": commit_of(ROOT),
     }
 
 
@@ -40,21 +40,6 @@ def compiler() -> str:
 def core_path() -> Path:
     """The compiled core."""
     return Path(str(_core.__file__))
-
-
-def commit() -> str:
-    """Commit of the code, `-dirty` if tracked files other than results and plots differ from it."""
-    head = _git("rev-parse", "HEAD").strip()
-    changed = [line for line in _git("diff", "--name-only", "HEAD").splitlines()]
-    is_dirty = any(
-        not name.startswith("bench/results/") and Path(name).suffix != ".svg" for name in changed
-    )
-    return f"{head}-dirty" if is_dirty else head
-
-
-def _git(*arguments: str) -> str:
-    command = ["git", *arguments]
-    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def append_line(path: Path, line: dict[str, Any]) -> None:
@@ -84,7 +69,7 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 def _note_commit(path: Path) -> None:
     *lines, last = path.read_text(encoding="utf-8").splitlines()
-    lines.append(json.dumps(json.loads(last) | {"commit": commit()}, ensure_ascii=False))
+    lines.append(json.dumps(json.loads(last) | {"commit": commit_of(ROOT)}, ensure_ascii=False))
     write_whole(path, "".join(f"{line}\n" for line in lines).encode())
 
 

@@ -84,6 +84,40 @@ def test_a_failed_cell_is_named_and_the_rest_resumes(folder):
     assert list(run_grid(bench, folder / "work", FAKE_COMMAND)) == []
 
 
+def test_cells_at_once_wait_for_what_they_start_from(folder):
+    bench = read_bench(write_bench(folder, **only_w4a8()))
+    clocked = f"""
+import time
+from pathlib import Path
+began = time.monotonic()
+time.sleep(0.5)
+{FAKE}
+name = sys.argv[1].replace("/", "-")
+Path({str(folder)!r}, name).write_text(f"{{began}} {{time.monotonic()}}")
+"""
+    list(run_grid(bench, folder / "work", [sys.executable, "-c", clocked], workers=2))
+    assert len(read_results(bench)) == 4
+    times = {
+        cell: [float(t) for t in (folder / cell.name.replace("/", "-")).read_text().split()]
+        for cell in bench.cells()
+    }
+    for cell, (began, _) in times.items():
+        for start in bench.ancestors(cell):
+            assert times[start][1] <= began
+    (first, first_end), (second, second_end), *_ = sorted(times.values())
+    assert second < first_end
+    assert first < second_end
+
+
+def test_a_failed_cell_lets_those_beside_it_end(folder):
+    bench = read_bench(write_bench(folder))
+    with pytest.raises(GridError, match=r"cell tuned/mixed/\d failed"):
+        list(run_grid(bench, folder / "work", FAKE_COMMAND, workers=3))
+    done = {cell.name for cell in read_results(bench)}
+    assert {"scratch/float32/1", "scratch/float32/2"} <= done
+    assert not any("mixed" in name for name in done)
+
+
 def test_cells_may_be_added_and_nothing_else_changed(folder):
     bench = read_bench(write_bench(folder, **only_w4a8()))
     assert len(list(run_grid(bench, folder / "work", FAKE_COMMAND))) == 4
@@ -201,5 +235,7 @@ def test_a_real_cell_is_trained_compiled_and_recognised(folder):
     assert line["texts_differing"] == 0
     assert 4 < line["bits_per_weight"] < 8
     assert line["encoder_chunk_ms"] > 0
+    assert line["machine"]
+    assert line["code"]
     assert [words for _, words in line["speakers"]["train.jsonl"]] == [1, 2, 3]
     assert (folder / "work" / "scratch" / "float32" / "2" / "result").is_dir()

@@ -7,6 +7,7 @@ from pathlib import Path
 EPILOG = """\
 examples:
   halfbyte bench quantization bench/quantization/commands.yaml
+  halfbyte bench quantization bench/quantization/commands.yaml --workers 4
   halfbyte bench quantization bench/quantization/commands.yaml --report
 
 Each cell trains or quantises a model, compiles it and recognises the test recordings with the
@@ -28,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", action="store_true", help="only tables and plots of what is there"
     )
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="cells at once (%(default)s)"
+    )
     parser.add_argument("--cell", metavar="METHOD/FORMAT/SEED", help="run one cell, print its line")
 
 
@@ -38,17 +42,21 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         ConfigError: CONFIG cannot be read, lacks the cell, or its results are of another one.
-        UsageError: `--report` without a result.
+        UsageError: `--report` without a result, or fewer workers than one.
     """
+    from halfbyte.errors import UsageError
     from halfbyte.measure.quantization.config import read_bench
     from halfbyte.measure.quantization.grid import cell_command, run_grid
 
+    if options.workers < 1:
+        raise UsageError(f"--workers is {options.workers}; expected 1 or more")
     bench = read_bench(options.config)
     work = options.work or Path("build/bench/quantization") / bench.config.name
     if options.cell:
         return _run_cell(options.config, work, options.cell)
     if not options.report:
-        for cell, line in run_grid(bench, work, cell_command(options.config, work)):
+        command = cell_command(options.config, work)
+        for cell, line in run_grid(bench, work, command, options.workers):
             print(
                 f"{cell.name}: WER {100 * line['wer']:.2f} %, {line['bytes']:,} bytes, "
                 f"{line['texts_differing']} of {line['texts_compared']} texts differ, "

@@ -16,6 +16,8 @@ from halfbyte.errors import HalfbyteError
 from halfbyte.export.onnx_model import compile_folder, export
 from halfbyte.listen.engine_model import EngineModel
 from halfbyte.listen.recognizer import Recognizer
+from halfbyte.measure.code import code_name
+from halfbyte.measure.cpu import machine
 from halfbyte.measure.deployed import raise_if_different, verify
 from halfbyte.measure.evaluate import Evaluation, evaluate
 from halfbyte.measure.other_models import CheckpointModel
@@ -76,6 +78,8 @@ def run_cell(bench: Bench, cell: Cell, work: Path) -> dict[str, Any]:
         "training_s": round(trained_s, 1),
         "load_average": os.getloadavg()[0],
         "isa": _core.kernels.default_isa(),
+        "machine": machine(),
+        "code": code_name(),
     }
 
 

@@ -1,10 +1,12 @@
 """The cells of a grid, a process each; interrupted, the same command goes on."""
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -41,25 +43,46 @@ def read_results(bench: Bench) -> dict[Cell, Line]:
     return found
 
 
-def run_grid(bench: Bench, work: Path, command: list[str]) -> Iterator[tuple[Cell, Line]]:
+def run_grid(
+    bench: Bench, work: Path, command: list[str], workers: int = 1
+) -> Iterator[tuple[Cell, Line]]:
     """Run the cells that have no result yet; yields and keeps each line as soon as it is there.
 
     Args:
         work: folder of checkpoints and logs.
         command: what runs one cell, given its name as the last word, and prints its line.
+        workers: cells at once; none runs beside one that it starts from.
 
     Raises:
         ConfigError: there are results of another configuration.
-        GridError: a cell failed; its log has the rest.
+        GridError: a cell failed; its log has the rest. Those beside it ran to their end.
     """
     done = read_results(bench)
     if not bench.results.exists():
         _append(bench.results, {CONFIGURATION: bench.fixed()})
-    for cell in bench.cells():
-        if cell not in done:
-            line = _run(cell, work, command)
-            _append(bench.results, line)
-            yield cell, line
+    waiting = [cell for cell in bench.cells() if cell not in done]
+    running: dict[Future[Line], Cell] = {}
+    failure: BaseException | None = None
+    with ThreadPoolExecutor(workers) as pool:
+        while waiting or running:
+            for cell in _ready(bench, waiting, list(running.values()))[: workers - len(running)]:
+                waiting.remove(cell)
+                running[pool.submit(_run, cell, work, command, workers)] = cell
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                cell = running.pop(future)
+                if failed := future.exception():
+                    waiting, failure = [], failed
+                else:
+                    _append(bench.results, future.result())
+                    yield cell, future.result()
+    if failure:
+        raise failure
+
+
+def _ready(bench: Bench, waiting: list[Cell], running: list[Cell]) -> list[Cell]:
+    """Cells that start from none that is still to come."""
+    missing = {*waiting, *running}
+    return [cell for cell in waiting if not missing.intersection(bench.ancestors(cell))]
 
 
 def _check_configuration(bench: Bench, measured: Any) -> None:
@@ -77,14 +100,20 @@ def _check_configuration(bench: Bench, measured: Any) -> None:
         )
 
 
-def _run(cell: Cell, work: Path, command: list[str]) -> Line:
+def _run(cell: Cell, work: Path, command: list[str], workers: int) -> Line:
     folder = work / cell.name
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log.txt"
     start_s = time.monotonic()
+    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers))}
+    environment = os.environ if workers == 1 else os.environ | threads
     with log.open("ab") as errors:
         process = subprocess.run(
-            [*command, cell.name], stdout=subprocess.PIPE, stderr=errors, check=False
+            [*command, cell.name],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            check=False,
         )
     lines = process.stdout.decode(errors="replace").strip().splitlines()
     if process.returncode or not lines:
