@@ -2,7 +2,7 @@
 
     python bench/arithmetics.py integer.hb en-voice.hb
     python bench/arithmetics.py integer.hb en-voice.hb --repeat 20 --trial
-    python bench/arithmetics.py ... --manifest test.jsonl          and how many words are wrong
+    python bench/arithmetics.py ... --manifest test.jsonl ...      and how many words are wrong
 
 One encoder chunk with its left context filled, on one thread, on every instruction set of this CPU.
 The two take turns, so that what else the machine does meets both alike; the ratio is of medians.
@@ -45,9 +45,13 @@ def main() -> None:
         ratio = round(medians_us["integer"] / medians_us["dynamic"], 3)
         line["isas"][isa] = {**{f"{n}_us": us for n, us in medians_us.items()}, "ratio": ratio}
         rows.append([isa, *(f"{us:.1f}" for us in medians_us.values()), f"{ratio:.3f}"])
-    if options.manifest:
-        line["manifest"] = "/".join(options.manifest.parts[-2:]).removesuffix(".jsonl")
-        line["greedy_wer"] = {n: error_rate(f.path, options) for n, f in files.items()}
+    sets = {name_of(manifest): [manifest] for manifest in options.manifest}
+    if len(sets) > 1:
+        sets["all"] = options.manifest
+    line["greedy_wer"] = {
+        split: {n: error_rate(f.path, manifests, options.chunk_ms) for n, f in files.items()}
+        for split, manifests in sets.items()
+    }
     print(table(["instructions", "integer-only, µs", "dynamic, µs", "ratio"], rows))
     line |= origin()
     append_line(TRIAL if options.trial else RESULTS, line)
@@ -89,10 +93,15 @@ def chunk_call(file: ModelFile, isa: str, chunk_ms: int) -> Any:
     return lambda: session.run(inputs, state)
 
 
-def error_rate(model: Path, options: argparse.Namespace) -> float:
+def name_of(manifest: Path) -> str:
+    """CORPUS/SPLIT."""
+    return "/".join(manifest.parts[-2:]).removesuffix(".jsonl")
+
+
+def error_rate(model: Path, manifests: list[Path], chunk_ms: int) -> float:
     """Share of words wrong by greedy search, whose every number is of the encoder."""
-    command = [sys.executable, "-m", "halfbyte", "eval", str(model), str(options.manifest)]
-    command += ["--mode", "greedy", "--chunk-ms", str(options.chunk_ms), "--json"]
+    command = [sys.executable, "-m", "halfbyte", "eval", str(model), *map(str, manifests)]
+    command += ["--mode", "greedy", "--chunk-ms", str(chunk_ms), "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return float(json.loads(done.stdout)["wer"])
 
@@ -103,7 +112,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument("integer", type=Path, metavar="INTEGER.hb")
     parser.add_argument("dynamic", type=Path, metavar="DYNAMIC.hb")
     parser.add_argument("--chunk-ms", type=int, default=640, metavar="N")
-    parser.add_argument("--manifest", type=Path, metavar="M.jsonl", help="recordings with text")
+    parser.add_argument(
+        "--manifest",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="M.jsonl",
+        help="recordings with text",
+    )
     parser.add_argument("--repeat", type=int, default=100, help="turns (%(default)s)")
     parser.add_argument("--trial", action="store_true", help="keep the line out of bench/results")
     return parser.parse_args()

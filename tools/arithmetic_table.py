@@ -13,8 +13,11 @@ def arithmetic_table(lines: list[Line]) -> str:
         for isa, times in line["isas"].items()
     ]
     head = [f"a chunk of {line['chunk_ms']} ms", "integer-only, µs", "dynamic, µs", "ratio"]
-    words = ""
-    if "greedy_wer" in line:
-        shares = [f"{100 * line['greedy_wer'][name]:.1f} %" for name in ("integer", "dynamic")]
-        words = f"Words wrong on {line['manifest']}, greedy: {shares[0]} and {shares[1]}. "
-    return f"{table(head, rows)}\n\n{words}{origin([line])}"
+    parts = [table(head, rows)]
+    if line["greedy_wer"]:
+        words = [
+            [split, *(f"{100 * wer[name]:.1f} %" for name in ("integer", "dynamic"))]
+            for split, wer in line["greedy_wer"].items()
+        ]
+        parts.append(table(["words wrong, greedy", "integer-only", "dynamic"], words))
+    return "\n\n".join([*parts, origin([line])])

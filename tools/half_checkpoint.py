@@ -14,6 +14,7 @@ def main() -> None:
     if len(sys.argv) != 3:
         sys.exit("usage: python tools/half_checkpoint.py CHECKPOINT FOLDER")
     config, tokenizer, model = load_checkpoint(Path(sys.argv[1]))
+    config.distillation.teacher = ""  # a folder of this machine
     save_checkpoint(Path(sys.argv[2]), config, tokenizer, model.state_dict(), half=True)
 
 
