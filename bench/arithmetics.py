@@ -122,7 +122,13 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--repeat", type=int, default=100, help="turns (%(default)s)")
     parser.add_argument("--trial", action="store_true", help="keep the line out of bench/results")
-    return parser.parse_args()
+    options = parser.parse_args()
+    for manifest in options.manifest:
+        if not manifest.is_file():
+            parser.error(f"no manifest at {manifest}")
+    if len(set(map(name_of, options.manifest))) < len(options.manifest):
+        parser.error("two manifests of one name, CORPUS/SPLIT; give each once")
+    return options
 
 
 if __name__ == "__main__":

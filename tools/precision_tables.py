@@ -44,12 +44,11 @@ def grid_comparisons(config: Path) -> str:
     cells = []
     for line in found:
         one = line["splits"][report.ALL]
-        verdict = "shown" if one["non_inferior"] else "not shown"
         low, high = 100 * one["low"], 100 * one["high"]
         cells.append([
             f"{line['of']} against {line['against']}", str(len(line["seeds"])),
             f"{100 * one['value']:+.1f} %", f"{low:+.1f} to {high:+.1f} %",
-            f"not worse by {100 * line['margin']:.0f} %: {verdict}",
+            f"not worse by {100 * line['margin']:.0f} %: {report.verdict(line, one)}",
         ])  # fmt: skip
     return table(["comparison", "seeds", "relative", "95 % interval", "claim"], cells)
 

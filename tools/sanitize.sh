@@ -30,13 +30,19 @@ streams() { # program
 # Beside the module lies the package, so that `import halfbyte` finds this one. Python keeps its memory to the end, and
 # what tests of memory count is the sanitizers' own.
 python_module() { # folder
-  rm -rf "$1/package"
-  mkdir "$1/package"
-  cp -r src/halfbyte "$1/package/"
-  rm -f "$1"/package/halfbyte/_core.*.so
-  cp "$1"/_core.*.so "$1/package/halfbyte/"
+  local package="$PWD/$1/package" found
+  rm -rf "$package"
+  mkdir "$package"
+  cp -r src/halfbyte "$package/"
+  rm -f "$package"/halfbyte/_core.*.so
+  cp "$1"/_core.*.so "$package/halfbyte/"
+  found=$(PYTHONPATH="$package" python -c 'import importlib.util; print(importlib.util.find_spec("halfbyte").origin)')
+  if [ "$found" != "$package/halfbyte/__init__.py" ]; then
+    echo "python would import $found; install only what halfbyte needs, not halfbyte itself" >&2
+    return 1
+  fi
   LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
-    ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=0" PYTHONPATH="$1/package" \
+    ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=0" PYTHONPATH="$package" \
     python -m pytest -q -p no:cacheprovider --ignore=tests/engine/test_memory.py \
     tests/quant tests/models tests/kernels tests/integer tests/engine
 }

@@ -28,7 +28,7 @@ for format in float32 w4a8; do
     loop.epochs=4 optimizer.peak_rate=8e-4 quantization.default=$format "$commands_twice" "${surroundings[@]}"
   halfbyte train $config --run "$runs/$format" --from "$runs/$format-leg6/result" "${leg[@]}" seed=7 \
     optimizer.peak_rate=8e-4 quantization.default=$format "$commands_twice" "${surroundings[@]}" \
-    "${learns_from[@]}"
+    ${learns_from[@]+"${learns_from[@]}"}
   halfbyte export "$runs/$format/result" -o "$runs/$format/onnx" --card recipes/en-voice/card.json
   halfbyte compile "$runs/$format/onnx" -o "$runs/$format/en-voice.hb"
   halfbyte info "$runs/$format/en-voice.hb"

@@ -110,12 +110,23 @@ Path({str(folder)!r}, name).write_text(f"{{began}} {{time.monotonic()}}")
 
 
 def test_a_failed_cell_lets_those_beside_it_end(folder):
-    bench = read_bench(write_bench(folder))
-    with pytest.raises(GridError, match=r"cell tuned/mixed/\d failed"):
-        list(run_grid(bench, folder / "work", FAKE_COMMAND, workers=3))
-    done = {cell.name for cell in read_results(bench)}
-    assert {"scratch/float32/1", "scratch/float32/2"} <= done
-    assert not any("mixed" in name for name in done)
+    groups = [
+        {"method": "scratch", "formats": ["mixed"], "seeds": [1]},
+        {"method": "scratch", "formats": ["w8a8"], "seeds": [1, 2]},
+    ]
+    bench = read_bench(write_bench(folder, cells=groups))
+    slow = f"import sys, time; time.sleep('w8a8' in sys.argv[1] and 1.0)\n{FAKE}"
+    with pytest.raises(GridError, match="cell scratch/mixed/1 failed"):
+        list(run_grid(bench, folder / "work", [sys.executable, "-c", slow], workers=2))
+    assert [cell.name for cell in read_results(bench)] == ["scratch/w8a8/1"]
+
+
+def test_a_line_is_kept_though_nobody_asks_for_it(folder):
+    bench = read_bench(write_bench(folder, **only_w4a8()))
+    lines = run_grid(bench, folder / "work", FAKE_COMMAND, workers=2)
+    next(lines)
+    lines.close()
+    assert len(read_results(bench)) >= 2
 
 
 def test_cells_may_be_added_and_nothing_else_changed(folder):
@@ -197,9 +208,14 @@ def test_figures_by_hand(folder):
     (line,) = report.comparisons(bench, results)
     pooled = line["splits"]["all"]
     assert line["seeds"] == [1, 2]
+    assert line["missing"] == []
     assert pooled["value"] == pytest.approx(11 / 9 - 1, abs=1e-5)  # 5 + 6 errors, 4 + 5
     assert not pooled["non_inferior"]
     assert "not shown" in report.comparison_table([line])
+    del results[Cell("tuned", "w4a8", 2)]
+    (line,) = report.comparisons(bench, results)
+    assert (line["seeds"], line["missing"]) == ([1], [2])
+    assert "seeds are missing" in report.comparison_table([line])
     assert "tuned/w4a8" in report.table(list(rows.values()))
 
 

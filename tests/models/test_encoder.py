@@ -209,3 +209,19 @@ def test_wenet_configuration_can_be_built():
     attention = 4 * (256 * 256 + 256) + 256 * 256 + 2 * 256
     convolution = 256 * 512 + 512 + 256 * 15 + 256 + 2 * 256 + 256 * 256 + 256
     assert layer_parameters == feed_forwards + attention + convolution + 5 * 2 * 256
+
+
+def test_patches_are_torchs_own_where_nothing_is_trained():
+    from halfbyte.models.subsampling import patches
+
+    class Front(torch.nn.Module):
+        def forward(self, x):
+            return patches(x)
+
+    x = torch.randn(1, 9, 11, 3)
+    exported = torch.export.export(Front(), (x,))
+    assert torch.equal(exported.module()(x), patches(x))
+    with pytest.warns(DeprecationWarning):
+        traced = torch.jit.trace(Front(), (x.requires_grad_(),))
+    assert "_Patches" not in str(traced.graph)
+    assert patches(torch.zeros(1, 0, 80, 1)).shape == (1, 0, 39, 9)

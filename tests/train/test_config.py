@@ -123,9 +123,9 @@ def test_an_ill_typed_value_is_named(tmp_path, override, said):
     assert said in mistake(tmp_path, "name: x", override)
 
 
-def test_a_precision_that_cannot_be_trained_in_is_a_mistake(tmp_path):
-    said = mistake(tmp_path, "name: x", "loop.precision=16-mixed")
-    assert "loop.precision is 16-mixed; expected bf16-mixed or 32-true" in said
+def test_a_negative_norm_of_the_gradient_is_a_mistake(tmp_path):
+    said = mistake(tmp_path, "name: x", "optimizer.gradient_clip=-1.0")
+    assert "optimizer.gradient_clip is -1.0; expected the largest norm, or 0" in said
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,12 @@ def test_two_processes_train_one_model(workspace):
     assert load_checkpoint(result)[2].num_tokens > 3
 
 
+def test_a_precision_that_cannot_be_trained_in_is_refused(workspace, capsys):
+    words = ["train", str(workspace / "config.yaml"), "--run", str(workspace / "fp16")]
+    assert main([*words, "loop.precision=16-mixed"]) == 2
+    assert "loop.precision is 16-mixed; expected bf16-mixed or 32-true" in capsys.readouterr().err
+
+
 def test_an_unknown_key_is_one_line_and_status_2(workspace):
     process = start_training(workspace, "mistake", "model.encoder.widht=3")
     output, _ = process.communicate(timeout=120)

@@ -30,7 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--report", action="store_true", help="only tables and plots of what is there"
     )
     parser.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="cells at once (%(default)s)"
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="cells at once, which share the processors (%(default)s)",
     )
     parser.add_argument("--cell", metavar="METHOD/FORMAT/SEED", help="run one cell, print its line")
 

@@ -28,15 +28,17 @@ def _patch_views(x: Tensor) -> list[Tensor]:
 
 
 class _Patches(torch.autograd.Function):
-    """Patches by the engine's kernels: one pass over memory forward, and one backward.
+    """Patches with a backward pass in one buffer; autograd's own fills one for each view.
 
-    torch's own backward pass fills a buffer as large as the image for each of the nine views.
+    On a CPU both are kernels of the engine, one pass over memory each.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.x_shape = x.shape
-        down, across = ((length - 1) // STRIDE for length in x.shape[1:3])
+        if not _has_kernels(x):
+            return torch.cat(_patch_views(x), dim=-1)
+        down, across = (max(0, (length - 1) // STRIDE) for length in x.shape[1:3])
         out = x.new_empty(x.shape[0], down, across, KERNEL * KERNEL * x.shape[3])
         gather, _ = _KERNELS[x.dtype]
         gather(bits_of(x.contiguous()), bits_of(out), threads=torch.get_num_threads())
@@ -44,16 +46,26 @@ class _Patches(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        dx = grad.new_empty(ctx.x_shape)
-        _, scatter = _KERNELS[grad.dtype]
-        scatter(bits_of(grad.contiguous()), bits_of(dx), threads=torch.get_num_threads())
+        if _has_kernels(grad):
+            dx = grad.new_empty(ctx.x_shape)
+            _, scatter = _KERNELS[grad.dtype]
+            scatter(bits_of(grad.contiguous()), bits_of(dx), threads=torch.get_num_threads())
+            return dx
+        dx = grad.new_zeros(ctx.x_shape)
+        for view, part in zip(_patch_views(dx), grad.chunk(KERNEL * KERNEL, -1), strict=True):
+            view += part
         return dx
+
+
+def _has_kernels(x: Tensor) -> bool:
+    return x.is_cpu and x.dtype in _KERNELS
 
 
 def patches(x: Tensor) -> Tensor:
     """x: (B, T, F, C) -> (B, (T - 1) // 2, (F - 1) // 2, 9·C), time, frequency, channel."""
-    if torch.onnx.is_in_onnx_export() or not x.is_cpu or x.dtype not in _KERNELS:
-        return torch.cat(_patch_views(x), dim=-1)
+    is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    if is_traced or torch.onnx.is_in_onnx_export() or not x.requires_grad:
+        return torch.cat(_patch_views(x), dim=-1)  # torch's own operators alone
     return _Patches.apply(x)  # type: ignore[no-untyped-call]
 
 

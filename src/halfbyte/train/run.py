@@ -31,6 +31,7 @@ from halfbyte.train.distillation import read_teacher
 from halfbyte.train.task import U2Task
 
 LAST = "last.ckpt"
+_PRECISIONS = ("bf16-mixed", "32-true")  # fp16 would need its losses scaled
 _SHAPING = ("features", "tokens", "model", "quantization")  # sections that say what weights are
 
 
@@ -49,6 +50,9 @@ def train(config: TrainConfig, folder: Path, start_from: Path | None = None) -> 
         ConfigError: the folder holds a run of another model, or a setting is out of its range.
     """
     _quieten()
+    if config.loop.precision not in _PRECISIONS:
+        known = " or ".join(_PRECISIONS)
+        raise ConfigError(f"loop.precision is {config.loop.precision}; expected {known}")
     _refuse_another_model(config, folder)
     if config.loop.threads:
         torch.set_num_threads(config.loop.threads)

@@ -90,7 +90,8 @@ class U2Task(lightning.LightningModule):
 
     def configure_gradient_clipping(self, *_: object, **__: object) -> None:
         """Ourselves: Lightning would refuse with a fused optimiser, for which fp16 has a scaler."""
-        if clip := self.config.optimizer.gradient_clip:
+        clip = self.config.optimizer.gradient_clip
+        if clip > 0:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
 
     def configure_optimizers(self) -> dict:

@@ -50,7 +50,7 @@ def run_cell(bench: Bench, cell: Cell, work: Path) -> dict[str, Any]:
     Raises:
         CellError: texts of engine and training graph differ on more utterances than allowed.
     """
-    start_s = time.monotonic()
+    start_s, code = time.monotonic(), code_name()
     checkpoint = make_checkpoint(bench, cell, work)
     trained_s = time.monotonic() - start_s
     folder = work / cell.name
@@ -79,7 +79,7 @@ def run_cell(bench: Bench, cell: Cell, work: Path) -> dict[str, Any]:
         "load_average": os.getloadavg()[0],
         "isa": _core.kernels.default_isa(),
         "machine": machine(),
-        "code": code_name(),
+        "code": code,
     }
 
 

@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from halfbyte.errors import ConfigError, HalfbyteError, UsageError
 from halfbyte.measure.quantization.config import Bench, Cell, first_change
 
 Line = dict[str, Any]
+_KEEPING = threading.Lock()  # of the result file
 CONFIGURATION = "configuration"  # key of the first line of a result file
 
 
@@ -46,37 +49,41 @@ def read_results(bench: Bench) -> dict[Cell, Line]:
 def run_grid(
     bench: Bench, work: Path, command: list[str], workers: int = 1
 ) -> Iterator[tuple[Cell, Line]]:
-    """Run the cells that have no result yet; yields and keeps each line as soon as it is there.
+    """Run the cells that have no result yet; each line is kept as soon as it is there.
 
     Args:
         work: folder of checkpoints and logs.
         command: what runs one cell, given its name as the last word, and prints its line.
         workers: cells at once; none runs beside one that it starts from.
 
+    Yields:
+        Cell and line, in the order in which they end.
+
     Raises:
         ConfigError: there are results of another configuration.
-        GridError: a cell failed; its log has the rest. Those beside it ran to their end.
+        GridError: a cell failed; its log has the rest. Those beside it run to their end first.
     """
     done = read_results(bench)
     if not bench.results.exists():
         _append(bench.results, {CONFIGURATION: bench.fixed()})
     waiting = [cell for cell in bench.cells() if cell not in done]
     running: dict[Future[Line], Cell] = {}
-    failure: BaseException | None = None
+    failures: list[str] = []
+    run = partial(_run_and_keep, bench.results, work, command, workers)
     with ThreadPoolExecutor(workers) as pool:
         while waiting or running:
             for cell in _ready(bench, waiting, list(running.values()))[: workers - len(running)]:
                 waiting.remove(cell)
-                running[pool.submit(_run, cell, work, command, workers)] = cell
+                running[pool.submit(run, cell)] = cell
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 cell = running.pop(future)
-                if failed := future.exception():
-                    waiting, failure = [], failed
-                else:
-                    _append(bench.results, future.result())
+                try:
                     yield cell, future.result()
-    if failure:
-        raise failure
+                except GridError as error:
+                    failures.append(str(error))
+                    waiting = []
+    if failures:
+        raise GridError("; ".join(failures))
 
 
 def _ready(bench: Bench, waiting: list[Cell], running: list[Cell]) -> list[Cell]:
@@ -100,13 +107,20 @@ def _check_configuration(bench: Bench, measured: Any) -> None:
         )
 
 
+def _run_and_keep(results: Path, work: Path, command: list[str], workers: int, cell: Cell) -> Line:
+    line = _run(cell, work, command, workers) | {"workers": workers}
+    with _KEEPING:
+        _append(results, line)
+    return line
+
+
 def _run(cell: Cell, work: Path, command: list[str], workers: int) -> Line:
     folder = work / cell.name
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log.txt"
     start_s = time.monotonic()
     threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers))}
-    environment = os.environ if workers == 1 else os.environ | threads
+    environment = dict(os.environ) if workers == 1 else threads | os.environ
     with log.open("ab") as errors:
         process = subprocess.run(
             [*command, cell.name],

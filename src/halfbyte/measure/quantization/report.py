@@ -74,13 +74,14 @@ def table(rows: list[Row]) -> str:
 def comparisons(bench: Bench, results: dict[Cell, Line]) -> list[Line]:
     """Every comparison of the configuration that both sides have results for.
 
-    A comparison pools the seeds that both sides have; `splits` holds the relative difference of
-    each split and of all together, with the bounds of its interval.
+    A comparison pools the seeds that both sides have, `missing` are those that the configuration
+    has besides; `splits` holds the relative difference of each split and of all together, with the
+    bounds of its interval.
     """
     return [
         line
         for comparison in bench.config.comparisons
-        if (line := _compare(comparison, results)) is not None
+        if (line := _compare(bench, comparison, results)) is not None
     ]
 
 
@@ -92,9 +93,16 @@ def comparison_table(lines: Iterable[Line]) -> str:
             cells.append([
                 f"{line['of']} against {line['against']}", split, str(len(line["seeds"])),
                 f"{one['value']:+.1%}", f"{one['low']:+.1%} … {one['high']:+.1%}",
-                f"{line['margin']:.1%}", "non-inferior" if one["non_inferior"] else "not shown",
+                f"{line['margin']:.1%}", verdict(line, one),
             ])  # fmt: skip
     return _aligned(cells)
+
+
+def verdict(line: Line, one: Line) -> str:
+    """What a comparison shows on one split; nothing before the last seed."""
+    if line["missing"]:
+        return "seeds are missing"
+    return "shown" if one["non_inferior"] else "not shown"
 
 
 def plot(rows: list[Row], key: str, label: str, path: Path) -> None:
@@ -127,11 +135,10 @@ def plot(rows: list[Row], key: str, label: str, path: Path) -> None:
     write_whole(path, content.getvalue())
 
 
-def _compare(comparison: Comparison, results: dict[Cell, Line]) -> Line | None:
-    by_seed = [
-        {c.seed: line for c, line in results.items() if f"{c.method}/{c.number_format}" == name}
-        for name in (comparison.of, comparison.against)
-    ]
+def _compare(bench: Bench, comparison: Comparison, results: dict[Cell, Line]) -> Line | None:
+    sides = (comparison.of, comparison.against)
+    by_seed = [{c.seed: results[c] for c in results if _model(c) == side} for side in sides]
+    planned = [{c.seed for c in bench.cells() if _model(c) == side} for side in sides]
     seeds = sorted(by_seed[0].keys() & by_seed[1].keys())
     if not seeds:
         return None
@@ -144,8 +151,13 @@ def _compare(comparison: Comparison, results: dict[Cell, Line]) -> Line | None:
     return {
         **vars(comparison),
         "seeds": seeds,
+        "missing": sorted(planned[0] & planned[1] - set(seeds)),
         "splits": {s: _plain(d, comparison.margin) for s, d in differences.items()},
     }
+
+
+def _model(cell: Cell) -> str:
+    return f"{cell.method}/{cell.number_format}"
 
 
 def _counts(lines: list[Line], split: str) -> Counts:
