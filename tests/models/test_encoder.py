@@ -221,7 +221,7 @@ def test_patches_are_torchs_own_where_nothing_is_trained():
     x = torch.randn(1, 9, 11, 3)
     exported = torch.export.export(Front(), (x,))
     assert torch.equal(exported.module()(x), patches(x))
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="deprecated"):
         traced = torch.jit.trace(Front(), (x.requires_grad_(),))
     assert "_Patches" not in str(traced.graph)
     assert patches(torch.zeros(1, 0, 80, 1)).shape == (1, 0, 39, 9)
