@@ -63,7 +63,8 @@ def _has_kernels(x: Tensor) -> bool:
 
 def patches(x: Tensor) -> Tensor:
     """x: (B, T, F, C) -> (B, (T - 1) // 2, (F - 1) // 2, 9·C), time, frequency, channel."""
-    is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    is_tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    is_traced = torch.compiler.is_compiling() or is_tracing
     if is_traced or torch.onnx.is_in_onnx_export() or not x.requires_grad:
         return torch.cat(_patch_views(x), dim=-1)  # torch's own operators alone
     return _Patches.apply(x)  # type: ignore[no-untyped-call]
