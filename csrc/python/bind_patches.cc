@@ -40,16 +40,6 @@ struct Shape {
   int64_t places_size() const { return places_across * patch_size(); }
 };
 
-// A strip of one channel is shorter than a call of memcpy is worth.
-template <class T>
-void copy(const T* from, int64_t count, T* to) {
-  if (count > kKernel) {
-    std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
-  } else {
-    for (int64_t i = 0; i < kKernel; ++i) to[i] = from[i];
-  }
-}
-
 template <class T>
 void patches(Image<const T> image, Image<T> out, int threads) {
   const Shape shape(image, out);
@@ -63,7 +53,8 @@ void patches(Image<const T> image, Image<T> out, int threads) {
       T* strip = out.data() + place * shape.places_size();
       for (int64_t across = 0; across < shape.places_across; ++across)
         for (int64_t down = 0; down < kKernel; ++down, strip += shape.strip_size())
-          copy(from + down * shape.row_size() + across * kStride * shape.channels, shape.strip_size(), strip);
+          std::memcpy(strip, from + down * shape.row_size() + across * kStride * shape.channels,
+                      static_cast<std::size_t>(shape.strip_size()) * sizeof(T));
     }
   });
 }
@@ -71,13 +62,8 @@ void patches(Image<const T> image, Image<T> out, int threads) {
 void add(const float* x, int64_t count, float* sum) {
   for (int64_t i = 0; i < count; ++i) sum[i] += x[i];
 }
-void add(const int16_t* x, int64_t count, float* sum) {  // bfloat16, as its bits
-  for (int64_t i = 0; i < count; ++i) {
-    const uint32_t bits = static_cast<uint32_t>(static_cast<uint16_t>(x[i])) << 16;
-    float value;
-    std::memcpy(&value, &bits, sizeof value);
-    sum[i] += value;
-  }
+void add(const int16_t* x, int64_t count, float* sum) {
+  for (int64_t i = 0; i < count; ++i) sum[i] += float_of_bf16(x[i]);
 }
 
 void store(const Kernels&, const std::vector<float>& sum, float* out) {

@@ -41,10 +41,7 @@ int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 // The two types of a training step; bfloat16 goes as its bits, in int16.
 const float* widened(const float* x, int64_t, float*) { return x; }
 const float* widened(const int16_t* x, int64_t count, float* wide) {
-  for (int64_t i = 0; i < count; ++i) {
-    const uint32_t bits = static_cast<uint32_t>(static_cast<uint16_t>(x[i])) << 16;
-    std::memcpy(wide + i, &bits, sizeof bits);
-  }
+  for (int64_t i = 0; i < count; ++i) wide[i] = float_of_bf16(x[i]);
   return wide;
 }
 

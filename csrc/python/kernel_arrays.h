@@ -4,6 +4,7 @@
 #include <nanobind/stl/string.h>
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 
 #include "error.h"
@@ -29,6 +30,14 @@ inline void expect(bool is_right, const char* message) {
 }
 
 inline int64_t size(size_t n) { return static_cast<int64_t>(n); }
+
+// bfloat16 goes as its bits, in int16.
+inline float float_of_bf16(int16_t code) {
+  const uint32_t bits = static_cast<uint32_t>(static_cast<uint16_t>(code)) << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
 
 // Kernels run without the GIL and in the float modes of the specification.
 struct Computing {
