@@ -50,6 +50,11 @@ class Page:
         found = self.driver.execute_script(script, f"#transcript {kind} .words")
         return [" ".join(line.split()) for line in found]
 
+    def times(self):
+        """Where the lines begin, as they show it."""
+        script = "return [...document.querySelectorAll('#transcript time')].map((e) => e.dateTime)"
+        return self.driver.execute_script(script)
+
     def wait(self, condition):
         deadline_s = time.monotonic() + WAIT_S
         while not condition():
@@ -177,6 +182,19 @@ def test_saved_files(page, talk, finals, profile):
     page["clear"].click()
     assert page.lines() == []
     assert not page["save-text"].is_enabled()
+
+
+def test_times_begin_anew_once_the_transcript_is_cleared(page, talk, finals):
+    def times_of_a_file():
+        num_lines = len(page.lines()) + len(finals)
+        page["file"].send_keys(str(talk))
+        page.wait(lambda: len(page.lines()) == num_lines and page["open"].is_enabled())
+        return page.times()
+
+    first = times_of_a_file()
+    assert times_of_a_file()[len(first)] != first[0]  # one transcript of both
+    page["clear"].click()
+    assert times_of_a_file() == first
 
 
 def test_the_keyboard_reaches_everything_in_order(page, driver):

@@ -78,6 +78,20 @@ def test_other_formats_of_audio(client, talk, tones):
     assert answer.text == " ".join(e.text for e in events if e.text)
 
 
+def test_a_file_that_was_cut_short_is_named(client, talk):
+    whole = talk.read_bytes()
+    half = ("cut.wav", whole[: len(whole) // 2])
+    answer = client.audio.transcriptions.create(model="x", file=half)
+    missing_s = soundfile.info(talk).duration - answer.usage.seconds
+    assert answer.warning == (
+        f"the file ends {missing_s:.2f} s before its header says; read to its end"
+    )
+
+
+def test_a_whole_file_gets_no_warning(transcribe):
+    assert "warning" not in transcribe().to_dict()
+
+
 @pytest.mark.parametrize(
     ("file", "options", "named"),
     [

@@ -19,7 +19,7 @@ class AudioFile:
     Args:
         path: a WAV file; flac, ogg, opus and mp3 need the extra `audio`.
 
-    A WAV file that ends before the size in its header is read to its end, and a warning goes to
+    A WAV file that ends before the size in its header is read to its end, and `warning` goes to
     the logger `halfbyte`, whose default is standard error.
 
     Raises:
@@ -45,18 +45,18 @@ class AudioFile:
         read = self._wav.read if self._wav else self._read_mono
         while len(block := read(block_samples)):
             yield block
-        self._warn_if_cut_short()
-
-    def _warn_if_cut_short(self) -> None:
-        if self._wav and self._wav.num_missing_samples:
+        if self._wav and self.warning:
             import logging  # most runs need none
 
-            missing_s = self._wav.num_missing_samples / self.sample_rate_hz
-            logging.getLogger("halfbyte").warning(
-                "warning: %s: the file ends %.2f s before its header says; read to its end",
-                self._wav.name,
-                missing_s,
-            )
+            logging.getLogger("halfbyte").warning("warning: %s: %s", self._wav.name, self.warning)
+
+    @property
+    def warning(self) -> str:
+        """What was wrong with the file, known when it has been read; empty for a whole one."""
+        if not self._wav or not self._wav.num_missing_samples:
+            return ""
+        missing_s = self._wav.num_missing_samples / self.sample_rate_hz
+        return f"the file ends {missing_s:.2f} s before its header says; read to its end"
 
     def _read_mono(self, num_samples: int) -> Any:
         import soundfile

@@ -2,7 +2,8 @@
 
 Forms: json, text, srt, vtt, verbose_json with segments and words. The file is recognised chunk
 by chunk, as `halfbyte transcribe --stream` does; our own field `chunk_ms` chooses another chunk, 0
-full context. `language`, `prompt` and `temperature` have no effect.
+full context. `language`, `prompt` and `temperature` have no effect. Of a file that was cut short,
+the JSON forms say so in a field of our own, `warning`.
 """
 
 import asyncio
@@ -44,6 +45,15 @@ class _Form:
     chunk_ms: int | None = None
 
 
+@dataclass
+class _Heard:
+    """What was recognised in the file."""
+
+    finals: list[Event]
+    duration_s: float
+    warning: str
+
+
 def add_routes(app: web.Application) -> None:
     """Plug the protocol in."""
     app.router.add_post("/v1/audio/transcriptions", handle)
@@ -55,12 +65,12 @@ async def handle(request: web.Request) -> web.StreamResponse:
         form = _Form(Path(folder) / "audio")
         try:
             await _read_form(request, form)
-            finals, duration_s = await _recognise(request, form)
+            heard = await _recognise(request, form)
         except HalfbyteError as error:
             return error_response(error, str(form.file), form.file_name)
         except ConnectionError:  # nobody is left to be told
             return web.Response(status=400)
-    return _answer(form, finals, duration_s, request.app[SERVER])
+    return _answer(form, heard, request.app[SERVER])
 
 
 async def _read_form(request: web.Request, form: _Form) -> None:
@@ -137,8 +147,7 @@ def _one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
     return value
 
 
-async def _recognise(request: web.Request, form: _Form) -> tuple[list[Event], float]:
-    """Final events of the file and its duration in seconds."""
+async def _recognise(request: web.Request, form: _Form) -> _Heard:
     file = await asyncio.to_thread(AudioFile, form.file)
     settings = StreamSettings(
         sample_rate_hz=file.sample_rate_hz,
@@ -158,7 +167,7 @@ async def _recognise(request: web.Request, form: _Form) -> tuple[list[Event], fl
     finally:
         feeding.cancel()
         session.close()
-    return finals, session.fed_s
+    return _Heard(finals, session.fed_s, file.warning)
 
 
 async def _feed(session: Session, file: AudioFile) -> None:
@@ -173,16 +182,19 @@ async def _feed(session: Session, file: AudioFile) -> None:
     session.finish()
 
 
-def _answer(form: _Form, finals: list[Event], duration_s: float, server: Server) -> web.Response:
+def _answer(form: _Form, heard: _Heard, server: Server) -> web.Response:
     plain: dict[str, Callable[[list[Event]], str]] = {
         "text": lambda events: as_text(events) + "\n",
         "srt": as_srt,
         "vtt": as_vtt,
     }
     if form.response_format in plain:
-        return web.Response(text=plain[form.response_format](finals))
-    answer: dict[str, Any] = {"text": as_text(finals)}
+        return web.Response(text=plain[form.response_format](heard.finals))
+    answer: dict[str, Any] = {"text": as_text(heard.finals)}
     if form.response_format == "verbose_json":
-        answer = verbose(finals, duration_s, form.granularities, language_name(server))
-    answer["usage"] = {"type": "duration", "seconds": round(duration_s, 3)}
+        language = language_name(server)
+        answer = verbose(heard.finals, heard.duration_s, form.granularities, language)
+    answer["usage"] = {"type": "duration", "seconds": round(heard.duration_s, 3)}
+    if heard.warning:
+        answer["warning"] = heard.warning
     return web.json_response(answer, dumps=lambda value: json.dumps(value, ensure_ascii=False))

@@ -184,6 +184,7 @@ $("save-text").addEventListener("click", () => save(transcript.text(), "transcri
 $("save-srt").addEventListener("click", () => save(transcript.srt(), "transcript.srt", "application/x-subrip"));
 $("clear").addEventListener("click", () => {
   transcript.clear();
+  if (!stream) heardS = 0; // what comes next is a transcript of its own
   showSaves();
   $("transcript").focus();
 });
