@@ -43,9 +43,47 @@ Shape copy_output(const Session& session, const char* name, std::vector<float>* 
   return tensor.shape;
 }
 
-std::string metadata_of(const Model& model) {
+std::shared_ptr<const ModelSettings> settings_of(const Model& model) {
   const Section& meta = *model.file().find("meta");  // Model::open has seen it
-  return std::string(reinterpret_cast<const char*>(meta.bytes), meta.num_bytes);
+  const std::string json(reinterpret_cast<const char*>(meta.bytes), meta.num_bytes);
+  return std::make_shared<const ModelSettings>(read_settings(json));
+}
+
+[[noreturn]] void refuse_graph(const std::string& graph, const std::string& problem) {
+  throw Error(ErrorKind::kModelFile, "graph '" + graph + "' " + problem +
+                                         ", as a recogniser's does; export the model again");
+}
+
+const Graph& recogniser_graph(const Model& model, const std::string& name) {
+  const auto found = model.graphs().find(name);
+  if (found == model.graphs().end())
+    throw Error(ErrorKind::kModelFile, "has no graph '" + name + "'; compile it again");
+  return found->second;
+}
+
+void require_input(const Graph& graph, const char* name, DType dtype, int rank) {
+  const int index = graph.find_input(name);
+  if (index >= 0 && graph.inputs()[index].dtype == dtype && graph.inputs()[index].shape.rank() == rank)
+    return;
+  refuse_graph(graph.name(), std::string("takes no ") + dtype_name(dtype) + " '" + name + "' of " +
+                                 std::to_string(rank) + " axes");
+}
+
+void require_output(const Graph& graph, const char* name) {
+  if (graph.find_output(name) < 0)
+    refuse_graph(graph.name(), std::string("gives no '") + name + "'");
+}
+
+// Inputs and outputs that a recogniser asks for (docs/model-file.md).
+void check_graphs(const Model& model) {
+  const Graph& encoder = recogniser_graph(model, "encoder");
+  require_input(encoder, "features", DType::kFloat32, 3);
+  require_output(encoder, "encoder_out");
+  require_output(encoder, "ctc_log_probs");
+  const Graph& decoder = recogniser_graph(model, "decoder");
+  require_input(decoder, "tokens", DType::kInt64, 2);
+  require_input(decoder, "memory", DType::kFloat32, 3);
+  require_output(decoder, "log_probs");
 }
 
 }  // namespace
@@ -67,10 +105,14 @@ SessionPool::Lease SessionPool::take() {
 }
 
 EngineModel::EngineModel(std::shared_ptr<const Model> model)
-    : model_(std::move(model)),
-      settings_(std::make_shared<const ModelSettings>(read_settings(metadata_of(*model_)))),
-      encoders_(model_, "encoder"),
-      decoders_(model_, "decoder") {}
+    : model_(std::move(model)), encoders_(model_, "encoder"), decoders_(model_, "decoder") {
+  try {
+    settings_ = settings_of(*model_);
+    check_graphs(*model_);
+  } catch (const Error& error) {
+    throw Error(error.kind(), model_->file().path() + ": " + error.what());
+  }
+}
 
 std::unique_ptr<AcousticState> EngineModel::initial_state() {
   return std::make_unique<EngineState>(State(model_, "encoder"));

@@ -30,7 +30,7 @@ class SessionPool {
 
 class EngineModel : public AcousticModel {
  public:
-  // Throws kModelFile where the metadata is not that of a U2 model.
+  // Throws kModelFile where the metadata or the graphs are not those of a U2 model.
   explicit EngineModel(std::shared_ptr<const Model> model);
 
   std::shared_ptr<const ModelSettings> settings() const override { return settings_; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <sstream>
 
 #include "error.h"
 #include "graph/names.h"
@@ -33,12 +34,18 @@ int integer(const Json& object, const std::string& name) {
   return integer_of(member(object, name, Json::Kind::kNumber), name);
 }
 
+std::string shown(double number) {
+  std::ostringstream text;
+  text << number;
+  return text.str();
+}
+
 // Ranges: beyond them no model makes sense and memory would not hold (docs/model-file.md).
 double number(double least, double largest, const Json& object, const std::string& name) {
   const double value = member(object, name, Json::Kind::kNumber).number;
   if (!(value >= least && value <= largest))
-    refuse("has " + name + " " + std::to_string(value) + "; expected " + std::to_string(least) +
-           " to " + std::to_string(largest));
+    refuse("has " + name + " " + shown(value) + "; expected " + shown(least) + " to " +
+           shown(largest));
   return value;
 }
 

@@ -26,7 +26,12 @@ struct ModelSettings {
   int beam = 0;
   double ctc_weight = 0;
 
+  // Duration of an encoder step.
   int step_ms() const { return subsampling * features.frame_shift_ms; }
+  // Audio after the end of a chunk that the chunk needs.
+  int lookahead_ms() const {
+    return (overlap_frames - 1) * features.frame_shift_ms + features.frame_length_ms;
+  }
   // Encoder steps of a chunk of so many milliseconds; none takes the file's choice.
   // Throws kUsage for a length that the model was not trained for.
   int chunk_steps_of(std::optional<int> chunk_ms) const;

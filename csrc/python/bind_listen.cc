@@ -163,11 +163,42 @@ nb::tuple encode(EngineModel& model, FloatMatrix features, AcousticState& state)
                         float_view(std::move(chunk.log_probs), {chunk.num_steps, chunk.num_tokens}));
 }
 
+// A setting of the features.
+template <auto Member>
+auto feature_reader() {
+  return [](const ModelSettings& settings) { return settings.features.*Member; };
+}
+
+void bind_settings(nb::module_& m) {
+  nb::class_<ModelSettings>(m, "ModelSettings", "See halfbyte.listen.settings.")
+      .def_prop_ro("sample_rate_hz", feature_reader<&FbankOptions::sample_rate_hz>())
+      .def_prop_ro("num_mel_bins", feature_reader<&FbankOptions::num_mel_bins>())
+      .def_prop_ro("frame_length_ms", feature_reader<&FbankOptions::frame_length_ms>())
+      .def_prop_ro("frame_shift_ms", feature_reader<&FbankOptions::frame_shift_ms>())
+      .def_prop_ro("low_hz", feature_reader<&FbankOptions::low_hz>())
+      .def_prop_ro("high_hz", feature_reader<&FbankOptions::high_hz>())
+      .def_ro("subsampling", &ModelSettings::subsampling)
+      .def_ro("overlap_frames", &ModelSettings::overlap_frames)
+      .def_ro("chunk_steps", &ModelSettings::chunk_steps)
+      .def_ro("chunk_choices_steps", &ModelSettings::chunk_choices_steps)
+      .def_ro("left_context_steps", &ModelSettings::left_context_steps)
+      .def_ro("max_segment_ms", &ModelSettings::max_segment_ms)
+      .def_ro("tokens", &ModelSettings::tokens)
+      .def_ro("blank_id", &ModelSettings::blank_id)
+      .def_ro("boundary_id", &ModelSettings::boundary_id)
+      .def_ro("beam", &ModelSettings::beam)
+      .def_ro("ctc_weight", &ModelSettings::ctc_weight)
+      .def_prop_ro("step_ms", &ModelSettings::step_ms)
+      .def_prop_ro("lookahead_ms", &ModelSettings::lookahead_ms);
+  m.def("read_settings", &read_settings, "metadata_json"_a);
+}
+
 void bind_models(nb::module_& m) {
   nb::class_<AcousticState>(m, "AcousticState", "The memory of a model between two chunks.");
   nb::class_<AcousticModel>(m, "AcousticModel");
   nb::class_<EngineModel, AcousticModel>(m, "EngineModel", "The model in a .hb file.")
       .def(nb::init<std::shared_ptr<const Model>>(), "model"_a)
+      .def_prop_ro("settings", [](const EngineModel& self) { return *self.settings(); })
       .def("initial_state", &EngineModel::initial_state, "State of a stream before its first chunk.")
       .def("encode", &encode, "features"_a.noconvert(), "state"_a,
            "One chunk: (T, F) float32 in; (C, D) encoder output and (C, V) log-probabilities out.")
@@ -258,6 +289,7 @@ void bind_steps(nb::module_& m) {
 void bind_listen(nb::module_& parent) {
   nb::module_ m = parent.def_submodule("listen", "Streams of speech recognition.");
   bind_events(m);
+  bind_settings(m);
   bind_models(m);
   bind_stream(m);
   bind_steps(m);

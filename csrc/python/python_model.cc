@@ -1,8 +1,5 @@
 #include "python/python_model.h"
 
-#include <nanobind/stl/string.h>
-#include <nanobind/stl/vector.h>
-
 #include <utility>
 #include <vector>
 
@@ -25,31 +22,6 @@ class PythonState : public AcousticState {
 
 const nb::object& object_of(const AcousticState& state) {
   return static_cast<const PythonState&>(state).object;
-}
-
-template <class T>
-T field(const nb::object& settings, const char* name) {
-  return nb::cast<T>(settings.attr(name));
-}
-
-ModelSettings settings_of(const nb::object& given) {
-  ModelSettings settings;
-  settings.features = {field<int>(given, "sample_rate_hz"),   field<int>(given, "num_mel_bins"),
-                       field<int>(given, "frame_length_ms"),  field<int>(given, "frame_shift_ms"),
-                       field<double>(given, "low_hz"),        field<double>(given, "high_hz")};
-  settings.subsampling = field<int>(given, "subsampling");
-  settings.overlap_frames = field<int>(given, "overlap_frames");
-  settings.chunk_steps = field<int>(given, "chunk_steps");
-  for (const nb::handle choice : given.attr("chunk_choices_steps"))
-    settings.chunk_choices_steps.push_back(nb::cast<int>(choice));
-  settings.left_context_steps = field<int>(given, "left_context_steps");
-  settings.max_segment_ms = field<int>(given, "max_segment_ms");
-  settings.tokens = field<std::vector<std::string>>(given, "tokens");
-  settings.blank_id = field<int>(given, "blank_id");
-  settings.boundary_id = field<int>(given, "boundary_id");
-  settings.beam = field<int>(given, "beam");
-  settings.ctc_weight = field<double>(given, "ctc_weight");
-  return settings;
 }
 
 // (T, F) that Python may keep.
@@ -90,7 +62,8 @@ class HeldDecoder : public Decoder {
 
 PythonModel::PythonModel(nb::object model)
     : model_(std::move(model)),
-      settings_(std::make_shared<const ModelSettings>(settings_of(model_.attr("settings")))) {}
+      settings_(std::make_shared<const ModelSettings>(
+          nb::cast<const ModelSettings&>(model_.attr("settings")))) {}
 
 std::unique_ptr<AcousticState> PythonModel::initial_state() {
   nb::gil_scoped_acquire gil;

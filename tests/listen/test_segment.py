@@ -1,22 +1,28 @@
 """Segments by hand: log-probabilities are chosen, so that what must come out is known."""
 
 from array import array
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from listen.metadata import changed
 from listen.streams import finals
 
 from halfbyte import EndpointRule, Event, InputError, ModelFileError, Stream, Word
-from halfbyte.listen.settings import ModelSettings
+from halfbyte.listen.settings import ModelSettings, read_settings
 
 TOKENS = ["<blank>", "▁", "▁go", "up", "<sos/eos>"]
 START, GO, UP = 1, 2, 3
-SETTINGS = ModelSettings(
-    16000, 80, 25, 10, 20.0, 0.0, 4, 3, 1, (1, 2), 4, 20000, TOKENS, 0, 4, beam=4, ctc_weight=0.5
-)
 STEP_SAMPLES = 640
+SHORT_CHUNKS = {"streaming.chunk_steps": 1, "streaming.chunk_choices_steps": [1, 2]}
+
+
+def settings_with(tokens: list[str]) -> ModelSettings:
+    """Of a model of steps of 40 ms."""
+    return read_settings(changed({"tokens": tokens, "blank_id": 0, "eos_id": 4, **SHORT_CHUNKS}))
+
+
+SETTINGS = settings_with(TOKENS)
 
 
 class ScriptedModel:
@@ -135,7 +141,7 @@ def test_the_attention_decoder_may_say_blanks():
 
 def test_a_model_whose_tokens_are_not_those_of_its_metadata():
     model = ScriptedModel([GO])
-    model.settings = replace(SETTINGS, tokens=[*TOKENS, "more"])
+    model.settings = settings_with([*TOKENS, "more"])
     stream = Stream(model, 40)
     model.settings = SETTINGS
     with pytest.raises(ModelFileError, match=r"5 log-probabilities a step.* 6 tokens"):

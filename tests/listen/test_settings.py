@@ -1,16 +1,12 @@
 """Metadata of a model file: read when right, refused in one line when not."""
 
-import copy
 import json
 
 import pytest
-from listen.conftest import TONES
+from listen.metadata import METADATA, changed
 
 from halfbyte import ModelFileError
-from halfbyte.engine import ModelFile
 from halfbyte.listen.settings import read_settings
-
-METADATA = ModelFile(TONES).metadata
 
 
 def test_what_a_file_says():
@@ -20,19 +16,6 @@ def test_what_a_file_says():
     assert settings.chunk_steps in settings.chunk_choices_steps
     assert settings.tokens[settings.blank_id] == "<blank>"
     assert settings.tokens[settings.boundary_id] == "<sos/eos>"
-
-
-def changed(path: str, value: object) -> dict:
-    metadata = copy.deepcopy(METADATA)
-    *parents, key = path.split(".")
-    section = metadata
-    for parent in parents:
-        section = section[parent]
-    if value is KeyError:
-        del section[key]
-    else:
-        section[key] = value
-    return metadata
 
 
 REQUIRED = [f"features.{key}" for key in METADATA["features"] if key != "type"]
@@ -46,7 +29,7 @@ REQUIRED += ["features", "streaming", "decoding", "tokens", "blank_id", "eos_id"
 )
 def test_a_setting_that_is_missing_or_of_another_type(path, value):
     with pytest.raises(ModelFileError, match="metadata") as caught:
-        read_settings(changed(path, value))
+        read_settings(changed({path: value}))
     assert "\n" not in str(caught.value)
 
 
@@ -58,14 +41,14 @@ POSITIVE += ["streaming.subsampling", "streaming.chunk_steps", "streaming.max_se
 @pytest.mark.parametrize("value", [0, -1])
 def test_a_setting_out_of_range(path, value):
     with pytest.raises(ModelFileError, match=path.partition(".")[2]):
-        read_settings(changed(path, value))
+        read_settings(changed({path: value}))
 
 
 @pytest.mark.parametrize("path", ["blank_id", "eos_id"])
 @pytest.mark.parametrize("value", [-1, 10_000])
 def test_ids_of_no_token(path, value):
     with pytest.raises(ModelFileError, match="tokens"):
-        read_settings(changed(path, value))
+        read_settings(changed({path: value}))
 
 
 @pytest.mark.parametrize("metadata", [{}, {"features": 3}, json.loads("[]")], ids=str)

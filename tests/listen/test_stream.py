@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soxr
+from listen.metadata import changed
 from listen.streams import SHORT_PAUSE, feed, finals, noting_stream, words
 from tones import LEAD_S, WORD_S, recording, silence
 from train.corpus import RATE_HZ
 
 from halfbyte import AudioError, EndpointRule, Event, Stream, UsageError
-from halfbyte.listen.settings import MODES
+from halfbyte.listen.settings import MODES, read_settings
 
 SENTENCE = "low high mid"
 CHUNKS_MS = [0, 40, 120, 320]  # full context, one step, three, the longest
@@ -119,7 +120,7 @@ def test_no_silence_rule(recognizer):
 @pytest.mark.parametrize("chunk_ms", [0, 120])
 def test_a_segment_has_a_longest(recognizer, chunk_ms):
     model = noting_stream(recognizer)[1]
-    model.settings = replace(model.settings, max_segment_ms=3000)
+    model.settings = read_settings(changed({"streaming.max_segment_ms": 3000}))
     stream = Stream(model, chunk_ms, endpoint=EndpointRule(trailing_silence_ms=None))
     samples = recording("low mid high low mid high low mid high low mid high low")
     events = finals(feed(stream, samples, 1600))
@@ -286,11 +287,10 @@ def test_sixteen_streams_at_once_are_as_good_as_alone(recognizer):
 
 def test_feature_settings_are_the_models(recognizer, sentence):
     """A model of another frame shift gets its frames at that shift."""
-    stream, model = noting_stream(recognizer, 320)
-    feed(stream, sentence, WHOLE)
-    settings = replace(model.settings, frame_shift_ms=20, frame_length_ms=40)
     slow_stream, slow_model = noting_stream(recognizer)
-    slow_model.settings = settings
+    slow_model.settings = read_settings(
+        changed({"features.frame_shift_ms": 20, "features.frame_length_ms": 40})
+    )
     slow_stream = Stream(slow_model, 640)
     (event,) = finals(feed(slow_stream, sentence, WHOLE))
     num_frames = (len(sentence) - 640) // 320 + 1

@@ -4,14 +4,7 @@ from typing import Any
 
 from halfbyte import _core
 from halfbyte.engine import ModelFile
-from halfbyte.errors import ModelFileError
-from halfbyte.listen.settings import read_settings
-
-# Graph -> its inputs with type and number of axes, and its outputs; docs/model-file.md.
-_GRAPHS = {
-    "encoder": ({"features": ("float32", 3)}, ("encoder_out", "ctc_log_probs")),
-    "decoder": ({"tokens": ("int64", 2), "memory": ("float32", 3)}, ("log_probs",)),
-}
+from halfbyte.listen.settings import ModelSettings
 
 
 class EngineModel:
@@ -24,17 +17,13 @@ class EngineModel:
         core: the model of the C++ core.
 
     Raises:
-        ModelFileError: the metadata is not that of a U2 model.
+        ModelFileError: the metadata or the graphs are not those of a U2 model.
     """
 
     def __init__(self, file: ModelFile):
-        try:
-            self.settings = read_settings(file.metadata)
-        except ModelFileError as error:
-            raise ModelFileError(f"{file.path}: {error}") from None
         self.file = file
-        self._check_graphs()
         self.core = _core.listen.EngineModel(file.core)
+        self.settings: ModelSettings = self.core.settings
 
     def initial_state(self) -> Any:
         """State of a stream before its first chunk."""
@@ -57,22 +46,3 @@ class EngineModel:
     def restore_state(self, saved: bytes) -> Any:
         """The state that was saved."""
         return self.core.restore_state(saved)
-
-    def _check_graphs(self) -> None:
-        """Refuse a file whose graphs are not those of a recogniser."""
-        for graph, (inputs, outputs) in _GRAPHS.items():
-            if graph not in self.file.graph_names:
-                raise ModelFileError(f"{self.file.path}: has no graph {graph!r}; compile it again")
-            found = {i.name: (i.dtype, len(i.axes)) for i in self.file.inputs(graph)}
-            for name, (dtype, rank) in inputs.items():
-                if found.get(name) != (dtype, rank):
-                    raise ModelFileError(
-                        f"{self.file.path}: graph {graph!r} takes no {dtype} {name!r} of {rank} "
-                        "axes, as a recogniser's does; export the model again"
-                    )
-            for name in outputs:
-                if name not in self.file.outputs(graph):
-                    raise ModelFileError(
-                        f"{self.file.path}: graph {graph!r} gives no {name!r}, as a recogniser's "
-                        "does; export the model again"
-                    )
