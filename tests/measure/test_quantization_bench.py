@@ -20,7 +20,7 @@ BENCH = {
     "recipe": "config.yaml",
     "methods": {
         "scratch": {"overrides": ["loop.epochs=1"]},
-        "tuned": {"start": "scratch/float32", "learns_from_start": True},
+        "tuned": {"start": "scratch/float32", "teacher": "scratch/float32"},
         "post_training": {"kind": "post_training", "start": "scratch/float32"},
     },
     "calibration": ["train.jsonl"],
@@ -66,12 +66,25 @@ def only_w4a8(**changes):
     return {"cells": [{"method": "tuned", "formats": ["w4a8"], "seeds": [1, 2]}], **changes}
 
 
-def test_cells_come_after_what_they_start_from(folder):
+def test_cells_come_after_what_they_need(folder):
     names = [cell.name for cell in read_bench(write_bench(folder)).cells()]
     assert names == [
         "scratch/float32/1", "tuned/w4a8/1", "scratch/float32/2", "tuned/w4a8/2",
         "tuned/mixed/1", "tuned/mixed/2",
     ]  # fmt: skip
+
+
+def test_a_teacher_comes_before_its_pupil(folder):
+    methods = BENCH["methods"] | {
+        "more": {"start": "scratch/float32"},
+        "taught": {"start": "scratch/float32", "teacher": "more/float32"},
+    }
+    groups = [{"method": "taught", "formats": ["w4a8"], "seeds": [1]}]
+    bench = read_bench(write_bench(folder, methods=methods, cells=groups))
+    names = [cell.name for cell in bench.cells()]
+    assert names == ["scratch/float32/1", "more/float32/1", "taught/w4a8/1"]
+    # Both have come through the weights of one other, so both hear the same.
+    assert [bench.num_legs_before(cell) for cell in bench.cells()] == [0, 1, 1]
 
 
 def test_a_failed_cell_is_named_and_the_rest_resumes(folder):
@@ -84,7 +97,7 @@ def test_a_failed_cell_is_named_and_the_rest_resumes(folder):
     assert list(run_grid(bench, folder / "work", FAKE_COMMAND)) == []
 
 
-def test_cells_at_once_wait_for_what_they_start_from(folder):
+def test_cells_at_once_wait_for_what_they_need(folder):
     bench = read_bench(write_bench(folder, **only_w4a8()))
     clocked = f"""
 import time
@@ -102,8 +115,8 @@ Path({str(folder)!r}, name).write_text(f"{{began}} {{time.monotonic()}}")
         for cell in bench.cells()
     }
     for cell, (began, _) in times.items():
-        for start in bench.ancestors(cell):
-            assert times[start][1] <= began
+        for source in bench.sources(cell):
+            assert times[source][1] <= began
     (first, first_end), (second, second_end), *_ = sorted(times.values())
     assert second < first_end
     assert first < second_end
@@ -190,6 +203,11 @@ def test_a_damaged_line_is_named(folder):
         ({"calibration": []}, "calibration is empty"),
         ({"methods": {"tuned": {"kind": "guess"}}}, "methods.tuned.kind is 'guess'"),
         ({"methods": {"tuned": {"start": "tuned/w4a8"}}}, "leads back to tuned/w4a8/1"),
+        ({"methods": {"tuned": {"teacher": "tuned/w4a8"}}}, "leads back to tuned/w4a8/1"),
+        (
+            {"methods": {"tuned": {"kind": "post_training", "start": "x/y", "teacher": "x/y"}}},
+            "methods.tuned.teacher is 'x/y'; nothing is trained there",
+        ),
         ({"recipes": "x"}, "unknown configuration key 'recipes'"),
     ],
 )
@@ -254,4 +272,7 @@ def test_a_real_cell_is_trained_compiled_and_recognised(folder):
     assert line["machine"]
     assert line["code"]
     assert [words for _, words in line["speakers"]["train.jsonl"]] == [1, 2, 3]
-    assert (folder / "work" / "scratch" / "float32" / "2" / "result").is_dir()
+    start = folder / "work" / "scratch" / "float32" / "2" / "result"
+    assert start.is_dir()
+    config = yaml.safe_load((folder / "work" / "tuned" / "mixed" / "2" / "config.yaml").read_text())
+    assert config["distillation"]["teacher"] == str(start)

@@ -90,13 +90,15 @@ def make_checkpoint(bench: Bench, cell: Cell, work: Path) -> Path:
     if result.is_dir():
         return result
     method = bench.config.methods[cell.method]
-    start_cell = bench.start_of(cell)
-    start = make_checkpoint(bench, start_cell, work) if start_cell else None
+    start, teacher = (
+        make_checkpoint(bench, source, work) if source else None
+        for source in (bench.start_of(cell), bench.teacher_of(cell))
+    )
     config = cell_config(bench, cell)
     if method.kind == "train":
-        if method.learns_from_start:
+        if teacher:
             weight = config.distillation.weight
-            config = replace(config, distillation=DistillationConfig(str(start), weight))
+            config = replace(config, distillation=DistillationConfig(str(teacher), weight))
         return train(config, folder, start)
     assert start is not None  # read_bench has seen to it
     root = data_root(bench.recipe)
@@ -113,9 +115,10 @@ def cell_config(bench: Bench, cell: Cell) -> TrainConfig:
     overrides = bench.config.methods[cell.method].overrides
     config = load_config(bench.path.parent / bench.config.recipe, overrides)
     named = bench.config.maps.get(cell.number_format)
-    leg = len(bench.ancestors(cell))  # a later leg hears augmentation of its own (docs/log.md)
     chosen = named or replace(config.quantization, default=cell.number_format, layers={})
-    return replace(config, seed=cell.seed + _SEEDS_A_LEG * leg, quantization=chosen)
+    # A later leg hears augmentation of its own (docs/log.md).
+    seed = cell.seed + _SEEDS_A_LEG * bench.num_legs_before(cell)
+    return replace(config, seed=seed, quantization=chosen)
 
 
 def read_splits(bench: Bench) -> dict[str, list[Utterance]]:

@@ -26,7 +26,7 @@ class Method:
 
     kind: str = "train"  # or post_training
     start: str = ""  # METHOD/FORMAT of the same seed whose weights it starts from
-    learns_from_start: bool = False  # distillation from that model
+    teacher: str = ""  # METHOD/FORMAT of the same seed that it learns from as well (distillation)
     observer: str = "mse"  # of post_training
     overrides: list[str] = field(default_factory=list)  # key=value of the recipe
 
@@ -128,31 +128,45 @@ class Bench:
         ]
         ordered: dict[Cell, None] = {}
         for cell in wanted:
-            for needed in [*reversed(self.ancestors(cell)), cell]:
+            for needed in [*self.sources(cell), cell]:
                 ordered.setdefault(needed)
         return list(ordered)
 
     def start_of(self, cell: Cell) -> Cell | None:
         """The cell whose weights this one starts from."""
-        start = self.config.methods[cell.method].start
-        if not start:
-            return None
-        method, number_format = _pair(start, self.config)
-        return Cell(method, number_format, cell.seed)
+        return self._same_seed(self.config.methods[cell.method].start, cell)
 
-    def ancestors(self, cell: Cell) -> list[Cell]:
-        """The cells that it comes from, nearest first.
+    def teacher_of(self, cell: Cell) -> Cell | None:
+        """The cell that this one learns from."""
+        return self._same_seed(self.config.methods[cell.method].teacher, cell)
+
+    def sources(self, cell: Cell) -> list[Cell]:
+        """All that must be there before a cell, in the order in which it can be made.
 
         Raises:
-            ConfigError: a method starts from itself.
+            ConfigError: a method needs itself.
         """
-        found: list[Cell] = []
+        return list(self._sources(cell, [cell]))
+
+    def num_legs_before(self, cell: Cell) -> int:
+        """How many cells' weights it has come through."""
         start = self.start_of(cell)
-        while start is not None:
-            if start in found or start == cell:
-                raise ConfigError(f"methods.{cell.method}.start leads back to {start.name}")
-            found.append(start)
-            start = self.start_of(start)
+        return 0 if start is None else 1 + self.num_legs_before(start)
+
+    def _same_seed(self, name: str, cell: Cell) -> Cell | None:
+        if not name:
+            return None
+        method, number_format = _pair(name, self.config)
+        return Cell(method, number_format, cell.seed)
+
+    def _sources(self, cell: Cell, path: list[Cell]) -> dict[Cell, None]:
+        found: dict[Cell, None] = {}
+        for needed in (self.start_of(cell), self.teacher_of(cell)):
+            if needed is None:
+                continue
+            if needed in path:
+                raise ConfigError(f"methods.{cell.method} leads back to {needed.name}")
+            found |= self._sources(needed, [*path, needed]) | {needed: None}
         return found
 
     def cell_named(self, name: str) -> Cell:
@@ -189,12 +203,15 @@ def read_bench(path: Path) -> Bench:
         if method.kind not in KINDS:
             raise ConfigError(f"methods.{name}.kind is {method.kind!r}; expected train or "
                               "post_training")  # fmt: skip
-        if not method.start and (method.kind == "post_training" or method.learns_from_start):
+        if method.kind == "post_training" and not method.start:
             raise ConfigError(f"methods.{name}.start is empty; name METHOD/FORMAT to start from")
+        if method.kind == "post_training" and method.teacher:
+            raise ConfigError(f"methods.{name}.teacher is {method.teacher!r}; nothing is trained "
+                              "there")  # fmt: skip
         if method.kind == "post_training" and not config.calibration:
             raise ConfigError(f"calibration is empty; methods.{name} needs recordings")
-        if method.start:
-            _pair(method.start, config)
+        for source in filter(None, (method.start, method.teacher)):
+            _pair(source, config)
     for group in config.cells:
         for number_format in group.formats:
             _pair(f"{group.method}/{number_format}", config)

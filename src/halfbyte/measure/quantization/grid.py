@@ -54,7 +54,7 @@ def run_grid(
     Args:
         work: folder of checkpoints and logs.
         command: what runs one cell, given its name as the last word, and prints its line.
-        workers: cells at once; none runs beside one that it starts from.
+        workers: cells at once; none runs beside one that it needs.
 
     Yields:
         Cell and line, in the order in which they end.
@@ -87,9 +87,9 @@ def run_grid(
 
 
 def _ready(bench: Bench, waiting: list[Cell], running: list[Cell]) -> list[Cell]:
-    """Cells that start from none that is still to come."""
+    """Cells that need none that is still to come."""
     missing = {*waiting, *running}
-    return [cell for cell in waiting if not missing.intersection(bench.ancestors(cell))]
+    return [cell for cell in waiting if not missing.intersection(bench.sources(cell))]
 
 
 def _check_configuration(bench: Bench, measured: Any) -> None:
