@@ -1,14 +1,16 @@
 """The C library says what the Python package says, event by event, and refuses what it refuses."""
 
 import ctypes
+import re
 import subprocess
 from array import array
 
 import pytest
 from capi.c_library import AUDIO, MODEL_FILE, OK, PROGRAM, ROOT, USAGE, Library, Said
+from hostile.models import SECTIONS, with_sections
 from tones import recording
 
-from halfbyte import EndpointRule, Event, Recognizer
+from halfbyte import EndpointRule, Event, ModelFileError, Recognizer
 from halfbyte.listen.settings import MODES
 from halfbyte.listen.transcript import as_text
 
@@ -105,6 +107,25 @@ def test_what_is_refused_is_a_status_and_one_line(library, model, tmp_path):
     options.mode, options.sample_rate_hz = b"greedy", 1
     assert c.halfbyte_stream_open(*arguments) == AUDIO
     assert handle.value is None
+
+
+@pytest.mark.parametrize(
+    ("decoder", "refusal"),
+    [
+        (None, "has no graph 'decoder'; compile it again"),
+        (SECTIONS["graph:encoder"], "graph 'decoder' takes no int64 'tokens' of 2 axes, as a"),
+    ],
+    ids=["missing", "another encoder"],
+)
+def test_a_file_of_other_graphs_is_refused_when_it_is_opened(library, tmp_path, decoder, refusal):
+    path = tmp_path / "other.hb"
+    path.write_bytes(with_sections(decoder=decoder))
+    handle = ctypes.c_void_p()
+    opened = library.c.halfbyte_model_open(str(path).encode(), ctypes.byref(handle))
+    assert opened == MODEL_FILE
+    assert library.last_error().startswith(f"{path}: {refusal}")
+    with pytest.raises(ModelFileError, match=re.escape(library.last_error())):
+        Recognizer(path)
 
 
 def test_null_is_refused_or_does_nothing(library, model):
