@@ -7,7 +7,7 @@ from result_lines import NOT_MEASURED, Line, origin, percent, table
 
 from halfbyte.measure.quantization import report
 from halfbyte.measure.quantization.config import read_bench
-from halfbyte.measure.quantization.grid import read_results
+from halfbyte.measure.quantization.results import read_results
 
 
 def grid_table(config: Path) -> str:
@@ -28,7 +28,7 @@ def grid_table(config: Path) -> str:
             row.method.replace("_", " "), row.number_format, str(len(row.lines)),
             f"{100 * row.mean('wer'):.1f}{spread} %", *by_split,
             f"{row.mean('bytes'):,.0f}", f"{row.mean('bits_per_weight'):.2f}",
-            f"{1000 * row.mean('encoder_chunk_ms'):.0f}",
+            "-" if row.chunk_ms is None else f"{1000 * row.chunk_ms:.0f}",
         ])  # fmt: skip
     names = [split.removesuffix(".jsonl") for split in splits]
     head = ["weights", "format", "seeds", "words wrong", *names, "bytes", "bits", "chunk, µs"]

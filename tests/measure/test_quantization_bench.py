@@ -13,7 +13,9 @@ from halfbyte.measure.evaluate import Evaluation
 from halfbyte.measure.quantization import cell as cells
 from halfbyte.measure.quantization import report
 from halfbyte.measure.quantization.config import Cell, read_bench
-from halfbyte.measure.quantization.grid import GridError, read_results, run_grid
+from halfbyte.measure.quantization.grid import GridError, run_grid
+from halfbyte.measure.quantization.results import Results, keep, read_results
+from halfbyte.measure.quantization.timing import time_formats
 
 BENCH = {
     "name": "tones",
@@ -56,7 +58,7 @@ print(json.dumps({
     "method": method, "number_format": number_format, "seed": int(seed), "bytes": 1000,
     "wer": sum(e for e, _ in counts) / 20, "by_split": {"train.jsonl": {"wer": 0.2}},
     "speakers": {"train.jsonl": counts}, "texts_differing": 0, "texts_compared": 3,
-    "bits_per_weight": 4.1, "encoder_chunk_ms": 0.5,
+    "bits_per_weight": 4.1,
 }))
 """
 FAKE_COMMAND = [sys.executable, "-c", FAKE]
@@ -91,7 +93,7 @@ def test_a_failed_cell_is_named_and_the_rest_resumes(folder):
     bench = read_bench(write_bench(folder))
     with pytest.raises(GridError, match=r"cell tuned/mixed/1 failed: halfbyte bench: broken; see"):
         list(run_grid(bench, folder / "work", FAKE_COMMAND))
-    done = read_results(bench)
+    done = read_results(bench).cells
     assert [cell.name for cell in done] == [c.name for c in bench.cells()[:4]]
     bench = read_bench(write_bench(folder, **only_w4a8()))
     assert list(run_grid(bench, folder / "work", FAKE_COMMAND)) == []
@@ -109,7 +111,7 @@ name = sys.argv[1].replace("/", "-")
 Path({str(folder)!r}, name).write_text(f"{{began}} {{time.monotonic()}}")
 """
     list(run_grid(bench, folder / "work", [sys.executable, "-c", clocked], workers=2))
-    assert len(read_results(bench)) == 4
+    assert len(read_results(bench).cells) == 4
     times = {
         cell: [float(t) for t in (folder / cell.name.replace("/", "-")).read_text().split()]
         for cell in bench.cells()
@@ -131,7 +133,7 @@ def test_a_failed_cell_lets_those_beside_it_end(folder):
     slow = f"import sys, time; time.sleep('w8a8' in sys.argv[1] and 1.0)\n{FAKE}"
     with pytest.raises(GridError, match="cell scratch/mixed/1 failed"):
         list(run_grid(bench, folder / "work", [sys.executable, "-c", slow], workers=2))
-    assert [cell.name for cell in read_results(bench)] == ["scratch/w8a8/1"]
+    assert [cell.name for cell in read_results(bench).cells] == ["scratch/w8a8/1"]
 
 
 def test_a_line_is_kept_though_nobody_asks_for_it(folder):
@@ -139,7 +141,7 @@ def test_a_line_is_kept_though_nobody_asks_for_it(folder):
     lines = run_grid(bench, folder / "work", FAKE_COMMAND, workers=2)
     next(lines)
     lines.close()
-    assert len(read_results(bench)) >= 2
+    assert len(read_results(bench).cells) >= 2
 
 
 def test_cells_may_be_added_and_nothing_else_changed(folder):
@@ -149,7 +151,7 @@ def test_cells_may_be_added_and_nothing_else_changed(folder):
     grown = BENCH["maps"] | {"wide": {"default": "w8a8"}}
     claims = [*BENCH["comparisons"], BENCH["comparisons"][0] | {"margin": 0.0}]
     wider = write_bench(folder, **more, maps=grown, comparisons=claims)
-    assert len(read_results(read_bench(wider))) == 4
+    assert len(read_results(read_bench(wider)).cells) == 4
     margin = [BENCH["comparisons"][0] | {"margin": 0.5}]
     with pytest.raises(
         ConfigError, match=r"has changed since .*: comparisons was .*'margin': 0.02"
@@ -167,7 +169,7 @@ def test_the_machine_is_no_part_of_the_configuration(folder):
     list(run_grid(bench, folder / "work", FAKE_COMMAND))
     recipe = folder / "config.yaml"
     recipe.write_text(recipe.read_text().replace("threads: 1", "threads: 7"))
-    assert len(read_results(read_bench(bench.path))) == 4
+    assert len(read_results(read_bench(bench.path)).cells) == 4
 
 
 def test_results_from_before_a_key_stay_good(folder):
@@ -177,7 +179,7 @@ def test_results_from_before_a_key_stay_good(folder):
     line = json.loads(first)
     del line["configuration"]["recipe"]["augment"]["joined_chance"]
     bench.results.write_text("\n".join([json.dumps(line), *others]) + "\n")
-    assert len(read_results(bench)) == 4
+    assert len(read_results(bench).cells) == 4
     line["configuration"]["recipe"]["augment"]["forgotten"] = 1
     bench.results.write_text("\n".join([json.dumps(line), *others]) + "\n")
     with pytest.raises(ConfigError, match=r"bench\.jsonl:1 .*forgotten"):
@@ -219,10 +221,11 @@ def test_mistakes(folder, changes, named):
 
 def test_figures_by_hand(folder):
     bench = read_bench(write_bench(folder, **only_w4a8()))
-    results = dict(run_grid(bench, folder / "work", FAKE_COMMAND))
+    results = Results(dict(run_grid(bench, folder / "work", FAKE_COMMAND)), {"w4a8": 0.5})
     rows = {row.name: row for row in report.rows_of(bench, results)}
     assert rows["tuned/w4a8"].mean("wer") == pytest.approx((5 / 20 + 6 / 20) / 2)
     assert rows["tuned/w4a8"].wer_spread == pytest.approx(0.05 / 2**0.5)
+    assert (rows["tuned/w4a8"].chunk_ms, rows["scratch/float32"].chunk_ms) == (0.5, None)
     (line,) = report.comparisons(bench, results)
     pooled = line["splits"]["all"]
     assert line["seeds"] == [1, 2]
@@ -230,7 +233,7 @@ def test_figures_by_hand(folder):
     assert pooled["value"] == pytest.approx(11 / 9 - 1, abs=1e-5)  # 5 + 6 errors, 4 + 5
     assert not pooled["non_inferior"]
     assert "not shown" in report.comparison_table([line])
-    del results[Cell("tuned", "w4a8", 2)]
+    del results.cells[Cell("tuned", "w4a8", 2)]
     (line,) = report.comparisons(bench, results)
     assert (line["seeds"], line["missing"]) == ([1], [2])
     assert "seeds are missing" in report.comparison_table([line])
@@ -239,10 +242,11 @@ def test_figures_by_hand(folder):
 
 def test_plots_are_the_same_each_time(folder):
     bench = read_bench(write_bench(folder, **only_w4a8()))
-    rows = report.rows_of(bench, dict(run_grid(bench, folder / "work", FAKE_COMMAND)))
+    results = Results(dict(run_grid(bench, folder / "work", FAKE_COMMAND)))
+    rows = report.rows_of(bench, results)
     contents = []
     for name in ("a.svg", "b.svg"):
-        report.plot(rows, "bytes", "bytes of the model file", folder / name)
+        report.plot(rows, lambda row: row.mean("bytes"), "bytes of the model file", folder / name)
         contents.append((folder / name).read_bytes())
     assert contents[0] == contents[1]
     assert b"<svg" in contents[0]
@@ -263,12 +267,11 @@ def test_a_real_cell_is_trained_compiled_and_recognised(folder):
     bench = read_bench(write_bench(folder))
     name = bench.cell_named("tuned/mixed/2")
     line = cells.run_cell(bench, name, folder / "work")
-    json.dumps(line)
+    keep(bench, line)
     assert (line["method"], line["number_format"], line["seed"]) == ("tuned", "mixed", 2)
     assert line["texts_compared"] == 3
     assert line["texts_differing"] == 0
     assert 4 < line["bits_per_weight"] < 8
-    assert line["encoder_chunk_ms"] > 0
     assert line["machine"]
     assert line["code"]
     assert [words for _, words in line["speakers"]["train.jsonl"]] == [1, 2, 3]
@@ -276,3 +279,11 @@ def test_a_real_cell_is_trained_compiled_and_recognised(folder):
     assert start.is_dir()
     config = yaml.safe_load((folder / "work" / "tuned" / "mixed" / "2" / "config.yaml").read_text())
     assert config["distillation"]["teacher"] == str(start)
+    times = time_formats(bench, read_results(bench), folder / "work")
+    assert times["encoder_chunk_ms"].keys() == {"mixed"}  # no other cell was compiled
+    assert times["encoder_chunk_ms"]["mixed"] > 0
+    keep(bench, times)
+    results = read_results(bench)
+    assert results.chunk_ms == times["encoder_chunk_ms"]
+    assert results.cells == {name: line}
+    assert time_formats(bench, results, folder / "work") is None

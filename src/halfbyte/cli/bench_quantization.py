@@ -3,6 +3,10 @@
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from halfbyte.measure.quantization.config import Bench
 
 EPILOG = """\
 examples:
@@ -67,6 +71,7 @@ def run(options: argparse.Namespace) -> int:
                 f"{line['seconds']:.0f} s",
                 flush=True,
             )
+        _time(bench, work)
     _report(options.config)
     return 0
 
@@ -80,11 +85,20 @@ def _run_cell(config: Path, work: Path, name: str) -> int:
     return 0
 
 
+def _time(bench: "Bench", work: Path) -> None:
+    from halfbyte.measure.quantization.results import keep, read_results
+    from halfbyte.measure.quantization.timing import time_formats
+
+    line = time_formats(bench, read_results(bench), work)
+    if line is not None:
+        keep(bench, line)
+
+
 def _report(config: Path) -> None:
     from halfbyte.errors import UsageError
     from halfbyte.measure.quantization import report
     from halfbyte.measure.quantization.config import read_bench
-    from halfbyte.measure.quantization.grid import read_results
+    from halfbyte.measure.quantization.results import read_results
 
     bench = read_bench(config)
     results = read_results(bench)
@@ -95,6 +109,8 @@ def _report(config: Path) -> None:
     compared = report.comparisons(bench, results)
     if compared:
         print(report.comparison_table(compared))
-    for key, label in (("bytes", "bytes of the model file"), ("encoder_chunk_ms", "ms a chunk")):
-        report.plot(rows, key, label, config.with_name(f"{config.stem}-{key}.svg"))
+    by_bytes, by_time = (config.with_name(f"{config.stem}-{x}.svg") for x in ("bytes", "time"))
+    report.plot(rows, lambda row: row.mean("bytes"), "bytes of the model file", by_bytes)
+    if results.chunk_ms:
+        report.plot(rows, lambda row: row.chunk_ms, "ms a chunk of the encoder", by_time)
     print(json.dumps({"name": bench.config.name, "comparisons": compared}))

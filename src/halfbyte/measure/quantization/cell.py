@@ -1,7 +1,6 @@
 """One cell: weights, the exported file, and how the engine does with it."""
 
 import os
-import statistics
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,7 +13,6 @@ from halfbyte.data.manifest import Utterance, read_manifest
 from halfbyte.engine import ModelFile
 from halfbyte.errors import HalfbyteError
 from halfbyte.export.onnx_model import compile_folder, export
-from halfbyte.listen.engine_model import EngineModel
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.measure.code import code_name
 from halfbyte.measure.cpu import machine
@@ -29,7 +27,6 @@ from halfbyte.train.corpora import data_root
 from halfbyte.train.post_training import Calibration, quantize_checkpoint
 from halfbyte.train.run import train
 
-_TIMED_RUNS, _WARM_UP_RUNS = 100, 20
 _SEEDS_A_LEG = 1000
 
 
@@ -74,7 +71,6 @@ def run_cell(bench: Bench, cell: Cell, work: Path) -> dict[str, Any]:
         "quantised_weights": num_weights,
         "bits_per_weight": round(8 * num_bytes / num_weights, 4) if num_weights else 32.0,
         "chunk_ms": bench.config.evaluation.chunk_ms,
-        "encoder_chunk_ms": round(1000 * encoder_chunk_s(file, bench), 4),
         "training_s": round(trained_s, 1),
         "load_average": os.getloadavg()[0],
         "isa": _core.kernels.default_isa(),
@@ -145,24 +141,6 @@ def word_errors(splits: dict[str, list[Utterance]], heard: dict[str, Evaluation]
         by_split[name] = {key: summary[key] for key in kept}
     errors, words = np.array([c for rows in by_speaker.values() for c in rows]).sum(axis=0)
     return {"wer": round(errors / max(1, words), 5), "by_split": by_split, "speakers": by_speaker}
-
-
-def encoder_chunk_s(file: ModelFile, bench: Bench) -> float:
-    """Median seconds of one encoder chunk in the engine, on one thread."""
-    model = EngineModel(file)
-    settings = model.settings
-    chunk_ms = bench.config.evaluation.chunk_ms or settings.chunk_steps * settings.step_ms
-    frames = chunk_ms // settings.frame_shift_ms + settings.overlap_frames
-    random = np.random.default_rng(1)
-    features = random.normal(12.0, 3.0, (frames, settings.num_mel_bins)).astype(np.float32)
-    state = model.initial_state()
-    seconds = []
-    for run in range(_WARM_UP_RUNS + _TIMED_RUNS):
-        start_s = time.perf_counter()
-        model.encode(features, state)
-        if run >= _WARM_UP_RUNS:
-            seconds.append(time.perf_counter() - start_s)
-    return statistics.median(seconds)
 
 
 def _recognise(bench: Bench, model: Any, utterances: list[Utterance]) -> Evaluation:

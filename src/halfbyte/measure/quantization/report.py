@@ -2,28 +2,35 @@
 
 import io
 import statistics
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from halfbyte.files import write_whole
 from halfbyte.measure.bootstrap import Counts, Difference, relative_difference
 from halfbyte.measure.quantization.config import Bench, Cell, Comparison
+from halfbyte.measure.quantization.results import Line, Results
 
-Line = dict[str, Any]
 ALL = "all"  # the splits together
 
 
 @dataclass(frozen=True)
 class Row:
-    """Cells that differ in nothing but their seed."""
+    """Cells that differ in nothing but their seed.
+
+    Attributes:
+        method: how they came to their weights.
+        number_format: of the weights and activations, or a map's name.
+        lines: a result line for each seed.
+        chunk_ms: of the encoder in this format; None if it has not been timed.
+    """
 
     method: str
     number_format: str
     lines: tuple[Line, ...]
+    chunk_ms: float | None = None
 
     @property
     def name(self) -> str:
@@ -41,13 +48,17 @@ class Row:
         return statistics.stdev(rates) if len(rates) > 1 else 0.0
 
 
-def rows_of(bench: Bench, results: dict[Cell, Line]) -> list[Row]:
+def rows_of(bench: Bench, results: Results) -> list[Row]:
     """Measured rows in the order of the configuration."""
     grouped: dict[tuple[str, str], list[Line]] = {}
     for cell in bench.cells():
-        if cell in results:
-            grouped.setdefault((cell.method, cell.number_format), []).append(results[cell])
-    return [Row(*names, tuple(lines)) for names, lines in grouped.items()]
+        if cell in results.cells:
+            names = (cell.method, cell.number_format)
+            grouped.setdefault(names, []).append(results.cells[cell])
+    return [
+        Row(method, number_format, tuple(lines), results.chunk_ms.get(number_format))
+        for (method, number_format), lines in grouped.items()
+    ]
 
 
 def table(rows: list[Row]) -> str:
@@ -65,13 +76,14 @@ def table(rows: list[Row]) -> str:
         cells.append([
             row.name, str(len(row.lines)), f"{100 * row.mean('wer'):.2f}",
             f"{100 * row.wer_spread:.2f}", f"{row.mean('bytes'):,.0f}",
-            f"{row.mean('bits_per_weight'):.2f}", f"{row.mean('encoder_chunk_ms'):.3f}",
+            f"{row.mean('bits_per_weight'):.2f}",
+            "-" if row.chunk_ms is None else f"{row.chunk_ms:.3f}",
             f"{differing}/{compared}", *by_split,
         ])  # fmt: skip
     return _aligned(cells)
 
 
-def comparisons(bench: Bench, results: dict[Cell, Line]) -> list[Line]:
+def comparisons(bench: Bench, results: Results) -> list[Line]:
     """Every comparison of the configuration that both sides have results for.
 
     A comparison pools the seeds that both sides have, `missing` are those that the configuration
@@ -81,7 +93,7 @@ def comparisons(bench: Bench, results: dict[Cell, Line]) -> list[Line]:
     return [
         line
         for comparison in bench.config.comparisons
-        if (line := _compare(bench, comparison, results)) is not None
+        if (line := _compare(bench, comparison, results.cells)) is not None
     ]
 
 
@@ -105,8 +117,10 @@ def verdict(line: Line, one: Line) -> str:
     return "shown" if one["non_inferior"] else "not shown"
 
 
-def plot(rows: list[Row], key: str, label: str, path: Path) -> None:
+def plot(rows: list[Row], figure_of: Callable[[Row], float | None], label: str, path: Path) -> None:
     """Word error rate against a figure, a point for each row with its spread over seeds, as SVG.
+
+    A row without the figure has no point.
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
@@ -118,9 +132,10 @@ def plot(rows: list[Row], key: str, label: str, path: Path) -> None:
 
     matplotlib.rcParams["svg.hashsalt"] = "halfbyte"  # the same figure gives the same bytes
     figure, axes = pyplot.subplots(figsize=(7, 4.5))
-    for method in dict.fromkeys(row.method for row in rows):
-        own = [row for row in rows if row.method == method]
-        x = [row.mean(key) for row in own]
+    found = [(row, value) for row in rows if (value := figure_of(row)) is not None]
+    for method in dict.fromkeys(row.method for row, _ in found):
+        own = [row for row, _ in found if row.method == method]
+        x = [value for row, value in found if row.method == method]
         y = [100 * row.mean("wer") for row in own]
         spread = [100 * row.wer_spread for row in own]
         axes.errorbar(x, y, spread, fmt="o", capsize=3, label=method)
