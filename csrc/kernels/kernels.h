@@ -86,6 +86,17 @@ struct GemmF32 {
   bool continues = false;
 };
 
+// out = x · wᵀ + bias in float32, with w[n][k] = float(code[n][k]) * scales[n][k / group].
+struct LinearW4A32 {
+  int64_t m, n, k;
+  const float* x;         // (M, K) contiguous
+  const uint8_t* packed;  // codes of 4 bits (packing.h)
+  const float* scales;    // (N, K / group) contiguous
+  int64_t group;          // inputs that share a scale; divides K
+  const float* bias;      // (N)
+  float* out;             // (M, N) contiguous; not x
+};
+
 struct LayerNorm {
   int64_t rows, d;
   const float* x;       // (rows, D) contiguous
@@ -144,6 +155,7 @@ struct Kernels {
   int64_t (*spin)(int64_t rounds);
 
   void (*gemm_f32)(const GemmF32&);
+  void (*linear_w4a32)(const LinearW4A32&);
 
   void (*layer_norm)(const LayerNorm&);
   RowOp softmax;      // over D

@@ -2,6 +2,7 @@
 #include "kernels/kernels.h"
 #include "python/bindings.h"
 #include "python/kernel_arrays.h"
+#include "python/packed_arrays.h"
 
 namespace halfbyte::python {
 namespace {
@@ -14,6 +15,20 @@ void gemm_f32(StridedMatrix<const float> a, StridedMatrix<const float> b, Matrix
   Computing computing;
   table.gemm_f32({m, n, k, a.data(), a.stride(0), a.stride(1), b.data(), b.stride(0), b.stride(1),
                   out.data(), n});
+}
+
+void linear_w4a32(Matrix<const float> x, Vector<const uint8_t> packed, Matrix<const float> scales,
+                  Vector<const float> bias, Matrix<float> out, Isa isa) {
+  const int64_t m = size(x.shape(0)), k = size(x.shape(1)), n = size(scales.shape(0));
+  const int64_t per_output = size(scales.shape(1));
+  expect(size(out.shape(0)) == m && size(out.shape(1)) == n && size(bias.size()) == n,
+         "x must be (M, K), scales (N, K / G), bias (N) and out (M, N)");
+  expect(per_output > 0 && k > 0 && k % per_output == 0, "scales must be (N, K / G), G a divisor of K");
+  check_weights(4, 8, n, k, size(packed.size()));
+  const Kernels& table = find_kernels(isa);
+  Computing computing;
+  table.linear_w4a32({m, n, k, x.data(), packed.data(), scales.data(), k / per_output, bias.data(),
+                      out.data()});
 }
 
 void layer_norm(Matrix<const float> x, Vector<const float> weight, Vector<const float> bias,
@@ -96,6 +111,9 @@ void def_binary(nb::module_& m, const char* name, BinaryOp Kernels::*op) {
 void bind_float_kernels(nb::module_& m) {
   m.def("gemm_f32", gemm_f32, nb::arg("a").noconvert(), nb::arg("b").noconvert(),
         nb::arg("out").noconvert(), default_isa_arg(), "a (M, K), b (K, N), any strides -> out (M, N).");
+  m.def("linear_w4a32", linear_w4a32, nb::arg("x").noconvert(), nb::arg("packed").noconvert(),
+        nb::arg("scales").noconvert(), nb::arg("bias").noconvert(), nb::arg("out").noconvert(),
+        default_isa_arg(), "x (M, K), 4-bit codes (N, K) packed, scales (N, K / G), bias (N) -> out (M, N).");
   m.def("layer_norm", layer_norm, nb::arg("x").noconvert(), nb::arg("weight").noconvert(),
         nb::arg("bias").noconvert(), nb::arg("epsilon"), nb::arg("out").noconvert(),
         default_isa_arg());

@@ -170,6 +170,25 @@ void check_gemm_f32(const Kernels& kernels) {
   digest.print("gemm_f32");
 }
 
+void check_weight_only(const Kernels& kernels) {
+  Digest digest;
+  for (const int m : {1, 3, 9})
+    for (const int n : {1, 16, 17, 33})
+      for (const int k : {5, 8, 130, 144}) {
+        Layer layer(4, 8, m, n, k, Fill::kRandom);
+        const auto x = Numbers(static_cast<uint64_t>(k)).reals(static_cast<size_t>(m * k));
+        for (const int group : {1, 5, 8, k}) {
+          if (k % group != 0) continue;
+          const auto scales = Numbers(7).reals(static_cast<size_t>(n * k / group));
+          std::vector<float> out(static_cast<size_t>(m * n));
+          kernels.linear_w4a32({m, n, k, x.data(), layer.packed.data(), scales.data(), group,
+                                layer.bias.data(), out.data()});
+          digest.add(out);
+        }
+      }
+  digest.print("linear w4a32");
+}
+
 void check_quantize(const Kernels& kernels) {
   Digest digest;
   for (const int64_t k : {1, 7, 16, 63, 64, 65, 200})
@@ -197,6 +216,7 @@ void check_kernels(const std::string& isa) {
   check_elementwise(kernels);
   check_rows(kernels);
   check_gemm_f32(kernels);
+  check_weight_only(kernels);
   check_quantize(kernels);
   check_integer_only(kernels);
 }

@@ -3,9 +3,10 @@
 import float_reference
 import numpy as np
 import pytest
-from kernel_cases import Guarded, generator, unaligned
+from kernel_cases import SHAPES, Guarded, generator, make_codes, unaligned
 
 from halfbyte import _core
+from halfbyte.quant import packing
 
 kernels = _core.kernels
 
@@ -183,6 +184,21 @@ def test_gemm_f32_bits_and_error(isa, shape, order):
     wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
     bound = (k + 1) * EPSILON * (np.abs(wide_a) @ np.abs(wide_b))
     assert (np.abs(out.view - wide_a @ wide_b) <= bound).all()
+
+
+@pytest.mark.parametrize("group", [1, 5, 8, 24, 0])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_linear_w4a32_bits(isa, shape, group):
+    m, n, k = shape
+    group = group if group and k % group == 0 else k
+    codes = make_codes("random", 4, (n, k), is_weight=True)
+    x, bias = random_rows("weight only", m, k), random_rows("bias", 1, n)[0]
+    scales = np.abs(random_rows("scales", n, k // group, 0.02))
+    weight = codes.astype(np.float32) * np.repeat(scales, group, axis=1)
+    out = Guarded((m, n), np.float32)
+    kernels.linear_w4a32(x, packing.pack(codes, 4), scales, bias, out.view, isa)
+    out.assert_intact()
+    assert_same_bits(out.view, float_reference.gemm(x, weight.T) + bias)
 
 
 def test_denormals_and_rounding_do_not_follow_the_caller(isa):

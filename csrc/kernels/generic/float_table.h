@@ -11,6 +11,7 @@
 #include "kernels/generic/quantize.h"
 #include "kernels/generic/rows.h"
 #include "kernels/generic/training.h"
+#include "kernels/generic/weight_only.h"
 
 namespace halfbyte {
 namespace {
@@ -40,6 +41,7 @@ constexpr Kernels make_kernels(const char* isa, const IntegerKernels& integer) {
       integer.linear_w4a4,
       integer.spin,
       gemm_f32_strided,
+      linear_w4a32,
       layer_norm_f32,
       softmax_f32,
       log_softmax_f32,
