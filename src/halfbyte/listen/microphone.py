@@ -70,6 +70,7 @@ class Microphone:
         self._blocks.put(None)
 
     def close(self) -> None:
+        """Give the device back."""
         self._stream.close()
 
     def _take(self, samples: Any, num_frames: int, time: Any, status: Any) -> None:

@@ -48,6 +48,7 @@ class Times:
 
     @classmethod
     def of(cls, seconds: list[float]) -> "Times":
+        """Median and median absolute deviation."""
         median = statistics.median(seconds)
         return cls(median, statistics.median(abs(s - median) for s in seconds))
 

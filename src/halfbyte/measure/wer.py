@@ -20,6 +20,7 @@ class Errors:
 
     @property
     def num_errors(self) -> int:
+        """Substitutions, deletions and insertions together."""
         return self.substitutions + self.deletions + self.insertions
 
     @property
