@@ -43,14 +43,26 @@ def grid_comparisons(config: Path) -> str:
         return NOT_MEASURED
     cells = []
     for line in found:
-        one = line["splits"][report.ALL]
-        low, high = 100 * one["low"], 100 * one["high"]
+        both = line["splits"][report.ALL]
+        alone = [100 * value for value in line["by_seed"]]
         cells.append([
             f"{line['of']} against {line['against']}", str(len(line["seeds"])),
-            f"{100 * one['value']:+.1f} %", f"{low:+.1f} to {high:+.1f} %",
-            f"not worse by {100 * line['margin']:.0f} %: {report.verdict(line, one)}",
+            *(_difference(line["splits"][split]) for split in (report.ALL, *_splits(line))),
+            f"{min(alone):+.1f} to {max(alone):+.1f} %",
+            f"not worse by {100 * line['margin']:.0f} %: {report.verdict(line, both)}",
         ])  # fmt: skip
-    return table(["comparison", "seeds", "relative", "95 % interval", "claim"], cells)
+    names = [split.removesuffix(".jsonl") for split in _splits(found[0])]
+    return table(["comparison", "seeds", "both", *names, "seeds alone", "claim, of both"], cells)
+
+
+def _splits(line: Line) -> list[str]:
+    return [split for split in line["splits"] if split != report.ALL]
+
+
+def _difference(one: Line) -> str:
+    """A relative difference with the bounds of its interval."""
+    value, low, high = (100 * one[key] for key in ("value", "low", "high"))
+    return f"{value:+.1f} % ({low:+.1f} to {high:+.1f})"
 
 
 def sensitivity_table(lines: list[Line]) -> str:

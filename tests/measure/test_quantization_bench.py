@@ -2,10 +2,12 @@
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 from train.corpus import write_config, write_corpus
 
 from halfbyte.errors import ConfigError, UsageError
@@ -211,12 +213,56 @@ def test_a_damaged_line_is_named(folder):
             "methods.tuned.teacher is 'x/y'; nothing is trained there",
         ),
         ({"recipes": "x"}, "unknown configuration key 'recipes'"),
+        ({"evaluation": {"test": ["train.jsonl"], "mode": "magic"}}, "evaluation.mode is 'magic'"),
     ],
 )
 def test_mistakes(folder, changes, named):
     plain = {"comparisons": []} if "methods" in changes else {}
     with pytest.raises(ConfigError, match=named):
         read_bench(write_bench(folder, **(plain | changes)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        (
+            {"methods": BENCH["methods"] | {"tuned": {"overrides": ["loop.epoch=1"]}}},
+            "tuned/w4a8: unknown configuration key 'loop.epoch'",
+        ),
+        (
+            {"methods": BENCH["methods"] | {"quick": {"observer": "entropy"}}},
+            "methods.quick.observer is 'entropy'",
+        ),
+        (
+            {"maps": {"mixed": {"default": "w4a8", "layers": {"nothing": "w8a8"}}}},
+            "tuned/mixed: quantization pattern 'nothing' matches no layer",
+        ),
+        (
+            {"maps": {"mixed": {"default": "w4a8", "layers": {"ctc": "w9a8"}}}},
+            "tuned/mixed: quantization.layers.ctc is 'w9a8'",
+        ),
+        ({"evaluation": {"test": ["none.jsonl"]}}, "evaluation.test: no manifest at .*none.jsonl"),
+    ],
+)
+def test_mistakes_that_a_later_cell_would_show(folder, changes, named):
+    bench = read_bench(write_bench(folder, **changes))
+    with pytest.raises(ConfigError, match=named):
+        cells.check_cells(bench)
+    cells.check_cells(read_bench(write_bench(folder)))
+
+
+def test_a_cell_waits_for_one_left_over(folder, monkeypatch):
+    bench = read_bench(write_bench(folder))
+    cell = bench.cell_named("tuned/mixed/2")
+    monkeypatch.setattr(cells, "_run_cell", lambda *_: {"ran": True})
+    place = folder / "work" / cell.name
+    place.mkdir(parents=True)
+    with ThreadPoolExecutor(1) as pool:
+        with FileLock(place / "cell.lock"):
+            running = pool.submit(cells.run_cell, bench, cell, folder / "work")
+            with pytest.raises(TimeoutError):
+                running.result(timeout=0.5)
+        assert running.result(timeout=60) == {"ran": True}
 
 
 def test_figures_by_hand(folder):
@@ -230,6 +276,7 @@ def test_figures_by_hand(folder):
     pooled = line["splits"]["all"]
     assert line["seeds"] == [1, 2]
     assert line["missing"] == []
+    assert line["by_seed"] == [0.25, 0.2]  # 5 errors against 4, 6 against 5
     assert pooled["value"] == pytest.approx(11 / 9 - 1, abs=1e-5)  # 5 + 6 errors, 4 + 5
     assert not pooled["non_inferior"]
     assert "not shown" in report.comparison_table([line])

@@ -23,6 +23,22 @@ def test_percentile_equals_numpy():
     assert (low, high) == pytest.approx(tuple(np.quantile(values, [0.01, 0.99])), rel=1e-4)
 
 
+def test_percentile_by_hand():
+    split = torch.tensor([[[7.0, -35.0, 21.0, -14.0, 28.0]]])
+    # Three quarters of the way from the least of |x| to the largest is 28, which has code 7.
+    assert Percentile(75.0).scales(split, 4).tolist() == [[4.0]]
+    values = torch.tensor([0.0, 4.0, 1.0, 3.0, 2.0])
+    assert Percentile(75.0).range(values, 8) == (1.0, 3.0)
+
+
+def test_mse_by_hand():
+    # All four have code 1 or -1 of 2 bits: 3 (2 - s)² + (6 - s)² is least at s = 3.
+    split = torch.tensor([[[2.0, -2.0, 2.0, 6.0]]])
+    assert MeanSquare().scales(split, 2).tolist() == [[3.0]]
+    # The largest scale, 15 / 1.5, loses the ones: 3 + 5². With s < 2, to keep them, it were 13².
+    assert MeanSquare().scales(torch.tensor([[[1.0, 1.0, 1.0, 15.0]]]), 2).tolist() == [[10.0]]
+
+
 @pytest.mark.parametrize("bits", [1, 2, 3, 4])
 def test_mse_is_no_worse_than_any_of_a_fine_search(bits):
     values = torch.randn(4, 1, 200, generator=torch.Generator().manual_seed(1))

@@ -144,18 +144,29 @@ def test_observer_weighs_inputs():
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["quantization.default=w9a8"], "w9a8"),
+        (["quantization.default=w9a8"], "quantization.default is 'w9a8'; expected one of float32"),
+        (["quantization.layers={ctc: w0a8}"], "quantization.layers.ctc is 'w0a8'"),
+        (["quantization.weights=absmax"], "the observer sets the scales of weights"),
+        (["quantization.activations=magic"], "quantization.activations is 'magic'"),
         (["quantization.default=float32"], "every layer stays float32"),
         (["quantization.layers={encodr.*: w8a8}"], "'encodr.*' matches no layer"),
         (["optimizer.peak_rate=1"], "keys of quantization alone"),
         (["--observer", "entropy"], "minmax, percentile, mse"),
-        (["--utterances", "0"], "nothing to calibrate with"),
+        (["--utterances", "0"], "0 utterances were asked for"),
     ],
 )
 def test_mistakes(halfbyte, work, words, named):  # noqa: F811
     done = quantize(halfbyte, work, "mistake", *words)
     assert done.is_mistake(), done
     assert named in done.err
+
+
+def test_the_float_model_is_not_overwritten(halfbyte, work):  # noqa: F811
+    before = (work / "float" / "config.yaml").read_bytes()
+    done = quantize(halfbyte, work, "float")
+    assert done.is_mistake(), done
+    assert "is the float32 model itself; name another folder" in done.err
+    assert (work / "float" / "config.yaml").read_bytes() == before
 
 
 def test_silence_is_nothing_to_calibrate_with(halfbyte, work, tmp_path):  # noqa: F811
@@ -196,6 +207,42 @@ def test_deployed_layers_equal_the_trained_ones_and_others_do_not(halfbyte, work
     done = halfbyte("info", "--verify", tmp_path)
     assert done.is_mistake(), done
     assert "neither a checkpoint nor a run" in done.err
+
+
+def test_what_was_trained_in_float_is_not_verified(halfbyte, work, tmp_path):  # noqa: F811
+    done = halfbyte("info", "--verify", work / "float")
+    assert done.is_mistake(), done
+    assert "has no quantised layer" in done.err
+    assert quantize(halfbyte, work, "all").status == 0
+    assert quantize(halfbyte, work, "fewer", "quantization.layers={ctc: float32}").status == 0
+    export(work / "all", tmp_path / "onnx")
+    compile_folder(tmp_path / "onnx", tmp_path / "all.hb")
+    done = halfbyte("info", tmp_path / "all.hb", "--verify", work / "fewer")
+    assert done.is_mistake(), done
+    assert "layer ctc is quantised and was not trained so" in done.err
+
+
+@pytest.mark.parametrize(
+    ("start", "words", "named"),
+    [
+        ("none", [], "none is no checkpoint: config.yaml is missing"),
+        ("run", [], "run is no checkpoint: tokenizer.model is missing; did you mean"),
+        ("float", ["model.encoder.feed_forward=40"], "more differ"),
+        ("float", ["quantization.default=w9a8"], "quantization.default is 'w9a8'"),
+        ("float", ["quantization.layers={encodr.*: w8a8}"], "matches no layer"),
+        ("float", ["distillation.teacher=nowhere"], "nowhere is no checkpoint"),
+    ],
+)
+def test_a_refused_run_leaves_nothing_behind(halfbyte, work, start, words, named):  # noqa: F811
+    (work / "run" / "result").mkdir(parents=True, exist_ok=True)
+    (work / "run" / "config.yaml").touch()
+    done = halfbyte(
+        "train", work / "config.yaml", "--run", work / "refused", "--from", work / start, *words
+    )
+    assert done.is_mistake(), done
+    assert named in done.err
+    assert len(done.err) < 400
+    assert not (work / "refused").exists()
 
 
 def test_divergence_by_hand():

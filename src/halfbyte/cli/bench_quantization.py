@@ -53,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
         UsageError: `--report` without a result, or fewer workers than one.
     """
     from halfbyte.errors import UsageError
+    from halfbyte.measure.quantization.cell import check_cells
     from halfbyte.measure.quantization.config import read_bench
     from halfbyte.measure.quantization.grid import cell_command, run_grid
 
@@ -63,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
     if options.cell:
         return _run_cell(options.config, work, options.cell)
     if not options.report:
+        check_cells(bench)
         command = cell_command(options.config, work)
         for cell, line in run_grid(bench, work, command, options.workers):
             print(

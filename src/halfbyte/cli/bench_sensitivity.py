@@ -46,17 +46,17 @@ def run(options: argparse.Namespace) -> int:
     The last line printed is one JSON object: the proposed map and those beside it.
 
     Raises:
+        UsageError: fewer utterances than one are asked for.
         ManifestError: a manifest with a bad line.
         ConfigError: no checkpoint there, no utterance with a text, or an unknown format.
     """
-    from halfbyte.data.manifest import read_manifest
+    from halfbyte.data.manifest import evenly_spread, read_manifest
     from halfbyte.measure.sensitivity import Trial, measure_sensitivity
     from halfbyte.measure.sensitivity_report import table, write_report
 
     utterances = [u for manifest in options.manifest for u in read_manifest(manifest) if u.text]
-    step = max(1, len(utterances) // max(1, options.utterances))
     trial = Trial(tuple(options.formats), options.budget)
-    chosen = utterances[::step][: max(0, options.utterances)]
+    chosen = evenly_spread(utterances, options.utterances)
     found = measure_sensitivity(options.checkpoint, chosen, trial)
     write_report(found, options.folder)
     print(table(found))

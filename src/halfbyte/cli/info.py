@@ -8,7 +8,7 @@ from typing import Any
 from halfbyte.engine import ModelFile, Session
 from halfbyte.engine.model_file import Layer
 from halfbyte.engine.tensor import FORMATS, Tensor
-from halfbyte.errors import ModelFileError
+from halfbyte.errors import ConfigError, ModelFileError
 from halfbyte.listen.recognizer import default_model
 
 FLOAT_BITS = 32
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         ModelFileError: the file is missing, damaged or of another version, or a layer differs.
-        ConfigError: RUN is no checkpoint and no run that has ended.
+        ConfigError: RUN is no checkpoint and no run that has ended, or of a float32 model.
     """
     if options.verify:
         return _verify(options)
@@ -88,6 +88,11 @@ def _verify(options: argparse.Namespace) -> int:
     from halfbyte.measure.deployed import raise_if_different, verify
 
     checks = verify(options.verify, Path(options.model) if options.model else None)
+    if not checks:
+        raise ConfigError(
+            f"{options.verify} has no quantised layer, so there are no codes to compare; "
+            "it was trained as float32"
+        )
     raise_if_different(checks)
     num_weights = sum(check.num_weights for check in checks)
     bits = sum(check.bits_per_weight * check.num_weights for check in checks) / max(1, num_weights)
@@ -209,8 +214,7 @@ def _print_layers(layers: dict[str, list[Layer]]) -> None:
     for graph, group in layers.items():
         for layer in group:
             shape = " × ".join(str(size) for size in layer.shape)
-            bits = 8 * layer.num_bytes / layer.num_parameters
             print(
                 f"  {graph:<8} {layer.op:<18} {shape:<12} {layer.num_bytes:>9,} bytes "
-                f"{bits:>7.3f} bits each {layer.name}"
+                f"{layer.bits_per_weight:>7.3f} bits/weight {layer.name}"
             )

@@ -42,12 +42,13 @@ def run(options: argparse.Namespace) -> int:
     """Write the quantised checkpoint into DIR and print its path.
 
     Raises:
-        UsageError: no folder there, or a key outside of `quantization`.
+        UsageError: no folder there, DIR is that folder, or a key that quantize does not take.
         ConfigError: no float32 checkpoint there, or an unknown or ill-typed key.
         ManifestError: a bad line of a calibration manifest.
     """
     from halfbyte.data.manifest import read_manifest
     from halfbyte.errors import UsageError
+    from halfbyte.quant.methods import Methods
     from halfbyte.train.checkpoint import CONFIG
     from halfbyte.train.config import load_config
     from halfbyte.train.post_training import Calibration, quantize_checkpoint
@@ -56,11 +57,19 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(
             f"no checkpoint folder at {options.checkpoint}; expected a float32 model's"
         )
+    if options.folder.resolve() == options.checkpoint.resolve():
+        raise UsageError(f"-o {options.folder} is the float32 model itself; name another folder")
     for override in options.overrides:
         if not override.startswith("quantization."):
             raise UsageError(f"{override!r} came; quantize takes keys of quantization alone")
+        if override.startswith("quantization.weights="):
+            raise UsageError(
+                f"{override!r} came; the observer sets the scales of weights (--observer), and the "
+                "result holds them as learned steps (lsq)"
+            )
     overrides = ["quantization.default=w4a8", *options.overrides]
     quantization = load_config(options.checkpoint / CONFIG, overrides).quantization
+    Methods("lsq", quantization.activations, quantization.group)  # refuses unknown names
     if quantization.activations != "absmax":
         raise UsageError(
             f"quantization.activations={quantization.activations} came; the engine has no operator "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from halfbyte.errors import ManifestError
+from halfbyte.errors import ManifestError, UsageError
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,21 @@ def read_manifest(
     if skipped is not None:
         skipped += bad
     return utterances
+
+
+def evenly_spread(utterances: list[Utterance], count: int) -> list[Utterance]:
+    """So many of the utterances, at even distances, or all where there are fewer.
+
+    >>> evenly_spread(list(range(10)), 4)
+    [0, 2, 5, 7]
+
+    Raises:
+        UsageError: the count is below 1.
+    """
+    if count < 1:
+        raise UsageError(f"{count} utterances were asked for; expected 1 or more")
+    count = min(count, len(utterances))
+    return [utterances[i * len(utterances) // count] for i in range(count)]
 
 
 def _utterance(path: Path, line_number: int, line: str) -> Utterance:

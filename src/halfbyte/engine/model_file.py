@@ -40,6 +40,11 @@ class Layer:
     num_bytes: int
     constants: tuple[str, ...]
 
+    @property
+    def bits_per_weight(self) -> float:
+        """Stored bits of the layer, scales and bias counted, for each number of that tensor."""
+        return 8 * self.num_bytes / max(1, math.prod(self.shape))
+
 
 @dataclass(frozen=True)
 class Node:

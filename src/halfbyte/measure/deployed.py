@@ -76,8 +76,8 @@ def verify(run: Path, model_file: Path | None = None) -> list[LayerCheck]:
 
     Raises:
         ConfigError: there is no checkpoint.
-        ModelFileError: the file lacks a layer, or holds one of another shape; or, of an
-            integer-only model, a norm, a table or another operator that was not trained.
+        ModelFileError: the file lacks a layer, has one more, or holds one of another shape; or, of
+            an integer-only model, a norm, a table or another operator that was not trained.
     """
     checkpoint = checkpoint_of(run)
     _, _, model = load_checkpoint(checkpoint)
@@ -88,6 +88,7 @@ def verify(run: Path, model_file: Path | None = None) -> list[LayerCheck]:
             model_file = Path(folder) / "model.hb"
             compile_folder(Path(folder) / "onnx", model_file)
         file = ModelFile(model_file)
+        _raise_if_more(file, layers)
         places = _places(file, layers)
         for name in layers:
             if name not in places:
@@ -133,6 +134,18 @@ def _places(file: ModelFile, layers: dict[str, NativeLayer]) -> dict[str, _Place
                     places[name] = _Place(file, graph, tensor, first)
                     first += layers[name].weight.shape[0]
     return places
+
+
+def _raise_if_more(file: ModelFile, layers: dict[str, NativeLayer]) -> None:
+    """Refuse a file with a quantised layer that was not trained as one."""
+    for graph in file.graph_names:
+        for part in (p for tensor in file.layers(graph) for p in tensor.name.split(JOINED)):
+            name = _layer_name(graph, part)
+            if part.endswith(_CODES) and name not in layers:
+                raise ModelFileError(
+                    f"{file.path}: layer {name} is quantised and was not trained so; is the file "
+                    "of this run?"
+                )
 
 
 def _layer_name(graph: str, tensor: str) -> str:

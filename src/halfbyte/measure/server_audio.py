@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from halfbyte.data.audio import read_audio
-from halfbyte.data.manifest import read_manifest
+from halfbyte.data.manifest import evenly_spread, read_manifest
 from halfbyte.errors import UsageError
 from halfbyte.measure.server_load import SAMPLE_RATE_HZ
 
@@ -33,8 +33,7 @@ def recordings_of(audio: list[Path]) -> list[Path]:
     found: list[Path] = []
     for manifest in sorted(Path(data).glob("*/test.jsonl")) if data else []:
         utterances = [u for u in read_manifest(manifest) if u.text]
-        step = max(1, len(utterances) // UTTERANCES_PER_CORPUS)
-        found += [u.audio_path for u in utterances[::step][:UTTERANCES_PER_CORPUS]]
+        found += [u.audio_path for u in evenly_spread(utterances, UTTERANCES_PER_CORPUS)]
     if not found:
         raise UsageError("no speech to play; give WAV files or set HALFBYTE_DATA")
     return found

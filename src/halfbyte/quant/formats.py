@@ -46,14 +46,17 @@ _PAIRS = [*((bits, 8) for bits in range(1, 9)), (4, 4), (4, FLOAT_BITS)]
 FORMATS = {_FLOAT.name: _FLOAT} | {f"w{w}a{a}": Format(f"w{w}a{a}", w, a) for w, a in _PAIRS}
 
 
-def format_named(name: str) -> Format:
+def format_named(name: str, key: str = "number format") -> Format:
     """The format of that name.
+
+    Args:
+        key: of the configuration that says so, for the error.
 
     Raises:
         ConfigError: there is none.
     """
     if name not in FORMATS:
-        raise ConfigError(f"unknown number format {name!r}; expected one of {', '.join(FORMATS)}")
+        raise ConfigError(f"{key} is {name!r}; expected one of {', '.join(FORMATS)}")
     return FORMATS[name]
 
 
@@ -71,8 +74,11 @@ class LayerMap:
     """
 
     def __init__(self, default: str, layers: dict[str, str]):
-        self._default = format_named(default)
-        self._layers = {pattern: format_named(name) for pattern, name in layers.items()}
+        self._default = format_named(default, "quantization.default")
+        self._layers = {
+            pattern: format_named(name, f"quantization.layers.{pattern}")
+            for pattern, name in layers.items()
+        }
 
     @property
     def is_float(self) -> bool:

@@ -109,14 +109,17 @@ OBSERVERS: dict[str, type[Observer]] = {
 }
 
 
-def observer_named(name: str) -> Observer:
+def observer_named(name: str, key: str = "observer") -> Observer:
     """The observer of that name.
+
+    Args:
+        key: of the configuration that says so, for the error.
 
     Raises:
         ConfigError: there is none.
     """
     if name not in OBSERVERS:
-        raise ConfigError(f"unknown observer {name!r}; expected one of {', '.join(OBSERVERS)}")
+        raise ConfigError(f"{key} is {name!r}; expected one of {', '.join(OBSERVERS)}")
     return OBSERVERS[name]()
 
 

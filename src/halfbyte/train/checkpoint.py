@@ -63,15 +63,26 @@ def save_checkpoint(
     write_together(folder, contents)
 
 
+def raise_if_no_checkpoint(folder: Path) -> None:
+    """Refuse what is no checkpoint folder.
+
+    Raises:
+        ConfigError: a file is missing.
+    """
+    for name in (CONFIG, TOKENIZER, WEIGHTS):
+        if not (folder / name).is_file():
+            result = folder / "result"
+            hint = f"; did you mean {result}?" if result.is_dir() else ""
+            raise ConfigError(f"{folder} is no checkpoint: {name} is missing{hint}")
+
+
 def load_checkpoint(folder: Path) -> tuple[TrainConfig, Tokenizer, U2]:
     """Read a checkpoint folder: configuration, tokenizer, model in evaluation mode.
 
     Raises:
         ConfigError: a file is missing, or the weights are not those of the configuration.
     """
-    for name in (CONFIG, TOKENIZER, WEIGHTS):
-        if not (folder / name).is_file():
-            raise ConfigError(f"{folder} is no checkpoint: {name} is missing")
+    raise_if_no_checkpoint(folder)
     config = load_config(folder / CONFIG)
     tokenizer = Tokenizer((folder / TOKENIZER).read_bytes())
     model = build_model(config, len(tokenizer.tokens))
@@ -90,15 +101,31 @@ def load_weights(model: torch.nn.Module, folder: Path) -> None:
     """
     try:
         stored = safetensors.torch.load_file(folder / WEIGHTS)
-        weights = {name: value.float() for name, value in stored.items()}
-        has = model.state_dict().keys()
-        fresh = {name for name in has - weights.keys() if _is_of_quantizer(name)}
-        kept = {n: v for n, v in weights.items() if n in has or not _is_of_quantizer(n)}
-        model.load_state_dict(kept | {name: model.state_dict()[name] for name in fresh})
-        _start_steps(model, fresh)
-    except (RuntimeError, OSError, safetensors.SafetensorError) as error:
+    except (OSError, safetensors.SafetensorError) as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(f"{folder / WEIGHTS} does not fit the configuration: {reason}") from error
+        raise ConfigError(f"cannot read {folder / WEIGHTS}: {reason}") from error
+    weights = {name: value.float() for name, value in stored.items()}
+    has = model.state_dict()
+    fresh = {name for name in has.keys() - weights.keys() if _is_of_quantizer(name)}
+    kept = {n: v for n, v in weights.items() if n in has or not _is_of_quantizer(n)}
+    differences = _differences(kept, {n: v for n, v in has.items() if n not in fresh})
+    if differences:
+        more = f", and {len(differences) - 1} more differ" if len(differences) > 1 else ""
+        raise ConfigError(
+            f"{folder / WEIGHTS} does not fit the configuration: {differences[0]}{more}"
+        )
+    model.load_state_dict(kept | {name: has[name] for name in fresh})
+    _start_steps(model, fresh)
+
+
+def _differences(stored: dict[str, Tensor], wanted: dict[str, Tensor]) -> list[str]:
+    """What keeps weights from being loaded, in words."""
+    shapes = [{n: list(v.shape) for n, v in weights.items()} for weights in (stored, wanted)]
+    return [
+        f"{name} is {shapes[0].get(name, 'not there')}, expected {shapes[1].get(name, 'nothing')}"
+        for name in [*wanted, *(stored.keys() - wanted.keys())]
+        if shapes[0].get(name) != shapes[1].get(name)
+    ]
 
 
 def _is_of_quantizer(name: str) -> bool:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from halfbyte.data.audio import read_audio
 from halfbyte.data.fbank import log_mel, long_enough
-from halfbyte.data.manifest import Utterance
+from halfbyte.data.manifest import Utterance, evenly_spread
 from halfbyte.data.tokenizer import Tokenizer
 from halfbyte.errors import ConfigError
 from halfbyte.models.integer_encoder import IntegerEncoder
@@ -58,11 +58,11 @@ class Calibration:
 
         Raises:
             ConfigError: there are none.
+            UsageError: fewer than one is asked for.
         """
-        if self.num_utterances < 1 or not self.utterances:
+        if not self.utterances:
             raise ConfigError("nothing to calibrate with: name a manifest with recordings")
-        step = max(1, len(self.utterances) // self.num_utterances)
-        return self.utterances[::step][: self.num_utterances]
+        return evenly_spread(self.utterances, self.num_utterances)
 
 
 def quantize_checkpoint(

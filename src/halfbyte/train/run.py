@@ -23,6 +23,7 @@ from halfbyte.train.checkpoint import (
     TOKENIZER,
     build_model,
     load_weights,
+    raise_if_no_checkpoint,
     save_checkpoint,
 )
 from halfbyte.train.config import TrainConfig, dump_config, load_config
@@ -58,15 +59,18 @@ def train(config: TrainConfig, folder: Path, start_from: Path | None = None) -> 
         torch.set_num_threads(config.loop.threads)
     lightning.seed_everything(config.seed)
     tokenizer = _tokenizer(config, folder, start_from)
-    write_whole(folder / CONFIG, dump_config(config).encode())
-    corpora = Corpora(config, tokenizer, is_fresh=start_from is None)
     model = build_model(config, len(tokenizer.tokens))
-    mean, inverse_deviation = corpora.feature_statistics()
-    model.encoder.feature_norm.mean.copy_(mean)
-    model.encoder.feature_norm.inverse_deviation.copy_(inverse_deviation)
     if start_from:
         load_weights(model, start_from)
     teacher = read_teacher(config.distillation, tokenizer)
+    corpora = Corpora(config, tokenizer, is_fresh=start_from is None)
+    # A mistake in the configuration has shown by now, and leaves no folder behind.
+    write_whole(folder / TOKENIZER, tokenizer.model)
+    write_whole(folder / CONFIG, dump_config(config).encode())
+    if not start_from:
+        mean, inverse_deviation = corpora.feature_statistics()
+        model.encoder.feature_norm.mean.copy_(mean)
+        model.encoder.feature_norm.inverse_deviation.copy_(inverse_deviation)
     task = U2Task(model, tokenizer, config, teacher)
     last = folder / LAST
     trainer = _trainer(config, folder)
@@ -106,12 +110,10 @@ def _tokenizer(config: TrainConfig, folder: Path, start_from: Path | None) -> To
     if path.exists():
         return Tokenizer(path.read_bytes())
     if start_from:
-        tokenizer = Tokenizer((start_from / TOKENIZER).read_bytes())
-    else:
-        texts = [u.text for u in read_utterances(config, config.data.train)]
-        tokenizer = train_tokenizer(texts, config.tokens)
-    write_whole(path, tokenizer.model)
-    return tokenizer
+        raise_if_no_checkpoint(start_from)
+        return Tokenizer((start_from / TOKENIZER).read_bytes())
+    texts = [u.text for u in read_utterances(config, config.data.train)]
+    return train_tokenizer(texts, config.tokens)
 
 
 def _trainer(config: TrainConfig, folder: Path) -> lightning.Trainer:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from halfbyte import _core
 from halfbyte.data.manifest import Utterance, read_manifest
 from halfbyte.engine import ModelFile
-from halfbyte.errors import HalfbyteError
+from halfbyte.errors import ConfigError, HalfbyteError
 from halfbyte.export.onnx_model import compile_folder, export
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.measure.code import code_name
@@ -22,20 +23,49 @@ from halfbyte.measure.other_models import CheckpointModel
 from halfbyte.measure.quantization.config import Bench, Cell
 from halfbyte.measure.wer import count_errors
 from halfbyte.progress import progress_bar
+from halfbyte.quant.observers import observer_named
+from halfbyte.train.checkpoint import build_model
 from halfbyte.train.config import DistillationConfig, TrainConfig, load_config
 from halfbyte.train.corpora import data_root
 from halfbyte.train.post_training import Calibration, quantize_checkpoint
 from halfbyte.train.run import train
 
 _SEEDS_A_LEG = 1000
+_NUM_TOKENS = 32  # of a model that is built to see whether it can be
 
 
 class CellError(HalfbyteError):
     """A cell whose engine does not say what its training graph says."""
 
 
+def check_cells(bench: Bench) -> None:
+    """Refuse, before the first cell runs, what a later one would fail on.
+
+    Raises:
+        ConfigError: an observer is unknown, a manifest is missing, or the recipe of a cell and its
+            formats make no model.
+    """
+    wanted, root = bench.config, data_root(bench.recipe)
+    named = {"evaluation.test": wanted.evaluation.test, "calibration": wanted.calibration}
+    for key, manifests in named.items():
+        for name in manifests:
+            if not (root / name).is_file():
+                raise ConfigError(f"{key}: no manifest at {root / name}")
+    for name, method in wanted.methods.items():
+        observer_named(method.observer, f"methods.{name}.observer")
+    models = {(cell.method, cell.number_format): cell for cell in bench.cells()}
+    for cell in models.values():
+        try:
+            build_model(cell_config(bench, cell), _NUM_TOKENS)
+        except ConfigError as error:
+            raise ConfigError(f"{cell.method}/{cell.number_format}: {error}") from error
+
+
 def run_cell(bench: Bench, cell: Cell, work: Path) -> dict[str, Any]:
     """Train or quantise, export, compile, verify and evaluate one cell.
+
+    A cell whose benchmark was killed may still be at work: this one waits for its end, and goes on
+    with what it has made.
 
     Args:
         work: folder of the whole benchmark; checkpoints stay there, so that an interrupted
@@ -47,6 +77,13 @@ def run_cell(bench: Bench, cell: Cell, work: Path) -> dict[str, Any]:
     Raises:
         CellError: texts of engine and training graph differ on more utterances than allowed.
     """
+    folder = work / cell.name
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "cell.lock"):
+        return _run_cell(bench, cell, work)
+
+
+def _run_cell(bench: Bench, cell: Cell, work: Path) -> dict[str, Any]:
     start_s, code = time.monotonic(), code_name()
     checkpoint = make_checkpoint(bench, cell, work)
     trained_s = time.monotonic() - start_s
@@ -166,10 +203,8 @@ def _differing(
         expected = _recognise(bench, graph, split).transcripts
         differing += sum(expected[i] != text for i, text in heard[name].transcripts.items())
         total += len(split)
-    wanted = bench.config.evaluation
     is_exact = cell_config(bench, cell).quantization.arithmetic == "integer"
-    # Integer-only models leave no room for rounding, unless a float decoder has the last word.
-    allowed = 0.0 if is_exact and wanted.mode == "greedy" else wanted.largest_difference
+    allowed = 0.0 if is_exact else bench.config.evaluation.largest_difference
     if differing > allowed * total:
         raise CellError(
             f"cell {cell.name}: engine and training graph differ on {differing} of {total} texts; "

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from halfbyte.errors import ConfigError
+from halfbyte.listen.settings import MODES
 from halfbyte.quant.formats import format_named
 from halfbyte.train.config import (
     QuantizationConfig,
@@ -212,6 +213,10 @@ def read_bench(path: Path) -> Bench:
             raise ConfigError(f"calibration is empty; methods.{name} needs recordings")
         for source in filter(None, (method.start, method.teacher)):
             _pair(source, config)
+    if config.evaluation.mode not in MODES:
+        raise ConfigError(
+            f"evaluation.mode is {config.evaluation.mode!r}; expected one of {', '.join(MODES)}"
+        )
     for group in config.cells:
         for number_format in group.formats:
             _pair(f"{group.method}/{number_format}", config)
@@ -245,5 +250,5 @@ def _pair(name: str, config: BenchConfig) -> tuple[str, str]:
         raise ConfigError(f"{name!r}: no method {method!r}; methods are "
                           f"{', '.join(config.methods)}")  # fmt: skip
     if number_format not in config.maps:
-        format_named(number_format)
+        format_named(number_format, f"the format of {name!r}")
     return method, number_format

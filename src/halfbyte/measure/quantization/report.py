@@ -88,7 +88,7 @@ def comparisons(bench: Bench, results: Results) -> list[Line]:
 
     A comparison pools the seeds that both sides have, `missing` are those that the configuration
     has besides; `splits` holds the relative difference of each split and of all together, with the
-    bounds of its interval.
+    bounds of its interval, and `by_seed` that of all together for each seed alone.
     """
     return [
         line
@@ -99,13 +99,15 @@ def comparisons(bench: Bench, results: Results) -> list[Line]:
 
 def comparison_table(lines: Iterable[Line]) -> str:
     """A line for people for each comparison and split."""
-    cells = [["comparison", "split", "seeds", "relative WER", "95 % interval", "margin", "verdict"]]
+    head = ["relative WER", "95 % interval", "seeds alone", "margin", "verdict"]
+    cells = [["comparison", "split", "seeds", *head]]
     for line in lines:
         for split, one in line["splits"].items():
+            alone = f"{min(line['by_seed']):+.1%} … {max(line['by_seed']):+.1%}"
             cells.append([
                 f"{line['of']} against {line['against']}", split, str(len(line["seeds"])),
                 f"{one['value']:+.1%}", f"{one['low']:+.1%} … {one['high']:+.1%}",
-                f"{line['margin']:.1%}", verdict(line, one),
+                alone if split == ALL else "", f"{line['margin']:.1%}", verdict(line, one),
             ])  # fmt: skip
     return _aligned(cells)
 
@@ -167,6 +169,7 @@ def _compare(bench: Bench, comparison: Comparison, results: dict[Cell, Line]) ->
         **vars(comparison),
         "seeds": seeds,
         "missing": sorted(planned[0] & planned[1] - set(seeds)),
+        "by_seed": [round(x["wer"] / y["wer"] - 1, 5) for x, y in zip(a, b, strict=True)],
         "splits": {s: _plain(d, comparison.margin) for s, d in differences.items()},
     }
 

@@ -45,7 +45,10 @@ def read_results(bench: Bench) -> Results:
             else:
                 results.cells[Cell(line["method"], line["number_format"], line["seed"])] = line
         except (ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{bench.results}:{number} is no result line: {error}") from error
+            raise UsageError(
+                f"{bench.results}:{number} is no result line: {error}; without it, "
+                "its cell runs again"
+            ) from error
     return results
 
 
@@ -67,5 +70,5 @@ def _check_configuration(bench: Bench, measured: Any) -> None:
     if change:
         raise ConfigError(
             f"{bench.path} has changed since {bench.results} was begun: {change}; "
-            "undo it, or give the benchmark another name"
+            "undo it, or copy the benchmark to a file of another name"
         )
