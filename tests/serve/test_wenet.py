@@ -49,7 +49,7 @@ def test_it_gives_what_transcribe_gives(server, talk, finals, path):
 
 def test_several_hypotheses(server, talk, finals):
     address = f"ws://127.0.0.1:{server.port}"
-    came, _ = asyncio.run(converse(address, talk, nbest=3))
+    came, _ = asyncio.run(converse(address, talk, nbest=3, continuous_decoding=True))
     best, *others = json.loads(next(m["nbest"] for m in came if m["type"] == "final_result"))
     assert best["sentence"] == finals[0]["text"]
     assert len({best["sentence"], *(other["sentence"] for other in others)}) == 3
