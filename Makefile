@@ -33,6 +33,7 @@ lint: $(TEST)/.installed
 
 check: lint  ## linters, formatting, types, doctests, documents against code
 	$(TEST)/bin/ruff format --check .
+	$(TEST)/bin/clang-format --dry-run -Werror $(shell git ls-files '*.cc' '*.h' '*.c')
 	$(TEST)/bin/mypy
 	$(TEST)/bin/python tools/size_report.py
 	$(TEST)/bin/python -m pytest $(HOUSE_TESTS)

@@ -1,5 +1,6 @@
 /* A plugin of qemu-user: counts the guest's instructions and prints the number at exit.
- * The declarations are those of QEMU's TCG plugin interface, version 1 (docs/devel/tcg-plugins.rst), as far as they are needed. */
+ * The declarations are those of QEMU's TCG plugin interface, version 1 (docs/devel/tcg-plugins.rst), as far
+ * as they are needed. */
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -8,7 +9,8 @@ typedef uint64_t plugin_id;
 struct qemu_plugin_tb;
 void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id, void (*)(plugin_id, struct qemu_plugin_tb*));
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb*);
-void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb*, int operation, void* counter, uint64_t by);
+void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb*, int operation, void* counter,
+                                              uint64_t by);
 void qemu_plugin_register_atexit_cb(plugin_id, void (*)(plugin_id, void*), void*);
 
 __attribute__((visibility("default"))) int qemu_plugin_version = 1;

@@ -95,7 +95,7 @@ double cos_of_turn(int64_t numerator, int64_t denominator) {
   int64_t eighths = 8 * (numerator % denominator);  // of a turn, times denominator
   if (eighths < 0) eighths = -eighths;              // cosine is even
   if (eighths > 4 * denominator) eighths = 8 * denominator - eighths;
-  bool is_negative = eighths > 2 * denominator;     // beyond a quarter turn
+  bool is_negative = eighths > 2 * denominator;  // beyond a quarter turn
   if (is_negative) eighths = 4 * denominator - eighths;
   double value;
   if (eighths <= denominator) {

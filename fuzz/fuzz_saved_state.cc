@@ -34,10 +34,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const Fbank fbank;  // their tables take longer than a run
   static const Resampler resampler(44100, 16000);
   switch (data[0] % 4) {
-    case 0: restore_and_use(fbank, saved, hear); break;
-    case 1: restore_and_use(resampler, saved, hear); break;
-    case 2: restore_and_use(CtcGreedy(0), saved, search); break;
-    default: restore_and_use(CtcPrefixBeam(0, 4, 3), saved, search); break;
+    case 0:
+      restore_and_use(fbank, saved, hear);
+      break;
+    case 1:
+      restore_and_use(resampler, saved, hear);
+      break;
+    case 2:
+      restore_and_use(CtcGreedy(0), saved, search);
+      break;
+    default:
+      restore_and_use(CtcPrefixBeam(0, 4, 3), saved, search);
+      break;
   }
   return 0;
 }

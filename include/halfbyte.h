@@ -106,8 +106,8 @@ typedef struct halfbyte_word {
 typedef struct halfbyte_event {
   const char* text;
   int is_final;
-  int64_t start_ms; /* of the segment, from the first sample of the stream */
-  int64_t end_ms;   /* of what has been heard */
+  int64_t start_ms;           /* of the segment, from the first sample of the stream */
+  int64_t end_ms;             /* of what has been heard */
   const halfbyte_word* words; /* of a final result */
   size_t num_words;
 } halfbyte_event;

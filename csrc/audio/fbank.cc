@@ -15,11 +15,11 @@
 namespace halfbyte {
 namespace {
 
-constexpr double kPreemphasis = 0.97;              // Kaldi fbank default
-constexpr double kPoveyExponent = 0.85;            // Kaldi's "povey" window
-constexpr double kSampleScale = 32768.0;           // Kaldi's samples are int16 values
+constexpr double kPreemphasis = 0.97;                    // Kaldi fbank default
+constexpr double kPoveyExponent = 0.85;                  // Kaldi's "povey" window
+constexpr double kSampleScale = 32768.0;                 // Kaldi's samples are int16 values
 constexpr double kEnergyFloor = 1.1920928955078125e-07;  // FLT_EPSILON, as in Kaldi
-constexpr uint32_t kStateVersion = 0x31424648;     // "HFB1"
+constexpr uint32_t kStateVersion = 0x31424648;           // "HFB1"
 
 size_t samples_of_ms(int rate_hz, int ms) {
   return static_cast<size_t>(static_cast<int64_t>(rate_hz) * ms / 1000);
@@ -37,12 +37,10 @@ void check(bool is_right, const std::string& message) {
 
 double checked_high_hz(const FbankOptions& o) {
   check(o.sample_rate_hz >= 1000 && o.sample_rate_hz <= 192000,
-        "fbank: sample_rate_hz is " + std::to_string(o.sample_rate_hz) +
-            "; expected 1000 to 192000");
+        "fbank: sample_rate_hz is " + std::to_string(o.sample_rate_hz) + "; expected 1000 to 192000");
   check(o.num_mel_bins >= 1 && o.num_mel_bins <= 512,
         "fbank: num_mel_bins is " + std::to_string(o.num_mel_bins) + "; expected 1 to 512");
-  check(o.frame_shift_ms >= 1 && o.frame_length_ms >= o.frame_shift_ms &&
-            o.frame_length_ms <= 1000,
+  check(o.frame_shift_ms >= 1 && o.frame_length_ms >= o.frame_shift_ms && o.frame_length_ms <= 1000,
         "fbank: frame_length_ms " + std::to_string(o.frame_length_ms) + " and frame_shift_ms " +
             std::to_string(o.frame_shift_ms) + "; expected 1 <= shift <= length <= 1000");
   double nyquist = 0.5 * o.sample_rate_hz;
@@ -63,8 +61,7 @@ struct Fbank::Tables {
         transform(fft_size),
         filters(o.num_mel_bins, fft_size, o.sample_rate_hz, o.low_hz, checked_high_hz(o)) {
     for (size_t i = 0; i < length; ++i) {
-      double hann = 0.5 - 0.5 * cos_of_turn(static_cast<int64_t>(i),
-                                            static_cast<int64_t>(length) - 1);
+      double hann = 0.5 - 0.5 * cos_of_turn(static_cast<int64_t>(i), static_cast<int64_t>(length) - 1);
       window.push_back(specified_exp(kPoveyExponent * specified_log(hann)));
     }
   }
@@ -100,8 +97,8 @@ Fbank::Fbank(const FbankOptions& options) {
   tables_ = tables_of(options);
 }
 
-// Streams of one model share their tables, and the last ones stay for the next stream: making them costs as much as
-// seconds of audio.
+// Streams of one model share their tables, and the last ones stay for the next stream: making them costs as
+// much as seconds of audio.
 std::shared_ptr<const Fbank::Tables> Fbank::tables_of(const FbankOptions& options) {
   static std::mutex mutex;
   static std::shared_ptr<const Tables> last;
@@ -127,8 +124,7 @@ void Fbank::accept(const float* samples, size_t num_samples) {
   if (pending_.size() < tables_->length) return;
   const size_t num_frames = (pending_.size() - tables_->length) / tables_->shift + 1;
   compute_frames(num_frames);
-  pending_.erase(pending_.begin(),
-                 pending_.begin() + static_cast<ptrdiff_t>(num_frames * tables_->shift));
+  pending_.erase(pending_.begin(), pending_.begin() + static_cast<ptrdiff_t>(num_frames * tables_->shift));
 }
 
 void Fbank::compute_frames(size_t num_frames) {
@@ -143,14 +139,12 @@ void Fbank::compute_frames(size_t num_frames) {
 }
 
 void Fbank::pop(size_t num_frames) {
-  check(num_frames <= num_frames_ready(),
-        "fbank: pop of " + std::to_string(num_frames) + " frames; " +
-            std::to_string(num_frames_ready()) + " are ready");
+  check(num_frames <= num_frames_ready(), "fbank: pop of " + std::to_string(num_frames) + " frames; " +
+                                              std::to_string(num_frames_ready()) + " are ready");
   num_popped_ += num_frames;
   // Half or more of the buffer is dead: moving the rest costs no more than it cost to fill.
   if (2 * num_popped_ * num_mel_bins() >= frames_.size()) {
-    frames_.erase(frames_.begin(),
-                  frames_.begin() + static_cast<ptrdiff_t>(num_popped_ * num_mel_bins()));
+    frames_.erase(frames_.begin(), frames_.begin() + static_cast<ptrdiff_t>(num_popped_ * num_mel_bins()));
     num_popped_ = 0;
   }
 }
@@ -183,10 +177,10 @@ void Fbank::restore(const std::string& bytes) {
   reader.finish();
   if (bins != num_mel_bins() || length != tables_->length || pending.size() >= length ||
       frames.size() % bins != 0 || accepted < 0) {
-    throw Error(ErrorKind::kInput,
-                "fbank state of " + std::to_string(bins) + " bins and " + std::to_string(length) +
-                    " samples a frame; expected " + std::to_string(num_mel_bins()) + " and " +
-                    std::to_string(tables_->length));
+    throw Error(ErrorKind::kInput, "fbank state of " + std::to_string(bins) + " bins and " +
+                                       std::to_string(length) + " samples a frame; expected " +
+                                       std::to_string(num_mel_bins()) + " and " +
+                                       std::to_string(tables_->length));
   }
   pending_ = std::move(pending);
   frames_ = std::move(frames);

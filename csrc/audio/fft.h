@@ -14,8 +14,8 @@ struct TransformTables {
   // size: a power of two, at least 4.
   explicit TransformTables(size_t size);
 
-  std::vector<int64_t> reversed;        // (size/2,) bit-reversed index of each complex point
-  std::vector<double> cosines, sines;   // (size/2,) of 2 pi k / size
+  std::vector<int64_t> reversed;       // (size/2,) bit-reversed index of each complex point
+  std::vector<double> cosines, sines;  // (size/2,) of 2 pi k / size
 };
 
 }  // namespace halfbyte

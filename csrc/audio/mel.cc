@@ -23,10 +23,8 @@ MelFilters::MelFilters(size_t num_bins, size_t fft_size, double sample_rate_hz, 
     for (size_t i = 0; i < fft_size / 2; ++i) {
       double mel = mel_of_hz(bin_hz * static_cast<double>(i));
       if (mel <= left || mel >= right) continue;
-      if (static_cast<int64_t>(weights.size()) == filter_starts.back())
-        first_bin = static_cast<int64_t>(i);
-      weights.push_back(mel <= centre ? (mel - left) / (centre - left)
-                                      : (right - mel) / (right - centre));
+      if (static_cast<int64_t>(weights.size()) == filter_starts.back()) first_bin = static_cast<int64_t>(i);
+      weights.push_back(mel <= centre ? (mel - left) / (centre - left) : (right - mel) / (right - centre));
     }
     first_bins.push_back(first_bin);
   }

@@ -11,8 +11,7 @@ namespace halfbyte {
 // Source: Kaldi, feat/mel-computations.cc, without VTLN.
 struct MelFilters {
   // fft_size: points of the power spectrum's transform. Requires 0 <= low_hz < high_hz <= rate / 2.
-  MelFilters(size_t num_bins, size_t fft_size, double sample_rate_hz, double low_hz,
-             double high_hz);
+  MelFilters(size_t num_bins, size_t fft_size, double sample_rate_hz, double low_hz, double high_hz);
 
   size_t num_bins() const { return first_bins.size(); }
 

@@ -14,7 +14,7 @@
 namespace halfbyte {
 namespace {
 
-constexpr int kZeroCrossings = 64;   // of the sinc, on each side
+constexpr int kZeroCrossings = 64;    // of the sinc, on each side
 constexpr int64_t kCutoff64ths = 61;  // half-power frequency, in 64ths of half the lower rate
 // Kaiser's rule for 90 dB: beta = 0.1102 (90 - 8.7). The band between pass and stop is then
 // (90 - 8) / (2.285 * 2 * 64) / pi = 0.089 of half the lower rate: 0.909 to 0.998 around 61/64.
@@ -71,8 +71,8 @@ struct Resampler::Filter {
 
   // The prototype at `steps` / num_phases input samples from its centre.
   double tap(int64_t steps) const {
-    double window_position = static_cast<double>(steps * low_hz) /
-                             static_cast<double>(num_phases * in_hz * kZeroCrossings);
+    double window_position =
+        static_cast<double>(steps * low_hz) / static_cast<double>(num_phases * in_hz * kZeroCrossings);
     double inside = 1.0 - window_position * window_position;
     if (inside <= 0.0) return 0.0;
     double window = bessel_i0(kKaiserBeta * std::sqrt(inside));
@@ -105,15 +105,14 @@ struct Resampler::Filter {
     return value + (next - value) * (static_cast<float>(between) / static_cast<float>(up));
   }
 
-  int64_t up, down;       // rate_out : rate_in in lowest terms
+  int64_t up, down;  // rate_out : rate_in in lowest terms
   int64_t low_hz, in_hz;
   int64_t num_phases;
-  int64_t half_width;     // input samples, a multiple of 8
+  int64_t half_width;        // input samples, a multiple of 8
   std::vector<float> table;  // (num_phases + 1, 2 * half_width)
 };
 
-Resampler::Resampler(int rate_in_hz, int rate_out_hz)
-    : rate_in_hz_(rate_in_hz), rate_out_hz_(rate_out_hz) {
+Resampler::Resampler(int rate_in_hz, int rate_out_hz) : rate_in_hz_(rate_in_hz), rate_out_hz_(rate_out_hz) {
   FloatEnvironment environment;
   check_rate(rate_in_hz);
   check_rate(rate_out_hz);
@@ -123,8 +122,8 @@ Resampler::Resampler(int rate_in_hz, int rate_out_hz)
 
 void Resampler::check_rate(int rate_hz) {
   if (rate_hz >= kMinRateHz && rate_hz <= kMaxRateHz) return;
-  throw Error(ErrorKind::kAudio, "a sample rate of " + std::to_string(rate_hz) +
-                                     " Hz; 8000 to 192000 Hz can be resampled");
+  throw Error(ErrorKind::kAudio,
+              "a sample rate of " + std::to_string(rate_hz) + " Hz; 8000 to 192000 Hz can be resampled");
 }
 
 void Resampler::reset() {
@@ -211,8 +210,7 @@ void Resampler::restore(const std::string& bytes) {
   if (in_hz != rate_in_hz_ || out_hz != rate_out_hz_ || !restored.is_consistent()) {
     throw Error(ErrorKind::kInput, "resampler state for " + std::to_string(in_hz) + " to " +
                                        std::to_string(out_hz) + " Hz; expected " +
-                                       std::to_string(rate_in_hz_) + " to " +
-                                       std::to_string(rate_out_hz_));
+                                       std::to_string(rate_in_hz_) + " to " + std::to_string(rate_out_hz_));
   }
   *this = std::move(restored);
 }

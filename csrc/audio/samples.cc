@@ -23,16 +23,15 @@ void check_finite(const float* samples, size_t num_samples, int64_t first_index)
   if (!is_bad) return;
   for (size_t i = 0; i < num_samples; ++i) {
     if (std::isfinite(samples[i])) continue;
-    throw Error(ErrorKind::kAudio,
-                "sample " + std::to_string(first_index + static_cast<int64_t>(i)) +
-                    " is NaN or infinite; expected finite samples in [-1, 1)");
+    throw Error(ErrorKind::kAudio, "sample " + std::to_string(first_index + static_cast<int64_t>(i)) +
+                                       " is NaN or infinite; expected finite samples in [-1, 1)");
   }
 }
 
 std::vector<float> samples_of_s16(const uint8_t* bytes, size_t num_bytes) {
   if (num_bytes % 2 != 0) {
-    throw Error(ErrorKind::kAudio, std::to_string(num_bytes) +
-                                       " bytes of 16-bit samples; expected an even number");
+    throw Error(ErrorKind::kAudio,
+                std::to_string(num_bytes) + " bytes of 16-bit samples; expected an even number");
   }
   std::vector<float> samples(num_bytes / 2);
   for (size_t i = 0; i < samples.size(); ++i) {

@@ -116,8 +116,7 @@ class HeaderReader {
     stream_.read(reinterpret_cast<char*>(riff), sizeof riff);
     std::streamsize count = stream_.gcount();
     if (count == 0) refuse("the file is empty; expected WAV audio");
-    bool is_riff = count >= 4 && (std::memcmp(riff, "RIFF", 4) == 0 ||
-                                  std::memcmp(riff, "RF64", 4) == 0);
+    bool is_riff = count >= 4 && (std::memcmp(riff, "RIFF", 4) == 0 || std::memcmp(riff, "RF64", 4) == 0);
     if (!is_riff || (count == 12 && std::memcmp(riff + 8, "WAVE", 4) != 0)) {
       refuse("not a WAV file (no RIFF/WAVE header); convert it to WAV");
     }
@@ -165,9 +164,8 @@ class HeaderReader {
              " bits; expected PCM of 8, 16, 24 or 32 bits, float of 32 or 64, mu-law or A-law");
     }
     if (bytes_per_frame != channels * (bits / 8)) {
-      refuse("its frames have " + std::to_string(bytes_per_frame) + " bytes; " +
-             std::to_string(channels) + " channels of " + std::to_string(bits) + " bits need " +
-             std::to_string(channels * (bits / 8)));
+      refuse("its frames have " + std::to_string(bytes_per_frame) + " bytes; " + std::to_string(channels) +
+             " channels of " + std::to_string(bits) + " bits need " + std::to_string(channels * (bits / 8)));
     }
     format->sample_rate_hz = static_cast<int>(rate_hz);
     format->num_channels = channels;

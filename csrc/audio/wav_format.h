@@ -10,9 +10,9 @@ namespace halfbyte {
 struct WavFormat {
   int sample_rate_hz = 0;
   int num_channels = 0;
-  int bytes_per_sample = 0;                     // of one channel
-  double (*decode)(const uint8_t*) = nullptr;   // little-endian code -> value, full scale at 1
-  std::optional<uint64_t> num_data_bytes;       // as declared; none if the writer did not know
+  int bytes_per_sample = 0;                    // of one channel
+  double (*decode)(const uint8_t*) = nullptr;  // little-endian code -> value, full scale at 1
+  std::optional<uint64_t> num_data_bytes;      // as declared; none if the writer did not know
 
   int bytes_per_frame() const { return num_channels * bytes_per_sample; }
 };

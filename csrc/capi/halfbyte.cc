@@ -43,10 +43,14 @@ thread_local std::string last_error;
 
 halfbyte_status status_of(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::kAudio: return HALFBYTE_ERROR_AUDIO;
-    case ErrorKind::kModelFile: return HALFBYTE_ERROR_MODEL_FILE;
-    case ErrorKind::kInput: return HALFBYTE_ERROR_INPUT;
-    case ErrorKind::kUsage: return HALFBYTE_ERROR_USAGE;
+    case ErrorKind::kAudio:
+      return HALFBYTE_ERROR_AUDIO;
+    case ErrorKind::kModelFile:
+      return HALFBYTE_ERROR_MODEL_FILE;
+    case ErrorKind::kInput:
+      return HALFBYTE_ERROR_INPUT;
+    case ErrorKind::kUsage:
+      return HALFBYTE_ERROR_USAGE;
   }
   return HALFBYTE_ERROR_INTERNAL;
 }
@@ -102,8 +106,7 @@ halfbyte_status halfbyte_model_open(const char* path, halfbyte_model** model) {
   return guarded([&] {
     require(path, "path");
     require(model, "model");
-    *model = new halfbyte_model{
-        std::make_shared<halfbyte::EngineModel>(halfbyte::Model::open(path))};
+    *model = new halfbyte_model{std::make_shared<halfbyte::EngineModel>(halfbyte::Model::open(path))};
   });
 }
 
@@ -113,9 +116,7 @@ int halfbyte_model_sample_rate_hz(const halfbyte_model* model) {
   return model == nullptr ? 0 : model->model->settings()->features.sample_rate_hz;
 }
 
-halfbyte_options halfbyte_default_options(void) {
-  return {HALFBYTE_CHUNK_OF_MODEL, "rescoring", 800, 16000};
-}
+halfbyte_options halfbyte_default_options(void) { return {HALFBYTE_CHUNK_OF_MODEL, "rescoring", 800, 16000}; }
 
 halfbyte_status halfbyte_stream_open(halfbyte_model* model, const halfbyte_options* options,
                                      halfbyte_stream** stream) {
@@ -129,8 +130,7 @@ halfbyte_status halfbyte_stream_open(halfbyte_model* model, const halfbyte_optio
 
 void halfbyte_stream_close(halfbyte_stream* stream) { delete stream; }
 
-halfbyte_status halfbyte_stream_accept(halfbyte_stream* stream, const float* samples,
-                                       size_t num_samples) {
+halfbyte_status halfbyte_stream_accept(halfbyte_stream* stream, const float* samples, size_t num_samples) {
   return guarded([&] {
     require(stream, "stream");
     if (num_samples > 0) require(samples, "samples");
@@ -158,8 +158,8 @@ int halfbyte_stream_next_event(halfbyte_stream* stream, halfbyte_event* event) {
     const halfbyte::Word& word = taken.words[i];
     stream->words[i] = {word.text.c_str(), word.start_ms, word.end_ms, word.confidence};
   }
-  *event = {taken.text.c_str(),   taken.is_final ? 1 : 0, taken.start_ms, taken.end_ms,
-            stream->words.data(), stream->words.size()};
+  *event = {taken.text.c_str(), taken.is_final ? 1 : 0, taken.start_ms,
+            taken.end_ms,       stream->words.data(),   stream->words.size()};
   return 1;
 }
 

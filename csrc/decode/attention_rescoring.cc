@@ -7,8 +7,7 @@
 namespace halfbyte {
 namespace {
 
-TokenRows padded_rows(const std::vector<CtcCandidate>& candidates,
-                      const RescoringOptions& options) {
+TokenRows padded_rows(const std::vector<CtcCandidate>& candidates, const RescoringOptions& options) {
   size_t longest = 0;
   for (const CtcCandidate& c : candidates) longest = std::max(longest, c.tokens.size());
   TokenRows rows{candidates.size(), longest + 1, {}};
@@ -32,16 +31,15 @@ Rescored rescore(const CtcCandidate& candidate, size_t n, const NextTokenLogProb
   result.attention_score += answer.after(n, candidate.tokens.size())[options.eos_id];
   result.score = result.attention_score + options.ctc_weight * candidate.ctc_score;
   if (result.score != result.score) {
-    throw Error(ErrorKind::kInput, "candidate " + std::to_string(n) +
-                                       " has a score of NaN; expected finite log probabilities");
+    throw Error(ErrorKind::kInput,
+                "candidate " + std::to_string(n) + " has a score of NaN; expected finite log probabilities");
   }
   return result;
 }
 
 }  // namespace
 
-std::vector<Rescored> attention_rescoring(Decoder& decoder,
-                                          const std::vector<CtcCandidate>& candidates,
+std::vector<Rescored> attention_rescoring(Decoder& decoder, const std::vector<CtcCandidate>& candidates,
                                           const RescoringOptions& options) {
   if (candidates.empty()) {
     throw Error(ErrorKind::kInput, "no candidates to rescore; expected at least one");

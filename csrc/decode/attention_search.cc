@@ -65,8 +65,8 @@ class Search {
     return rows;
   }
 
-  void extend(const Hypothesis& hypothesis, const float* log_probs, size_t num_tokens,
-              size_t length, std::vector<Hypothesis>* extended) {
+  void extend(const Hypothesis& hypothesis, const float* log_probs, size_t num_tokens, size_t length,
+              std::vector<Hypothesis>* extended) {
     check_log_probs(LogProbs{log_probs, 1, num_tokens}, options_.eos_id);
     if (length == options_.max_tokens) {
       next_.assign(1, options_.eos_id);
@@ -90,12 +90,10 @@ class Search {
 
 }  // namespace
 
-std::vector<AttentionHypothesis> attention_search(Decoder& decoder,
-                                                  const AttentionSearchOptions& options) {
+std::vector<AttentionHypothesis> attention_search(Decoder& decoder, const AttentionSearchOptions& options) {
   if (options.beam < 1 || options.beam > 1000) {
     throw Error(ErrorKind::kUsage,
-                "attention_search: beam is " + std::to_string(options.beam) +
-                    "; expected 1 to 1000");
+                "attention_search: beam is " + std::to_string(options.beam) + "; expected 1 to 1000");
   }
   FloatEnvironment environment;
   return Search(decoder, options).run();

@@ -24,7 +24,6 @@ struct AttentionHypothesis {
 // above the best finished one, for scores only fall. Returns the finished ones, best first, at most
 // `beam`; of equals, the one found first (from the better prefix, then the likelier token, then the
 // lower id). Throws Error(kUsage) unless beam is 1 to 1000, Error(kInput) for NaN log probabilities.
-std::vector<AttentionHypothesis> attention_search(Decoder& decoder,
-                                                  const AttentionSearchOptions& options);
+std::vector<AttentionHypothesis> attention_search(Decoder& decoder, const AttentionSearchOptions& options);
 
 }  // namespace halfbyte

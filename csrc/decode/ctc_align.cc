@@ -16,9 +16,8 @@ constexpr double kImpossible = -std::numeric_limits<double>::infinity();
 void check_tokens(const LogProbs& log_probs, const std::vector<int>& tokens, int blank_id) {
   for (int token : tokens) {
     if (token < 0 || static_cast<size_t>(token) >= log_probs.num_tokens || token == blank_id) {
-      throw Error(ErrorKind::kInput,
-                  "token " + std::to_string(token) + " to align; expected 0 to " +
-                      std::to_string(log_probs.num_tokens - 1) + " and not the blank");
+      throw Error(ErrorKind::kInput, "token " + std::to_string(token) + " to align; expected 0 to " +
+                                         std::to_string(log_probs.num_tokens - 1) + " and not the blank");
     }
   }
 }
@@ -27,7 +26,9 @@ void check_tokens(const LogProbs& log_probs, const std::vector<int>& tokens, int
 class Aligner {
  public:
   Aligner(const LogProbs& log_probs, const std::vector<int>& tokens, int blank_id)
-      : log_probs_(log_probs), tokens_(tokens), blank_id_(blank_id),
+      : log_probs_(log_probs),
+        tokens_(tokens),
+        blank_id_(blank_id),
         num_states_(2 * tokens.size() + 1),
         steps_(log_probs.num_frames * num_states_) {}
 
@@ -89,8 +90,7 @@ class Aligner {
 
 }  // namespace
 
-std::vector<AlignedToken> ctc_align(const LogProbs& log_probs, const std::vector<int>& tokens,
-                                    int blank_id) {
+std::vector<AlignedToken> ctc_align(const LogProbs& log_probs, const std::vector<int>& tokens, int blank_id) {
   FloatEnvironment environment;
   check_log_probs(log_probs, blank_id);
   check_tokens(log_probs, tokens, blank_id);

@@ -18,7 +18,6 @@ struct AlignedToken {
 // equal ones. Of equal paths, the one that moves on as early as possible. O(T * U) time and T * U
 // bytes. Throws Error(kInput) where no path of probability above zero exists (too few frames for
 // the tokens; a token outside the vocabulary; the blank) and for what check_log_probs() refuses.
-std::vector<AlignedToken> ctc_align(const LogProbs& log_probs, const std::vector<int>& tokens,
-                                    int blank_id);
+std::vector<AlignedToken> ctc_align(const LogProbs& log_probs, const std::vector<int>& tokens, int blank_id);
 
 }  // namespace halfbyte

@@ -51,8 +51,9 @@ std::string CtcGreedy::save() const {
 void CtcGreedy::restore(const std::string& bytes) {
   StateReader reader(kStateTag, bytes);
   if (reader.get<int>() != blank_id_) {
-    throw Error(ErrorKind::kInput, "saved search state of another blank_id; restore it into a "
-                                   "search of the same one");
+    throw Error(ErrorKind::kInput,
+                "saved search state of another blank_id; restore it into a "
+                "search of the same one");
   }
   CtcGreedy restored(blank_id_);
   restored.last_ = reader.get<int>();

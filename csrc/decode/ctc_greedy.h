@@ -35,8 +35,8 @@ class CtcGreedy {
   bool is_consistent() const;
 
   int blank_id_;
-  int last_ = -1;      // token of the last frame
-  float peak_ = 0;     // its highest log probability in this run
+  int last_ = -1;   // token of the last frame
+  float peak_ = 0;  // its highest log probability in this run
   int64_t num_frames_ = 0;
   double score_ = 0;
   std::vector<int> tokens_;

@@ -26,8 +26,8 @@ const CtcPrefixBeam::Path& CtcPrefixBeam::Entry::best_path() const {
 CtcPrefixBeam::CtcPrefixBeam(int blank_id, int beam, int num_top_tokens)
     : blank_id_(blank_id), beam_size_(beam), num_top_tokens_(num_top_tokens) {
   if (blank_id < 0 || beam < 1 || beam > 1000 || num_top_tokens < 1 || num_top_tokens > 1000) {
-    throw Error(ErrorKind::kUsage, "ctc_prefix_beam: blank_id " + std::to_string(blank_id) +
-                                       ", beam " + std::to_string(beam) + ", num_top_tokens " +
+    throw Error(ErrorKind::kUsage, "ctc_prefix_beam: blank_id " + std::to_string(blank_id) + ", beam " +
+                                       std::to_string(beam) + ", num_top_tokens " +
                                        std::to_string(num_top_tokens) +
                                        "; expected >= 0, 1 to 1000, 1 to 1000");
   }
@@ -49,8 +49,7 @@ void CtcPrefixBeam::accept(const LogProbs& log_probs) {
   FloatEnvironment environment;
   check_log_probs(log_probs, blank_id_);
   for (size_t t = 0; t < log_probs.num_frames; ++t) {
-    top_tokens(log_probs.frame(t), log_probs.num_tokens, static_cast<size_t>(num_top_tokens_),
-               &tokens_);
+    top_tokens(log_probs.frame(t), log_probs.num_tokens, static_cast<size_t>(num_top_tokens_), &tokens_);
     accept_frame(log_probs.frame(t));
   }
 }
@@ -112,13 +111,12 @@ void CtcPrefixBeam::keep_best() {
   for (Entry& entry : candidates_) entry.total = log_add(entry.blank, entry.other);
   // Impossible ones: a repeated token where no path ends in blank, or of probability zero.
   auto is_impossible = [](const Entry& entry) { return entry.total == kImpossible; };
-  candidates_.erase(std::remove_if(candidates_.begin(), candidates_.end(), is_impossible),
-                    candidates_.end());
+  candidates_.erase(std::remove_if(candidates_.begin(), candidates_.end(), is_impossible), candidates_.end());
   std::stable_sort(candidates_.begin(), candidates_.end(),
                    [](const Entry& a, const Entry& b) { return a.total > b.total; });
   beam_.assign(candidates_.begin(),
-               candidates_.begin() + static_cast<ptrdiff_t>(std::min(
-                                         candidates_.size(), static_cast<size_t>(beam_size_))));
+               candidates_.begin() +
+                   static_cast<ptrdiff_t>(std::min(candidates_.size(), static_cast<size_t>(beam_size_))));
   for (Entry& entry : beam_) {
     entry.prefix = prefix_of(entry.parent, entry.token);
     settle(&entry.best_blank);
@@ -130,8 +128,8 @@ void CtcPrefixBeam::keep_best() {
 // may be in the beam.
 int32_t CtcPrefixBeam::prefix_of(int32_t parent, int32_t token) {
   if (parent < 0) return 0;
-  auto [place, is_new] = prefix_index_.try_emplace(key_of(parent, token),
-                                                   static_cast<int32_t>(prefixes_.size()));
+  auto [place, is_new] =
+      prefix_index_.try_emplace(key_of(parent, token), static_cast<int32_t>(prefixes_.size()));
   if (is_new) prefixes_.push_back(Prefix{parent, token});
   return place->second;
 }
@@ -188,8 +186,9 @@ void CtcPrefixBeam::restore(const std::string& bytes) {
   CtcPrefixBeam restored(blank_id_, beam_size_, num_top_tokens_);
   for (int setting : {blank_id_, beam_size_, num_top_tokens_}) {
     if (reader.get<int>() != setting) {
-      throw Error(ErrorKind::kInput, "saved search state of other settings; restore it into a "
-                                     "search of the same blank_id, beam and num_top_tokens");
+      throw Error(ErrorKind::kInput,
+                  "saved search state of other settings; restore it into a "
+                  "search of the same blank_id, beam and num_top_tokens");
     }
   }
   restored.num_frames_ = reader.get<int64_t>();
@@ -236,8 +235,8 @@ void CtcPrefixBeam::check_restored() const {
   int64_t num_emissions = static_cast<int64_t>(emissions_.size());
   for (size_t i = 0; is_right && i < beam_.size(); ++i) {
     const Entry& e = beam_[i];
-    is_right = e.prefix >= 0 && static_cast<size_t>(e.prefix) < prefixes_.size() &&
-               e.total > kImpossible && e.total < -kImpossible;  // and so no NaN
+    is_right = e.prefix >= 0 && static_cast<size_t>(e.prefix) < prefixes_.size() && e.total > kImpossible &&
+               e.total < -kImpossible;  // and so no NaN
     for (const Path* path : {&e.best_blank, &e.best_other}) {
       bool is_used = path->score > kImpossible;
       is_right = is_right && path->emission >= -1 && path->emission < num_emissions &&

@@ -60,9 +60,9 @@ class CtcPrefixBeam {
   // The best single path to a prefix that ends in blank, or in its last token.
   struct Path {
     double score = kImpossible;
-    int64_t emission = -1;       // of the last token...
+    int64_t emission = -1;        // of the last token...
     bool is_emitted_now = false;  // ...or, if set, of the one before; the last one's frame is now
-    float peak = 0;              // highest log probability of the last token in its run
+    float peak = 0;               // highest log probability of the last token in its run
   };
   struct Entry {
     Entry(int32_t parent_node, int32_t last_token) : parent(parent_node), token(last_token) {}
@@ -73,7 +73,7 @@ class CtcPrefixBeam {
     double other = kImpossible;  // ... in the last token
     double total = kImpossible;  // ... in either
     Path best_blank, best_other;
-    int32_t prefix = -1;         // node, for entries of the beam
+    int32_t prefix = -1;  // node, for entries of the beam
 
     const Path& best_path() const;
   };

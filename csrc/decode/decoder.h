@@ -11,9 +11,9 @@ namespace halfbyte {
 
 // Rows of token ids of one length.
 struct TokenRows {
-  size_t num_rows;               // N
-  size_t num_columns;            // L
-  std::vector<int64_t> ids;      // (N, L), row-major
+  size_t num_rows;           // N
+  size_t num_columns;        // L
+  std::vector<int64_t> ids;  // (N, L), row-major
 };
 
 // What a decoder gives for TokenRows: (N, L, V) float32, row-major, valid until its next call.

@@ -31,8 +31,7 @@ void check_frame(const LogProbs& log_probs, size_t t) {
 }  // namespace
 
 void check_log_probs(const LogProbs& log_probs, int blank_id) {
-  if (log_probs.num_tokens < 2 || blank_id < 0 ||
-      static_cast<size_t>(blank_id) >= log_probs.num_tokens) {
+  if (log_probs.num_tokens < 2 || blank_id < 0 || static_cast<size_t>(blank_id) >= log_probs.num_tokens) {
     throw Error(ErrorKind::kInput, "log_probs has " + std::to_string(log_probs.num_tokens) +
                                        " tokens; expected at least 2, among them blank_id " +
                                        std::to_string(blank_id));
@@ -44,11 +43,9 @@ void top_tokens(const float* frame, size_t num_tokens, size_t count, std::vector
   tokens->resize(num_tokens);
   std::iota(tokens->begin(), tokens->end(), 0);
   count = std::min(count, num_tokens);
-  auto is_likelier = [frame](int a, int b) {
-    return frame[a] != frame[b] ? frame[a] > frame[b] : a < b;
-  };
-  std::partial_sort(tokens->begin(), tokens->begin() + static_cast<ptrdiff_t>(count),
-                    tokens->end(), is_likelier);
+  auto is_likelier = [frame](int a, int b) { return frame[a] != frame[b] ? frame[a] > frame[b] : a < b; };
+  std::partial_sort(tokens->begin(), tokens->begin() + static_cast<ptrdiff_t>(count), tokens->end(),
+                    is_likelier);
   tokens->resize(count);
 }
 

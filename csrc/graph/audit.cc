@@ -40,7 +40,7 @@ std::vector<Kind> kinds_of(const Graph& graph) {
     const std::string op = node.op->name;
     const bool from_input = op == "QuantizeFeatures" && graph.values()[node.inputs[0]].input >= 0;
     const bool gives_numbers = op == "Dequantize" || follows_logits(graph, node, is_number);
-    kinds.push_back(!touches_float(graph, node)    ? Kind::kInteger
+    kinds.push_back(!touches_float(graph, node)   ? Kind::kInteger
                     : from_input || gives_numbers ? Kind::kBoundary
                                                   : Kind::kFloating);
     if (kinds.back() != Kind::kBoundary || from_input) continue;

@@ -39,8 +39,7 @@ namespace {
 std::wstring wide(const std::string& text) {
   const auto size = static_cast<int>(text.size());
   std::wstring wide(text.size(), L'\0');
-  wide.resize(static_cast<std::size_t>(
-      MultiByteToWideChar(CP_UTF8, 0, text.data(), size, &wide[0], size)));
+  wide.resize(static_cast<std::size_t>(MultiByteToWideChar(CP_UTF8, 0, text.data(), size, &wide[0], size)));
   return wide;
 }
 
@@ -60,8 +59,7 @@ FileMapping::FileMapping(const std::string& path) {
   if (file.handle == INVALID_HANDLE_VALUE)
     fail_to_open(path, std::system_category().message(static_cast<int>(GetLastError())));
   LARGE_INTEGER size{};
-  if (GetFileType(file.handle) != FILE_TYPE_DISK || !GetFileSizeEx(file.handle, &size))
-    fail(path, kNoFile);
+  if (GetFileType(file.handle) != FILE_TYPE_DISK || !GetFileSizeEx(file.handle, &size)) fail(path, kNoFile);
   if (size.QuadPart == 0) return;
   const Handle mapping{CreateFileMappingW(file.handle, nullptr, PAGE_READONLY, 0, 0, nullptr)};
   if (mapping.handle == nullptr) fail(path, kNotMapped);
@@ -79,7 +77,7 @@ FileMapping::~FileMapping() {
 FileMapping::FileMapping(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) fail_to_open(path, std::strerror(errno));
-  struct stat info {};
+  struct stat info{};
   const bool is_file = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
   num_bytes_ = is_file ? static_cast<std::uint64_t>(info.st_size) : 0;
   void* mapping = nullptr;

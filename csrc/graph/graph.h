@@ -42,9 +42,9 @@ struct GraphInput {
   int value;
   std::string name;
   DType dtype;
-  Shape shape;                     // kOpen where the axis is open
-  std::vector<std::string> axes;   // the name of each open axis, "" for a fixed one
-  int state = -1;                  // index into states(), or -1
+  Shape shape;                    // kOpen where the axis is open
+  std::vector<std::string> axes;  // the name of each open axis, "" for a fixed one
+  int state = -1;                 // index into states(), or -1
 };
 
 struct GraphOutput {
@@ -53,11 +53,11 @@ struct GraphOutput {
 };
 
 struct GraphState {
-  int input;             // index into inputs()
-  int output;            // index into outputs(): the next value
+  int input;   // index into inputs()
+  int output;  // index into outputs(): the next value
   Shape initial_shape;
-  const void* initial;   // in the file; nullptr means zeros
-  bool is_row;           // `initial` holds the last axis alone, which all others repeat
+  const void* initial;  // in the file; nullptr means zeros
+  bool is_row;          // `initial` holds the last axis alone, which all others repeat
 };
 
 class Graph {

@@ -214,14 +214,21 @@ class GraphReader {
     attribute.name = string();
     attribute.type = static_cast<Attribute::Type>(reader_.u32());
     switch (attribute.type) {
-      case Attribute::Type::kInt: attribute.number = reader_.i64(); break;
-      case Attribute::Type::kFloat: attribute.real = reader_.f32(); break;
+      case Attribute::Type::kInt:
+        attribute.number = reader_.i64();
+        break;
+      case Attribute::Type::kFloat:
+        attribute.real = reader_.f32();
+        break;
       case Attribute::Type::kInts:
         for (std::uint32_t left = reader_.count(8); left > 0; --left)
           attribute.numbers.push_back(reader_.i64());
         break;
-      case Attribute::Type::kText: attribute.text = string(); break;
-      default: reader_.fail("holds an attribute of an unknown type");
+      case Attribute::Type::kText:
+        attribute.text = string();
+        break;
+      default:
+        reader_.fail("holds an attribute of an unknown type");
     }
     return attribute;
   }

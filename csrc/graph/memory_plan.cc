@@ -17,9 +17,8 @@ std::size_t aligned(std::size_t num_bytes) {
 std::size_t plan_memory(std::vector<Lifetime>& buffers) {
   std::vector<std::size_t> by_size(buffers.size());
   std::iota(by_size.begin(), by_size.end(), std::size_t{0});
-  std::stable_sort(by_size.begin(), by_size.end(), [&](std::size_t a, std::size_t b) {
-    return buffers[a].num_bytes > buffers[b].num_bytes;
-  });
+  std::stable_sort(by_size.begin(), by_size.end(),
+                   [&](std::size_t a, std::size_t b) { return buffers[a].num_bytes > buffers[b].num_bytes; });
   std::vector<const Lifetime*> placed;  // in order of offset
   std::size_t arena_bytes = 0;
   for (std::size_t index : by_size) {
@@ -33,10 +32,9 @@ std::size_t plan_memory(std::vector<Lifetime>& buffers) {
     }
     buffer.offset_bytes = offset;
     arena_bytes = std::max(arena_bytes, offset + size);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), &buffer,
-                                   [](const Lifetime* a, const Lifetime* b) {
-                                     return a->offset_bytes < b->offset_bytes;
-                                   }),
+    placed.insert(std::upper_bound(
+                      placed.begin(), placed.end(), &buffer,
+                      [](const Lifetime* a, const Lifetime* b) { return a->offset_bytes < b->offset_bytes; }),
                   &buffer);
   }
   return arena_bytes;

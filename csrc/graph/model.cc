@@ -8,8 +8,7 @@ namespace {
 const Section& required(const ModelFile& file, const std::string& name) {
   const Section* section = file.find(name);
   if (section == nullptr)
-    throw Error(ErrorKind::kModelFile,
-                file.path() + ": has no section '" + name + "'; compile it again");
+    throw Error(ErrorKind::kModelFile, file.path() + ": has no section '" + name + "'; compile it again");
   return *section;
 }
 
@@ -28,8 +27,7 @@ std::shared_ptr<const Model> Model::open(const std::string& path) {
       throw Error(ErrorKind::kModelFile, path + ": " + error.what());
     }
   }
-  if (model->graphs_.empty())
-    throw Error(ErrorKind::kModelFile, path + ": has no graph; compile it again");
+  if (model->graphs_.empty()) throw Error(ErrorKind::kModelFile, path + ": has no graph; compile it again");
   return model;
 }
 
@@ -38,8 +36,7 @@ const Graph& Model::graph(const std::string& name) const {
   if (found != graphs_.end()) return found->second;
   std::string names;
   for (const auto& [known, graph] : graphs_) names += (names.empty() ? "" : ", ") + known;
-  throw Error(ErrorKind::kUsage,
-              file_->path() + ": has no graph '" + name + "'; it has " + names);
+  throw Error(ErrorKind::kUsage, file_->path() + ": has no graph '" + name + "'; it has " + names);
 }
 
 }  // namespace halfbyte

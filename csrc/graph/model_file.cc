@@ -48,8 +48,8 @@ void ModelFile::read_header() {
     fail("has a damaged header; fetch or compile it again");
   const auto stated_bytes = number_at<std::uint64_t>(16);
   if (stated_bytes != num_bytes_)
-    fail("has " + std::to_string(num_bytes_) + " bytes, its header says " +
-         std::to_string(stated_bytes) + "; fetch it again");
+    fail("has " + std::to_string(num_bytes_) + " bytes, its header says " + std::to_string(stated_bytes) +
+         "; fetch it again");
   for (int i = 28; i < 60; ++i)
     if (bytes_[i] != 0) fail("has a damaged header; fetch or compile it again");
   read_directory(number_at<std::uint32_t>(12));

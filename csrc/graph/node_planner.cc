@@ -12,9 +12,8 @@ constexpr std::int64_t kMaxElements = std::int64_t{1} << 28;  // of a tensor mad
 
 }  // namespace
 
-NodePlanner::NodePlanner(const Graph& graph, const Node& node,
-                         const std::vector<PlannedValue>& values, const Kernels& kernels,
-                         int num_threads)
+NodePlanner::NodePlanner(const Graph& graph, const Node& node, const std::vector<PlannedValue>& values,
+                         const Kernels& kernels, int num_threads)
     : graph_(graph),
       node_(node),
       values_(values),
@@ -34,8 +33,7 @@ DType NodePlanner::output_dtype() const { return graph_.values()[node_.outputs[0
 
 std::vector<std::int64_t> NodePlanner::known_numbers(int input) const {
   const PlannedValue& known = value(input);
-  if (known.known == nullptr)
-    fail("input " + std::to_string(input) + " decides a shape but depends on data");
+  if (known.known == nullptr) fail("input " + std::to_string(input) + " decides a shape but depends on data");
   const auto* numbers = static_cast<const std::int64_t*>(known.known);
   return {numbers, numbers + known.shape.num_elements()};
 }
@@ -103,8 +101,7 @@ void NodePlanner::set_view(int output, int input, const Shape& shape, std::size_
   outputs_[output].view_offset_bytes = offset_bytes;
 }
 
-void NodePlanner::set_known(int output, const std::vector<std::int64_t>& numbers,
-                            const Shape& shape) {
+void NodePlanner::set_known(int output, const std::vector<std::int64_t>& numbers, const Shape& shape) {
   set_output(output, shape);
   auto data = std::make_shared<std::vector<std::int64_t>>(numbers);
   if (data->empty()) data->push_back(0);  // so that data() is never null
@@ -116,10 +113,9 @@ void NodePlanner::fail(const std::string& problem) const {
   std::string inputs;
   for (int i = 0; i < num_inputs(); ++i)
     if (has(i)) inputs += " " + shape(i).to_string();
-  throw Error(ErrorKind::kInput,
-              "graph '" + graph_.name() + "', " + node_.op->name + " that makes '" +
-                  graph_.values()[node_.outputs[0]].name + "' from shapes" + inputs + ": " + problem +
-                  "; check the shapes of the inputs");
+  throw Error(ErrorKind::kInput, "graph '" + graph_.name() + "', " + node_.op->name + " that makes '" +
+                                     graph_.values()[node_.outputs[0]].name + "' from shapes" + inputs +
+                                     ": " + problem + "; check the shapes of the inputs");
 }
 
 Shape broadcast_shape(const NodePlanner& node, const Shape& a, const Shape& b) {

@@ -18,7 +18,7 @@ namespace halfbyte {
 struct Operands {
   const void* const* inputs;
   void* const* outputs;
-  void* scratch;  // 64-byte aligned
+  void* scratch;               // 64-byte aligned
   ThreadPool* pool = nullptr;  // nullptr: this thread alone
 
   template <class T>

@@ -6,9 +6,10 @@
 // padding; LinearW4A8 and its kin with packed codes (N, K) and float32 scales and bias (N).
 // What halfbyte.export.fuse makes of several nodes: LinearW4A8 with an activation and a residual
 // (quantized_linear.h), PatchLinearW4A8 (ops_patches.cc), ChunkConv (ops_conv.cc), ChunkAttention
-// (ops_attention.cc). Of integer-only models: Int..., Requantize..., QuantizeFeatures, Dequantize (ops_integer*.cc);
-// fused are IntLinearCodesW4 = IntLinearW4, Requantize, IntTable; IntLinearWideW4 = IntLinearW4, RequantizeAdd;
-// IntPatchLinearW4 = IntPatches, IntLinearCodesW4; IntDepthwiseWide = IntDepthwise, RequantizeWide; and IntLayerNorm with IntTable.
+// (ops_attention.cc). Of integer-only models: Int..., Requantize..., QuantizeFeatures, Dequantize
+// (ops_integer*.cc); fused are IntLinearCodesW4 = IntLinearW4, Requantize, IntTable; IntLinearWideW4 =
+// IntLinearW4, RequantizeAdd; IntPatchLinearW4 = IntPatches, IntLinearCodesW4; IntDepthwiseWide =
+// IntDepthwise, RequantizeWide; and IntLayerNorm with IntTable.
 #include "graph/op_registry.h"
 
 #include <map>

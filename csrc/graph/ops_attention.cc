@@ -13,8 +13,18 @@
 namespace halfbyte::ops {
 namespace {
 
-enum Input { kQuery, kKey, kValue, kPastKey, kPastValue, kPosition, kContentBias, kPositionBias, kMask,
-             kKeepFrom };
+enum Input {
+  kQuery,
+  kKey,
+  kValue,
+  kPastKey,
+  kPastValue,
+  kPosition,
+  kContentBias,
+  kPositionBias,
+  kMask,
+  kKeepFrom
+};
 
 // Sizes: C steps of the chunk, L of left context, K = L + C keys, P positions, H heads of width dk.
 struct AttentionSizes {
@@ -113,8 +123,10 @@ inline void turn_4x4(const float* rows, std::int64_t row_stride, float* columns,
   const auto row = [&](int i) { return *reinterpret_cast<const Four*>(rows + i * row_stride); };
   const auto put = [&](int d, Four v) { *reinterpret_cast<Four*>(columns + d * stride) = v; };
   const Four a = row(0), b = row(1), c = row(2), d = row(3);
-  const Four ab01 = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd01 = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-  const Four ab23 = __builtin_shufflevector(a, b, 2, 6, 3, 7), cd23 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  const Four ab01 = __builtin_shufflevector(a, b, 0, 4, 1, 5),
+             cd01 = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+  const Four ab23 = __builtin_shufflevector(a, b, 2, 6, 3, 7),
+             cd23 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
   put(0, __builtin_shufflevector(ab01, cd01, 0, 1, 4, 5));
   put(1, __builtin_shufflevector(ab01, cd01, 2, 3, 6, 7));
   put(2, __builtin_shufflevector(ab23, cd23, 0, 1, 4, 5));
@@ -139,8 +151,7 @@ class Attention {
   }
 
  private:
-  void run_head(const Operands& operands, std::int64_t b, std::int64_t h,
-                const HeadScratch& scratch) const {
+  void run_head(const Operands& operands, std::int64_t b, std::int64_t h, const HeadScratch& scratch) const {
     const std::int64_t dk = s_.width;
     const float* position =
         operands.in<float>(kPosition) + b * s_.position_batch_stride + h * dk * s_.positions;
@@ -150,8 +161,8 @@ class Attention {
     gather_keys(operands, b, h, scratch);
     kernels_->gemm_f32({s_.chunk, s_.keys, dk, scratch.by_content, dk, 1, scratch.keys, s_.keys, 1,
                         scratch.scores, s_.keys});
-    kernels_->gemm_f32({s_.chunk, s_.positions, dk, scratch.by_position, dk, 1, position,
-                        s_.positions, 1, scratch.position_scores, s_.positions});
+    kernels_->gemm_f32({s_.chunk, s_.positions, dk, scratch.by_position, dk, 1, position, s_.positions, 1,
+                        scratch.position_scores, s_.positions});
     finish_scores(operands, b, h, scratch);
     weigh_values(operands, b, h, scratch);
   }
@@ -163,8 +174,7 @@ class Attention {
         operands.in<float>(kQuery) + b * s_.chunk * s_.query_stride + s_.query_column + h * dk;
     for (std::int64_t i = 0; i < s_.chunk; ++i, query += s_.query_stride) {
       kernels_->add(query, operands.in<float>(kContentBias) + h * dk, dk, scratch.by_content + i * dk);
-      kernels_->add(query, operands.in<float>(kPositionBias) + h * dk, dk,
-                    scratch.by_position + i * dk);
+      kernels_->add(query, operands.in<float>(kPositionBias) + h * dk, dk, scratch.by_position + i * dk);
     }
   }
 
@@ -173,8 +183,7 @@ class Attention {
                    const HeadScratch& scratch) const {
     const std::int64_t dk = s_.width, head = b * s_.heads + h;
     const float* past = operands.in<float>(kPastKey) + head * s_.left * dk;
-    const float* fresh =
-        operands.in<float>(kKey) + b * s_.chunk * s_.key_stride + s_.key_column + h * dk;
+    const float* fresh = operands.in<float>(kKey) + b * s_.chunk * s_.key_stride + s_.key_column + h * dk;
     float* next = operands.out<float>(1) + head * s_.kept * dk;
     turn(past, dk, s_.left, scratch.keys);
     turn(fresh, s_.key_stride, s_.chunk, scratch.keys + s_.left);
@@ -189,10 +198,10 @@ class Attention {
     const float* fresh =
         operands.in<float>(kValue) + b * s_.chunk * s_.value_stride + s_.value_column + h * dk;
     float* context = operands.out<float>(0) + b * s_.chunk * s_.model_width() + h * dk;
-    kernels_->gemm_f32({s_.chunk, dk, s_.left, scratch.scores, s_.keys, 1, past, dk, 1, context,
-                        s_.model_width()});
-    kernels_->gemm_f32({s_.chunk, dk, s_.chunk, scratch.scores + s_.left, s_.keys, 1, fresh,
-                        s_.value_stride, 1, context, s_.model_width(), true});
+    kernels_->gemm_f32(
+        {s_.chunk, dk, s_.left, scratch.scores, s_.keys, 1, past, dk, 1, context, s_.model_width()});
+    kernels_->gemm_f32({s_.chunk, dk, s_.chunk, scratch.scores + s_.left, s_.keys, 1, fresh, s_.value_stride,
+                        1, context, s_.model_width(), true});
     keep_last(past, fresh, s_.value_stride, operands.out<float>(2) + head * s_.kept * dk);
   }
 
@@ -223,8 +232,8 @@ class Attention {
       float* row = scratch.scores + i * s_.keys;
       const float* position =
           scratch.position_scores + i * s_.positions + (s_.is_shifted ? s_.chunk - 1 - i : 0);
-      const float* mask = operands.in<float>(kMask) + b * s_.mask_strides[0] +
-                          h * s_.mask_strides[1] + i * s_.mask_strides[2];
+      const float* mask = operands.in<float>(kMask) + b * s_.mask_strides[0] + h * s_.mask_strides[1] +
+                          i * s_.mask_strides[2];
       kernels_->add(row, position, s_.keys, row);
       kernels_->scale(row, s_.scale, s_.keys, row);
       kernels_->add(row, mask, s_.keys, row);
@@ -247,9 +256,8 @@ RunFunction plan_chunk_attention(NodePlanner& node) {
   if (sizes.chunk == 0 || sizes.width == 0) node.fail("the chunk has no steps");
   node.need_scratch(static_cast<std::size_t>(HeadScratch::num_floats(sizes) * node.num_threads()) *
                     sizeof(float));
-  return [attention = Attention(sizes, node.kernels())](const Operands& operands) {
-    attention.run(operands);
-  };
+  return
+      [attention = Attention(sizes, node.kernels())](const Operands& operands) { attention.run(operands); };
 }
 
 }  // namespace halfbyte::ops

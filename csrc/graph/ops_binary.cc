@@ -35,8 +35,8 @@ RunFunction plan_elements(NodePlanner& node, Function f) {
     const In* b = operands.in<In>(1);
     Out* out = operands.out<Out>(0);
     walk.each_row([&](std::int64_t at, const std::array<std::int64_t, 2>& from) {
-      run_row(f, a + from[0], walk.inner_stride(0), b + from[1], walk.inner_stride(1),
-              walk.inner_size(), out + at);
+      run_row(f, a + from[0], walk.inner_stride(0), b + from[1], walk.inner_stride(1), walk.inner_size(),
+              out + at);
     });
   };
 }
@@ -51,9 +51,12 @@ RunFunction plan_numeric(NodePlanner& node, Function f) {
 template <class Function>
 RunFunction plan_comparison(NodePlanner& node, Function f) {
   switch (node.dtype(0)) {
-    case DType::kFloat32: return plan_elements<float, std::uint8_t>(node, f);
-    case DType::kInt64: return plan_elements<std::int64_t, std::uint8_t>(node, f);
-    default: return plan_elements<std::uint8_t, std::uint8_t>(node, f);
+    case DType::kFloat32:
+      return plan_elements<float, std::uint8_t>(node, f);
+    case DType::kInt64:
+      return plan_elements<std::int64_t, std::uint8_t>(node, f);
+    default:
+      return plan_elements<std::uint8_t, std::uint8_t>(node, f);
   }
 }
 
@@ -90,9 +93,7 @@ struct FloorMod {
 };
 struct TruncatedMod {
   float operator()(float a, float b) const { return std::fmod(a, b); }
-  std::int64_t operator()(std::int64_t a, std::int64_t b) const {
-    return b == 0 || b == -1 ? 0 : a % b;
-  }
+  std::int64_t operator()(std::int64_t a, std::int64_t b) const { return b == 0 || b == -1 ? 0 : a % b; }
 };
 
 // a^b for a >= 0 as exp(b * log(a)), both of the engine; whole exponents up to 64 by products.
@@ -153,11 +154,9 @@ RunFunction plan_mod(NodePlanner& node) {
   return plan_elements<std::int64_t, std::int64_t>(node, FloorMod{});
 }
 RunFunction plan_pow(NodePlanner& node) {
-  if (node.dtype(0) == DType::kInt64)
-    return plan_elements<std::int64_t, std::int64_t>(node, integer_power);
+  if (node.dtype(0) == DType::kInt64) return plan_elements<std::int64_t, std::int64_t>(node, integer_power);
   const Kernels* kernels = &node.kernels();
-  return plan_elements<float, float>(
-      node, [kernels](float a, float b) { return power(*kernels, a, b); });
+  return plan_elements<float, float>(node, [kernels](float a, float b) { return power(*kernels, a, b); });
 }
 RunFunction plan_max(NodePlanner& node) {
   return plan_numeric(node, [](auto a, auto b) { return a > b || a != a ? a : b; });
@@ -202,9 +201,8 @@ RunFunction plan_choice(NodePlanner& node) {
     T* out = operands.out<T>(0);
     walk.each_row([&](std::int64_t at, const std::array<std::int64_t, 3>& from) {
       for (std::int64_t i = 0; i < walk.inner_size(); ++i)
-        out[at + i] = choice[from[0] + i * walk.inner_stride(0)]
-                          ? yes[from[1] + i * walk.inner_stride(1)]
-                          : no[from[2] + i * walk.inner_stride(2)];
+        out[at + i] = choice[from[0] + i * walk.inner_stride(0)] ? yes[from[1] + i * walk.inner_stride(1)]
+                                                                 : no[from[2] + i * walk.inner_stride(2)];
     });
   };
 }
@@ -213,9 +211,12 @@ RunFunction plan_choice(NodePlanner& node) {
 
 RunFunction plan_where(NodePlanner& node) {
   switch (node.dtype(1)) {
-    case DType::kFloat32: return plan_choice<float>(node);
-    case DType::kInt64: return plan_choice<std::int64_t>(node);
-    default: return plan_choice<std::uint8_t>(node);
+    case DType::kFloat32:
+      return plan_choice<float>(node);
+    case DType::kInt64:
+      return plan_choice<std::int64_t>(node);
+    default:
+      return plan_choice<std::uint8_t>(node);
   }
 }
 

@@ -97,10 +97,11 @@ DepthwisePlan depthwise_of(NodePlanner& node) {
 }  // namespace
 
 RunFunction plan_int_depthwise(NodePlanner& node) {
-  return [plan = depthwise_of(node), kernel = node.kernels().integer_only.depthwise](const Operands& operands) {
-    for (std::int64_t b = 0; b < plan.batch; ++b)
-      kernel(plan.of(operands, b), operands.out<std::int32_t>(0) + b * plan.op.frames * plan.op.d);
-  };
+  return
+      [plan = depthwise_of(node), kernel = node.kernels().integer_only.depthwise](const Operands& operands) {
+        for (std::int64_t b = 0; b < plan.batch; ++b)
+          kernel(plan.of(operands, b), operands.out<std::int32_t>(0) + b * plan.op.frames * plan.op.d);
+      };
 }
 
 RunFunction plan_int_depthwise_wide(NodePlanner& node) {

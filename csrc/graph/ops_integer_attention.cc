@@ -1,8 +1,9 @@
 // Integer-only attention with relative positions: IntAttention(query (B, C, D), content (D), position (D),
 // exponentials (E), key (B, K, D), value (B, K, D), distances (K + C - 1, D), valid (B, K)), all int8.
 //
-// Its three products run in the kernels of linear layers with 8-bit weights: keys, distances and values are packed as
-// weights are. Distances of a model depend on shapes only, and are then packed when the plan is made.
+// Its three products run in the kernels of linear layers with 8-bit weights: keys, distances and values are
+// packed as weights are. Distances of a model depend on shapes only, and are then packed when the plan is
+// made.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -66,8 +67,8 @@ IntegerAttentionSizes sizes_of(NodePlanner& node) {
   return s;
 }
 
-// Rows (count, width) of x, `stride` apart, as the weights of so many outputs: a block of four inputs of an output
-// is a word.
+// Rows (count, width) of x, `stride` apart, as the weights of so many outputs: a block of four inputs of an
+// output is a word.
 void pack_rows(const std::int8_t* x, std::int64_t stride, std::int64_t count, std::int64_t width,
                std::uint8_t* packed) {
   const std::int64_t blocks = units_of(kBits, width), whole = width / kBlockInputs;
@@ -122,7 +123,8 @@ void pack_columns(const std::int8_t* x, std::int64_t stride, std::int64_t count,
         std::memcpy(part[i].data(), rows[i], static_cast<std::size_t>(columns));
         rows[i] = part[i].data();
       }
-      interleave(rows, reinterpret_cast<std::int8_t*>(packed + (column / kTileOutputs * blocks + block) * kGroupBytes));
+      interleave(rows, reinterpret_cast<std::int8_t*>(packed + (column / kTileOutputs * blocks + block) *
+                                                                   kGroupBytes));
     }
 }
 
@@ -153,7 +155,9 @@ struct HeadScratch {
   }
 
   // Distances that some queries may read, the tile before them included.
-  static std::int64_t num_positions(const IntegerAttentionSizes& s) { return s.keys + kQueries + kTileOutputs; }
+  static std::int64_t num_positions(const IntegerAttentionSizes& s) {
+    return s.keys + kQueries + kTileOutputs;
+  }
   static std::int64_t num_bytes(const IntegerAttentionSizes& s, bool has_distances) {
     return static_cast<std::int64_t>(HeadScratch(s, has_distances, 0).end);
   }
@@ -163,14 +167,16 @@ struct HeadScratch {
 
 class IntegerAttention {
  public:
-  IntegerAttention(const IntegerAttentionSizes& sizes, const Kernels& kernels) : s_(sizes), kernels_(&kernels) {}
+  IntegerAttention(const IntegerAttentionSizes& sizes, const Kernels& kernels)
+      : s_(sizes), kernels_(&kernels) {}
 
   std::int64_t scratch_bytes() const { return HeadScratch::num_bytes(s_, packed_distances_ != nullptr); }
 
   // Distances (K + C - 1, D) that are known beforehand.
   void pack_distances(const std::int8_t* distances) {
     const std::int64_t head_bytes = packed_bytes(kBits, s_.distances(), s_.width);
-    auto packed = std::make_shared<std::vector<std::uint8_t>>(static_cast<std::size_t>(s_.heads * head_bytes));
+    auto packed =
+        std::make_shared<std::vector<std::uint8_t>>(static_cast<std::size_t>(s_.heads * head_bytes));
     for (std::int64_t h = 0; h < s_.heads; ++h)
       pack_rows(distances + h * s_.width, s_.model_width(), s_.distances(), s_.width,
                 packed->data() + h * head_bytes);
@@ -180,7 +186,8 @@ class IntegerAttention {
   void run(const Operands& operands) const {
     const auto memory = reinterpret_cast<std::uintptr_t>(operands.scratch);
     share_loop(operands.pool, s_.batch * s_.heads, [&](int part, std::int64_t begin, std::int64_t end) {
-      const HeadScratch scratch(s_, packed_distances_ != nullptr, memory + static_cast<std::uintptr_t>(part * scratch_bytes()));
+      const HeadScratch scratch(s_, packed_distances_ != nullptr,
+                                memory + static_cast<std::uintptr_t>(part * scratch_bytes()));
       for (std::int64_t i = begin; i < end; ++i) run_head(operands, i / s_.heads, i % s_.heads, scratch);
     });
   }
@@ -194,7 +201,8 @@ class IntegerAttention {
     if (packed_distances_ != nullptr)
       distances = packed_distances_->data() + h * packed_bytes(kBits, s_.distances(), s_.width);
     else
-      pack_rows(operands.in<std::int8_t>(kDistances) + h * s_.width, d, s_.distances(), s_.width, scratch.distances);
+      pack_rows(operands.in<std::int8_t>(kDistances) + h * s_.width, d, s_.distances(), s_.width,
+                scratch.distances);
     for (std::int64_t first = 0; first < s_.chunk; first += kQueries)
       run_queries(operands, b, h, first, std::min(kQueries, s_.chunk - first), distances, scratch);
   }
@@ -212,7 +220,8 @@ class IntegerAttention {
     const std::int64_t end = s_.chunk - 1 - first + s_.keys, stride = HeadScratch::num_positions(s_);
     const CodeRows by_position = rows(scratch.by_position, count, s_.width);
     const std::int64_t tile_bytes = packed_bytes(kBits, kTileOutputs, s_.width);
-    multiply({by_position, distances + tile * tile_bytes, end - tile * kTileOutputs}, stride, scratch.position);
+    multiply({by_position, distances + tile * tile_bytes, end - tile * kTileOutputs}, stride,
+             scratch.position);
     kernels_->integer_only.attention_weights(
         {count, s_.keys, scratch.content, scratch.position, stride,
          s_.chunk - 1 - first - tile * kTileOutputs, operands.in<std::int8_t>(kValid) + b * s_.keys,

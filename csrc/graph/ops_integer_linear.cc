@@ -11,15 +11,14 @@ namespace {
 
 enum Input { kX, kCodes, kBias, kMultipliers, kTable, kResidual = kTable };
 
-constexpr std::int64_t kTableSize = 256;             // one entry for each int8, -128 first
-constexpr std::int64_t kLeastShared = 1 << 18;       // multiply-adds; fewer are not worth waking a thread
+constexpr std::int64_t kTableSize = 256;        // one entry for each int8, -128 first
+constexpr std::int64_t kLeastShared = 1 << 18;  // multiply-adds; fewer are not worth waking a thread
 
 // Codes of x beside each other as the kernels read them: rows padded with zeros.
 void pad_rows(const std::int8_t* x, const CodeRows& rows) {
   for (std::int64_t row = 0; row < rows.rows; ++row) {
     std::memcpy(rows.codes + row * rows.stride, x + row * rows.k, static_cast<std::size_t>(rows.k));
-    std::memset(rows.codes + row * rows.stride + rows.k, 0,
-                static_cast<std::size_t>(rows.stride - rows.k));
+    std::memset(rows.codes + row * rows.stride + rows.k, 0, static_cast<std::size_t>(rows.stride - rows.k));
   }
 }
 
@@ -32,7 +31,9 @@ void add_bias(const std::uint32_t* bias, std::int64_t n, std::uint32_t* sums) {
 class IntegerProduct {
  public:
   IntegerProduct(NodePlanner& node, int bits)
-      : bits_(bits), n_(node.shape(kCodes)[0]), k_(node.shape(kCodes)[1]),
+      : bits_(bits),
+        n_(node.shape(kCodes)[0]),
+        k_(node.shape(kCodes)[1]),
         linear_(find_linear(node.kernels(), bits, 8)) {
     Shape shape = node.shape(kX);
     const int last = shape.rank() - 1;
@@ -80,7 +81,8 @@ class IntegerProduct {
     Epilogue epilogue{};
     epilogue.integer = &part;
     const std::int64_t tile_bytes = packed_bytes(bits_, kTileOutputs, k_);
-    linear_({x, operands.in<std::uint8_t>(kCodes) + first / kTileOutputs * tile_bytes, end - first}, epilogue);
+    linear_({x, operands.in<std::uint8_t>(kCodes) + first / kTileOutputs * tile_bytes, end - first},
+            epilogue);
   }
 
   int bits_;
@@ -108,9 +110,9 @@ constexpr std::int64_t kPatchRows = 64;       // gathered together; they stay in
 
 // Patches of 3 x 3 in steps of 2 of x (B, T, F, C), as rows of codes: time, bin, channel.
 struct Patches {
-  std::int64_t batch, rows, columns;          // patches
+  std::int64_t batch, rows, columns;                     // patches
   std::int64_t run, row_stride, batch_stride, channels;  // a run of 3 bins; bytes of x
-  std::int64_t stride;                        // of a patch
+  std::int64_t stride;                                   // of a patch
 
   std::int64_t count() const { return batch * rows * columns; }
 

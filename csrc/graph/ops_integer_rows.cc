@@ -55,7 +55,8 @@ RunFunction normalising(const IntegerLayerNorm& norm, bool has_table,
 
 RunFunction plan_requantize(NodePlanner& node) {
   const Rescale rescale = rescale_of(node);
-  return [rescale, low = low_attribute(node), kernel = node.kernels().integer_only.rescale_i8](const Operands& operands) {
+  return [rescale, low = low_attribute(node),
+          kernel = node.kernels().integer_only.rescale_i8](const Operands& operands) {
     Rescale op = rescale;
     op.acc = operands.in<std::int32_t>(0);
     op.multipliers = operands.in<std::int32_t>(1);
@@ -73,8 +74,7 @@ RunFunction plan_requantize_wide(NodePlanner& node) {
     Rescale op = rescale;
     op.acc = operands.in<std::int32_t>(0);
     op.multipliers = operands.in<std::int32_t>(1);
-    kernel(op, has_residual ? operands.in<std::int16_t>(kResidual) : nullptr,
-           operands.out<std::int16_t>(0));
+    kernel(op, has_residual ? operands.in<std::int16_t>(kResidual) : nullptr, operands.out<std::int16_t>(0));
   };
 }
 
@@ -83,7 +83,8 @@ RunFunction plan_int_table(NodePlanner& node) {
   if (node.shape(1) != Shape{kTableSize}) node.fail("the table has not 256 entries");
   node.set_output(0, node.shape(0));
   node.allow_in_place(0);
-  return [count = node.shape(0).num_elements(), kernel = node.kernels().integer_only.table](const Operands& operands) {
+  return [count = node.shape(0).num_elements(),
+          kernel = node.kernels().integer_only.table](const Operands& operands) {
     kernel(operands.in<std::int8_t>(0), count, operands.in<std::int8_t>(1), operands.out<std::int8_t>(0));
   };
 }
@@ -96,8 +97,13 @@ RunFunction plan_int_glu(NodePlanner& node) {
   shape[shape.rank() - 1] = columns / 2;
   node.set_output(0, shape);
   const std::int64_t rows = shape.product(0, shape.rank() - 1);
-  const IntegerGlu glu{rows, columns / 2, nullptr, nullptr, multiplier_attribute(node, "multiplier"),
-                       shift_attribute(node, "divisor"), nullptr};
+  const IntegerGlu glu{rows,
+                       columns / 2,
+                       nullptr,
+                       nullptr,
+                       multiplier_attribute(node, "multiplier"),
+                       shift_attribute(node, "divisor"),
+                       nullptr};
   return [glu, kernel = node.kernels().integer_only.glu](const Operands& operands) {
     IntegerGlu op = glu;
     op.x = operands.in<std::int8_t>(0);

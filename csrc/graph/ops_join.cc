@@ -105,11 +105,12 @@ RunFunction plan_pad(NodePlanner& node) {
   fill.shape = shape;
   fill.to = contiguous_strides(shape);
   fill.item_bytes = copy.item_bytes;
-  return [fill = fill.merged(), copy = copy.merged(), begin, has_value = node.has(2)](const Operands& operands) {
-    const std::uint64_t zero = 0;
-    fill.run(has_value ? operands.in<void>(2) : &zero, operands.out<void>(0));
-    copy.run(operands.in<void>(0), operands.out<unsigned char>(0) + begin * copy.item_bytes);
-  };
+  return
+      [fill = fill.merged(), copy = copy.merged(), begin, has_value = node.has(2)](const Operands& operands) {
+        const std::uint64_t zero = 0;
+        fill.run(has_value ? operands.in<void>(2) : &zero, operands.out<void>(0));
+        copy.run(operands.in<void>(0), operands.out<unsigned char>(0) + begin * copy.item_bytes);
+      };
 }
 
 }  // namespace halfbyte::ops

@@ -32,9 +32,8 @@ RunFunction plan_linear_broadcast(NodePlanner& node, const QuantizedLinear& line
                static_cast<unsigned char*>(operands.scratch) + y_bytes);
     walk.each_row([&](std::int64_t at, const std::array<std::int64_t, 2>& from) {
       for (std::int64_t i = 0; i < walk.inner_size(); ++i)
-        operands.out<float>(0)[at + i] =
-            operands.in<float>(kResidual)[from[0] + i * walk.inner_stride(0)] +
-            y[from[1] + i * walk.inner_stride(1)] * linear.factor();
+        operands.out<float>(0)[at + i] = operands.in<float>(kResidual)[from[0] + i * walk.inner_stride(0)] +
+                                         y[from[1] + i * walk.inner_stride(1)] * linear.factor();
     });
   };
 }

@@ -80,9 +80,7 @@ RunFunction plan_slice(NodePlanner& node) {
     if (step == 0 || step > kMaxStep || step < -kMaxStep) node.fail("a step is 0 or too large");
     // Bounds count from the end if negative, then are cut to what a walk in this direction can touch.
     const std::int64_t low = step > 0 ? 0 : -1, high = step > 0 ? size : size - 1;
-    const auto bound = [&](std::int64_t at) {
-      return std::clamp(at < 0 ? at + size : at, low, high);
-    };
+    const auto bound = [&](std::int64_t at) { return std::clamp(at < 0 ? at + size : at, low, high); };
     const std::int64_t begin = bound(starts[i]), end = bound(ends[i]);
     const std::int64_t span = step > 0 ? end - begin : begin - end;
     const std::int64_t stride = step > 0 ? step : -step;

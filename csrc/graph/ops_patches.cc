@@ -10,7 +10,7 @@
 namespace halfbyte::ops {
 namespace {
 
-constexpr int kFirstEnd = 4;               // inputs before the ends of the parts
+constexpr int kFirstEnd = 4;                // inputs before the ends of the parts
 constexpr std::int64_t kBlockPatches = 32;  // gathered together: their floats stay in the second-level cache
 
 // Elements of a patch that lie side by side in x.
@@ -20,19 +20,21 @@ struct Run {
 
 // x (B, T, F, channels). Part p of a patch at (t, f) is x[b, start_p + step * t, start'_p + step' * f, :].
 struct Patches {
-  std::int64_t batch, rows, columns;               // of patches
+  std::int64_t batch, rows, columns;                     // of patches
   std::int64_t batch_stride, row_stride, column_stride;  // in elements of x
-  std::int64_t size = 0;                           // elements of a patch
+  std::int64_t size = 0;                                 // elements of a patch
   std::vector<Run> runs;
 
   std::int64_t count() const { return batch * rows * columns; }
   void gather(const float* x, std::int64_t patch, float* out) const {
     const std::int64_t column = patch % columns, row = patch / columns % rows;
-    const float* start = x + patch / (columns * rows) * batch_stride + row * row_stride +
-                         column * column_stride;
+    const float* start =
+        x + patch / (columns * rows) * batch_stride + row * row_stride + column * column_stride;
     for (const Run& run : runs) {
-      if (run.count == 1) *out = start[run.offset];
-      else std::memcpy(out, start + run.offset, static_cast<std::size_t>(run.count) * sizeof(float));
+      if (run.count == 1)
+        *out = start[run.offset];
+      else
+        std::memcpy(out, start + run.offset, static_cast<std::size_t>(run.count) * sizeof(float));
       out += run.count;
     }
   }
@@ -49,8 +51,8 @@ std::int64_t num_taken(NodePlanner& node, std::int64_t size, std::int64_t start,
 Patches patches_of(NodePlanner& node) {
   const Shape& x = node.shape(0);
   const auto *starts = node.numbers_attribute("starts"), *steps = node.numbers_attribute("steps");
-  if (x.rank() != 4 || starts == nullptr || steps == nullptr || steps->size() != 2 ||
-      (*steps)[0] < 1 || (*steps)[1] < 1)
+  if (x.rank() != 4 || starts == nullptr || steps == nullptr || steps->size() != 2 || (*steps)[0] < 1 ||
+      (*steps)[1] < 1)
     node.fail("expected x (B, T, F, channels), starts, and two steps of at least 1");
   const std::int64_t channels = x[3], row = x[2] * channels;
   const int parts = static_cast<int>(starts->size() / 2);
@@ -63,15 +65,16 @@ Patches patches_of(NodePlanner& node) {
     const std::int64_t first_row = (*starts)[2 * part], first_column = (*starts)[2 * part + 1];
     if (first_row < 0 || first_column < 0) node.fail("a start is negative");
     const std::int64_t rows = num_taken(node, x[1], first_row, kFirstEnd + 2 * part, (*steps)[0]);
-    const std::int64_t columns =
-        num_taken(node, x[2], first_column, kFirstEnd + 2 * part + 1, (*steps)[1]);
+    const std::int64_t columns = num_taken(node, x[2], first_column, kFirstEnd + 2 * part + 1, (*steps)[1]);
     if (part > 0 && (rows != patches.rows || columns != patches.columns)) node.fail("the parts differ");
     patches.rows = rows, patches.columns = columns;
     const std::int64_t offset = first_row * row + first_column * channels;
-    const bool continues = !patches.runs.empty() &&
-                           patches.runs.back().offset + patches.runs.back().count == offset;
-    if (continues) patches.runs.back().count += channels;
-    else patches.runs.push_back({offset, channels});
+    const bool continues =
+        !patches.runs.empty() && patches.runs.back().offset + patches.runs.back().count == offset;
+    if (continues)
+      patches.runs.back().count += channels;
+    else
+      patches.runs.push_back({offset, channels});
     patches.size += channels;
   }
   return patches;

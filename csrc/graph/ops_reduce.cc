@@ -18,8 +18,7 @@ T reduce_lanes(const T* x, std::int64_t count, T first, Add add) {
     for (std::int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] = add(lanes[lane], x[i + lane]);
   for (; i < count; ++i) lanes[i % kLanes] = add(lanes[i % kLanes], x[i]);
   for (std::int64_t half = kLanes / 2; half > 0; half /= 2)
-    for (std::int64_t lane = 0; lane < half; ++lane)
-      lanes[lane] = add(lanes[lane], lanes[lane + half]);
+    for (std::int64_t lane = 0; lane < half; ++lane) lanes[lane] = add(lanes[lane], lanes[lane + half]);
   return lanes[0];
 }
 

@@ -26,9 +26,7 @@ RunFunction plan_rows(NodePlanner& node, RowOp kernel) {
 }  // namespace
 
 RunFunction plan_softmax(NodePlanner& node) { return plan_rows(node, node.kernels().softmax); }
-RunFunction plan_log_softmax(NodePlanner& node) {
-  return plan_rows(node, node.kernels().log_softmax);
-}
+RunFunction plan_log_softmax(NodePlanner& node) { return plan_rows(node, node.kernels().log_softmax); }
 
 RunFunction plan_layer_norm(NodePlanner& node) {
   const std::int64_t d = row_size(node);
@@ -56,10 +54,8 @@ RunFunction plan_glu(NodePlanner& node) {
   Shape shape = node.shape(0);
   shape[shape.rank() - 1] = d / 2;
   node.set_output(0, shape);
-  return [rows = shape.product(0, shape.rank() - 1), half = d / 2,
-          kernel = node.kernels().glu](const Operands& operands) {
-    kernel(operands.in<float>(0), rows, half, operands.out<float>(0));
-  };
+  return [rows = shape.product(0, shape.rank() - 1), half = d / 2, kernel = node.kernels().glu](
+             const Operands& operands) { kernel(operands.in<float>(0), rows, half, operands.out<float>(0)); };
 }
 
 }  // namespace halfbyte::ops

@@ -76,7 +76,9 @@ RunFunction plan_squeeze(NodePlanner& node) {
 RunFunction plan_unsqueeze(NodePlanner& node) {
   const Shape& from = node.shape(0);
   const auto* axes = node.numbers_attribute("axes");
-  const int rank = from.rank() + static_cast<int>(axes == nullptr ? 0 : std::min<std::size_t>(axes->size(), Shape::kMaxRank + 1));
+  const int rank =
+      from.rank() +
+      static_cast<int>(axes == nullptr ? 0 : std::min<std::size_t>(axes->size(), Shape::kMaxRank + 1));
   const std::vector<bool> chosen = chosen_axes(node, rank);
   Shape shape;
   int next = 0;
@@ -103,14 +105,13 @@ RunFunction plan_range_of(NodePlanner& node) {
       node.fail("start, limit and delta must be single numbers that do not depend on data");
   const auto number = [&node](int input) { return *static_cast<const T*>(node.value(input).known); };
   const T start = number(0), delta = number(2);
-  const double steps = std::ceil((static_cast<double>(number(1)) - static_cast<double>(start)) /
-                                 static_cast<double>(delta));
+  const double steps =
+      std::ceil((static_cast<double>(number(1)) - static_cast<double>(start)) / static_cast<double>(delta));
   if (!(std::fabs(steps) < 1e9)) node.fail("the range is not finite");
   const auto count = std::max<std::int64_t>(0, static_cast<std::int64_t>(steps));
   node.set_output(0, {count});
   return [start, delta, count](const Operands& operands) {
-    for (std::int64_t i = 0; i < count; ++i)
-      operands.out<T>(0)[i] = start + static_cast<T>(i) * delta;
+    for (std::int64_t i = 0; i < count; ++i) operands.out<T>(0)[i] = start + static_cast<T>(i) * delta;
   };
 }
 

@@ -57,8 +57,10 @@ RunFunction plan_cast_from(NodePlanner& node) {
       return plan_elements<In, float>(node, [](In x) { return static_cast<float>(x); });
     case DType::kInt64:
       return plan_elements<In, std::int64_t>(node, [](In x) {
-        if constexpr (std::is_same_v<In, float>) return integer_of(x);
-        else return static_cast<std::int64_t>(x);
+        if constexpr (std::is_same_v<In, float>)
+          return integer_of(x);
+        else
+          return static_cast<std::int64_t>(x);
       });
     default:
       return plan_elements<In, std::uint8_t>(node, [](In x) { return std::uint8_t(x != 0); });
@@ -68,8 +70,7 @@ RunFunction plan_cast_from(NodePlanner& node) {
 }  // namespace
 
 RunFunction plan_neg(NodePlanner& node) {
-  if (node.dtype(0) == DType::kFloat32)
-    return plan_elements<float, float>(node, [](float x) { return -x; });
+  if (node.dtype(0) == DType::kFloat32) return plan_elements<float, float>(node, [](float x) { return -x; });
   return plan_elements<std::uint64_t, std::uint64_t>(node, [](std::uint64_t x) { return -x; });
 }
 RunFunction plan_abs(NodePlanner& node) {
@@ -91,15 +92,17 @@ RunFunction plan_ceil(NodePlanner& node) {
   return plan_elements<float, float>(node, [](float x) { return std::ceil(x); });
 }
 RunFunction plan_not(NodePlanner& node) {
-  return plan_elements<std::uint8_t, std::uint8_t>(node,
-                                                   [](std::uint8_t x) { return std::uint8_t(!x); });
+  return plan_elements<std::uint8_t, std::uint8_t>(node, [](std::uint8_t x) { return std::uint8_t(!x); });
 }
 RunFunction plan_cast(NodePlanner& node) {
   if (node.dtype(0) == node.output_dtype()) return plan_identity(node);
   switch (node.dtype(0)) {
-    case DType::kFloat32: return plan_cast_from<float>(node);
-    case DType::kInt64: return plan_cast_from<std::int64_t>(node);
-    default: return plan_cast_from<std::uint8_t>(node);
+    case DType::kFloat32:
+      return plan_cast_from<float>(node);
+    case DType::kInt64:
+      return plan_cast_from<std::int64_t>(node);
+    default:
+      return plan_cast_from<std::uint8_t>(node);
   }
 }
 RunFunction plan_exp(NodePlanner& node) { return plan_kernel(node, node.kernels().exp); }

@@ -20,8 +20,8 @@ RunFunction plan_linear_w4a32(NodePlanner& node) {
   node.set_output(0, shape);
   return [n, k, group = k / scales[1], rows = shape.product(0, last),
           kernel = node.kernels().linear_w4a32](const Operands& operands) {
-    kernel({rows, n, k, operands.in<float>(0), operands.in<std::uint8_t>(1), operands.in<float>(2),
-            group, operands.in<float>(3), operands.out<float>(0)});
+    kernel({rows, n, k, operands.in<float>(0), operands.in<std::uint8_t>(1), operands.in<float>(2), group,
+            operands.in<float>(3), operands.out<float>(0)});
   };
 }
 

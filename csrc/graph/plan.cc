@@ -21,8 +21,8 @@ constexpr std::size_t kMaxBytes = std::size_t{1} << 32;
 void check_memory(std::size_t num_bytes) {
   if (num_bytes > kMaxBytes)
     throw Error(ErrorKind::kInput, "a graph would take " + std::to_string(num_bytes) +
-                                       " bytes for its values, at most " +
-                                       std::to_string(kMaxBytes) + " run; give less at once");
+                                       " bytes for its values, at most " + std::to_string(kMaxBytes) +
+                                       " run; give less at once");
 }
 
 std::size_t bytes_of(const PlannedValue& value) {
@@ -38,8 +38,7 @@ std::shared_ptr<void> allocate(std::size_t num_bytes) {
 
 }  // namespace
 
-Plan::Plan(const Graph& graph, const std::vector<Tensor>& inputs, const Kernels& kernels,
-           ThreadPool* pool)
+Plan::Plan(const Graph& graph, const std::vector<Tensor>& inputs, const Kernels& kernels, ThreadPool* pool)
     : graph_(graph),
       kernels_(kernels),
       pool_(pool),
@@ -83,8 +82,7 @@ void Plan::count_uses() {
   for (std::size_t i = 0; i < nodes.size(); ++i)
     for (int input : nodes[i].inputs)
       if (input != Node::kAbsent) last_use_[input] = static_cast<int>(i);
-  for (const GraphOutput& output : graph_.outputs())
-    last_use_[output.value] = static_cast<int>(nodes.size());
+  for (const GraphOutput& output : graph_.outputs()) last_use_[output.value] = static_cast<int>(nodes.size());
 }
 
 void Plan::plan_node(int index) {
@@ -95,8 +93,7 @@ void Plan::plan_node(int index) {
     return input == Node::kAbsent || values_[input].known != nullptr;
   });
   if (is_known || planner.outputs()[0].value.known != nullptr) return evaluate(node, planner, run);
-  for (std::size_t i = 0; i < node.outputs.size(); ++i)
-    values_[node.outputs[i]] = planner.outputs()[i].value;
+  for (std::size_t i = 0; i < node.outputs.size(); ++i) values_[node.outputs[i]] = planner.outputs()[i].value;
   place_outputs(index, node, planner);
   if (!run) return;
   Step step{index, run, node.inputs, node.outputs, -1};
@@ -108,8 +105,7 @@ void Plan::plan_node(int index) {
 
 void Plan::evaluate(const Node& node, NodePlanner& planner, const RunFunction& run) {
   std::vector<const void*> inputs;
-  for (int input : node.inputs)
-    inputs.push_back(input == Node::kAbsent ? nullptr : values_[input].known);
+  for (int input : node.inputs) inputs.push_back(input == Node::kAbsent ? nullptr : values_[input].known);
   std::vector<void*> outputs;
   for (std::size_t i = 0; i < node.outputs.size(); ++i) {
     const NodePlanner::Output& output = planner.outputs()[i];
@@ -171,8 +167,8 @@ bool Plan::place_over_input(int index, const Node& node, const NodePlanner& plan
     if (location.place != Place::kArena || buffers_[location.base].last > index) continue;
     if (bytes_of(values_[input]) != bytes_of(values_[node.outputs[0]])) continue;
     const bool is_shared = std::any_of(node.inputs.begin(), node.inputs.end(), [&](int other) {
-      return other != Node::kAbsent && other != input &&
-             locations_[other].place == Place::kArena && locations_[other].base == location.base;
+      return other != Node::kAbsent && other != input && locations_[other].place == Place::kArena &&
+             locations_[other].base == location.base;
     });
     if (is_shared) continue;
     make_view(node.outputs[0], input, 0);
@@ -193,7 +189,9 @@ int Plan::copied(int value) {
               if (num_bytes != 0)  // a state without elements has no memory to point to
                 std::memcpy(operands.out<void>(0), operands.in<void>(0), num_bytes);
             },
-            {value}, {copy}, -1};
+            {value},
+            {copy},
+            -1};
   step_inputs_.resize(std::max(step_inputs_.size(), std::size_t{1}));
   step_outputs_.resize(std::max(step_outputs_.size(), std::size_t{1}));
   steps_.push_back(std::move(step));
@@ -233,9 +231,8 @@ void Plan::drop_unread_steps() {
   for (int output : output_values_) mark(output);
   std::vector<Step> kept;
   for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
-    const bool is_needed = std::any_of(step->outputs.begin(), step->outputs.end(), [&](int value) {
-      return is_read[locations_[value].base];
-    });
+    const bool is_needed = std::any_of(step->outputs.begin(), step->outputs.end(),
+                                       [&](int value) { return is_read[locations_[value].base]; });
     if (!is_needed) continue;
     for (int value : step->outputs) mark(value);  // written as well, asked for or not
     for (int input : step->inputs)
@@ -267,12 +264,15 @@ void* Plan::address(int value, const std::vector<Tensor>& inputs, unsigned char*
                     unsigned char* next) const {
   const Location& location = locations_[value];
   switch (location.place) {
-    case Place::kKnown: return const_cast<void*>(values_[value].known);
+    case Place::kKnown:
+      return const_cast<void*>(values_[value].known);
     case Place::kInput:
       return static_cast<unsigned char*>(const_cast<void*>(inputs[location.base].data)) +
              location.offset_bytes;
-    case Place::kArena: return buffer(location.base, arena, next) + location.offset_bytes;
-    case Place::kNowhere: break;
+    case Place::kArena:
+      return buffer(location.base, arena, next) + location.offset_bytes;
+    case Place::kNowhere:
+      break;
   }
   return nullptr;
 }
@@ -280,8 +280,7 @@ void* Plan::address(int value, const std::vector<Tensor>& inputs, unsigned char*
 void Plan::run_step(const Step& step, unsigned char* arena) {
   for (std::size_t i = 0; i < step.inputs.size(); ++i)
     step_inputs_[i] = step.inputs[i] == Node::kAbsent ? nullptr : addresses_[step.inputs[i]];
-  for (std::size_t i = 0; i < step.outputs.size(); ++i)
-    step_outputs_[i] = addresses_[step.outputs[i]];
+  for (std::size_t i = 0; i < step.outputs.size(); ++i) step_outputs_[i] = addresses_[step.outputs[i]];
   void* scratch = step.scratch < 0 ? nullptr : arena + buffers_[step.scratch].offset_bytes;
   step.run({step_inputs_.data(), step_outputs_.data(), scratch, pool_});
 }

@@ -6,7 +6,7 @@ namespace halfbyte {
 namespace {
 
 constexpr std::int64_t kLeastShared = 1 << 19;  // multiply-adds below which other threads only delay
-constexpr std::int64_t kBlockRows = 128;  // their codes stay in the second-level cache
+constexpr std::int64_t kBlockRows = 128;        // their codes stay in the second-level cache
 
 std::size_t aligned(std::int64_t num_bytes) { return static_cast<std::size_t>((num_bytes + 63) / 64 * 64); }
 
@@ -42,18 +42,17 @@ std::size_t QuantizedLinear::scratch_bytes(std::int64_t rows) const {
          (has_separate_glu_ ? aligned(block * n_ * 4) : 0);
 }
 
-void QuantizedLinear::run(const Operands& operands, const float* x, std::int64_t x_stride,
-                          std::int64_t rows, const float* residual, float* out, void* scratch) const {
+void QuantizedLinear::run(const Operands& operands, const float* x, std::int64_t x_stride, std::int64_t rows,
+                          const float* residual, float* out, void* scratch) const {
   for (std::int64_t row = 0; row < rows; row += kBlockRows) {
     const std::int64_t count = std::min(kBlockRows, rows - row), at = row * num_outputs();
-    run_block(operands, x + row * x_stride, x_stride, count, residual ? residual + at : nullptr,
-              out + at, scratch);
+    run_block(operands, x + row * x_stride, x_stride, count, residual ? residual + at : nullptr, out + at,
+              scratch);
   }
 }
 
 void QuantizedLinear::run_block(const Operands& operands, const float* x, std::int64_t x_stride,
-                                std::int64_t rows, const float* residual, float* out,
-                                void* scratch) const {
+                                std::int64_t rows, const float* residual, float* out, void* scratch) const {
   auto* bytes = static_cast<unsigned char*>(scratch);
   auto* scales = bytes + aligned(rows * padded_codes(k_));
   const CodeRows codes{rows, k_, reinterpret_cast<std::int8_t*>(bytes), padded_codes(k_),
@@ -71,9 +70,12 @@ void QuantizedLinear::run_block(const Operands& operands, const float* x, std::i
   epilogue.residual = residual;
   epilogue.residual_stride = num_outputs();
   epilogue.factor = factor_;
-  if (operands.pool == nullptr || rows * n_ * k_ < kLeastShared) linear_(matrices, epilogue);
-  else if (activation_ == Activation::kGlu) share_rows(operands.pool, matrices, epilogue);
-  else share_outputs(operands.pool, matrices, epilogue);
+  if (operands.pool == nullptr || rows * n_ * k_ < kLeastShared)
+    linear_(matrices, epilogue);
+  else if (activation_ == Activation::kGlu)
+    share_rows(operands.pool, matrices, epilogue);
+  else
+    share_outputs(operands.pool, matrices, epilogue);
 }
 
 // Whole tiles of outputs for each thread.

@@ -31,13 +31,12 @@ struct Session::Arena {
   }
 };
 
-Session::Session(std::shared_ptr<const Model> model, const std::string& graph_name,
-                 const std::string& isa, int num_threads)
+Session::Session(std::shared_ptr<const Model> model, const std::string& graph_name, const std::string& isa,
+                 int num_threads)
     : model_(model),
       graph_(&model->graph(graph_name)),
       kernels_(&find_kernels(isa)),
-      pool_(threads_of(num_threads) == 1 ? nullptr
-                                         : std::make_unique<ThreadPool>(threads_of(num_threads))),
+      pool_(threads_of(num_threads) == 1 ? nullptr : std::make_unique<ThreadPool>(threads_of(num_threads))),
       set_inputs_(graph_->inputs().size()),
       arena_(std::make_unique<Arena>()),
       gathered_(std::make_unique<Arena>()) {}
@@ -52,8 +51,8 @@ void Session::set_input(const std::string& name, const Tensor& tensor) {
     std::string names;
     for (const GraphInput& input : graph_->inputs())
       if (input.state < 0) names += (names.empty() ? "" : ", ") + input.name;
-    throw Error(ErrorKind::kUsage, "graph '" + graph_->name() + "' has no input '" + name +
-                                       "'; it takes " + names);
+    throw Error(ErrorKind::kUsage,
+                "graph '" + graph_->name() + "' has no input '" + name + "'; it takes " + names);
   }
   check_input(index, tensor);
   set_inputs_[index] = tensor;
@@ -63,14 +62,13 @@ void Session::check_input(std::size_t index, const Tensor& tensor) const {
   const GraphInput& input = graph_->inputs()[index];
   bool fits = tensor.dtype == input.dtype && tensor.shape.rank() == input.shape.rank();
   for (int axis = 0; fits && axis < input.shape.rank(); ++axis)
-    fits = tensor.shape[axis] >= 0 && (input.shape[axis] == GraphInput::kOpen ||
-                                       input.shape[axis] == tensor.shape[axis]);
+    fits = tensor.shape[axis] >= 0 &&
+           (input.shape[axis] == GraphInput::kOpen || input.shape[axis] == tensor.shape[axis]);
   if (!fits)
-    throw Error(ErrorKind::kInput,
-                "input '" + input.name + "' of graph '" + graph_->name() + "' is " +
-                    dtype_name(tensor.dtype) + " " + tensor.shape.to_string() + ", expected " +
-                    dtype_name(input.dtype) + " " + input.shape.to_string() +
-                    " (-1: any size); give such a tensor");
+    throw Error(ErrorKind::kInput, "input '" + input.name + "' of graph '" + graph_->name() + "' is " +
+                                       dtype_name(tensor.dtype) + " " + tensor.shape.to_string() +
+                                       ", expected " + dtype_name(input.dtype) + " " +
+                                       input.shape.to_string() + " (-1: any size); give such a tensor");
 }
 
 Plan& Session::plan_for_inputs() {
@@ -90,8 +88,8 @@ Plan& Session::plan_for_inputs() {
 void Session::execute() {
   for (std::size_t i = 0; i < run_inputs_.size(); ++i)
     if (run_inputs_[i].dtype == DType::kNone)
-      throw Error(ErrorKind::kUsage, "input '" + graph_->inputs()[i].name + "' of graph '" +
-                                         graph_->name() + "' was not set; call set_input first");
+      throw Error(ErrorKind::kUsage, "input '" + graph_->inputs()[i].name + "' of graph '" + graph_->name() +
+                                         "' was not set; call set_input first");
   const FloatEnvironment environment;
   Plan& plan = plan_for_inputs();
   next_.resize(plan.next_bytes() / sizeof(std::uint64_t));
@@ -142,14 +140,14 @@ void Session::check_batch(std::size_t num_streams) const {
       const bool has_rows = input.shape.rank() > 0 && input.shape[0] == GraphInput::kOpen &&
                             graph_->states()[input.state].initial_shape[0] == 1;
       if (has_rows) continue;
-      throw Error(ErrorKind::kUsage, "graph '" + graph_->name() + "' has no batch axis in '" +
-                                         input.name + "'; run its streams one by one");
+      throw Error(ErrorKind::kUsage, "graph '" + graph_->name() + "' has no batch axis in '" + input.name +
+                                         "'; run its streams one by one");
     }
     if (set_inputs_[i].dtype == DType::kNone) continue;
     if (shape.rank() == 0 || shape[0] != static_cast<std::int64_t>(num_streams))
-      throw Error(ErrorKind::kInput, "input '" + graph_->inputs()[i].name + "' is " +
-                                         shape.to_string() + ", expected one row for each of " +
-                                         std::to_string(num_streams) + " states");
+      throw Error(ErrorKind::kInput, "input '" + graph_->inputs()[i].name + "' is " + shape.to_string() +
+                                         ", expected one row for each of " + std::to_string(num_streams) +
+                                         " states");
   }
 }
 
@@ -177,10 +175,9 @@ void Session::check_next(const State& state, std::size_t num_streams) const {
     Shape expected = state.tensor(i).shape;
     if (num_streams > 1) expected[0] = static_cast<std::int64_t>(num_streams);
     if (next.shape != expected || next.dtype != state.tensor(i).dtype)
-      throw Error(ErrorKind::kModelFile,
-                  "graph '" + graph_->name() + "' gives state '" + state.name(i) + "' the shape " +
-                      next.shape.to_string() + ", it was " + expected.to_string() +
-                      "; export the model again");
+      throw Error(ErrorKind::kModelFile, "graph '" + graph_->name() + "' gives state '" + state.name(i) +
+                                             "' the shape " + next.shape.to_string() + ", it was " +
+                                             expected.to_string() + "; export the model again");
   }
 }
 
@@ -224,10 +221,9 @@ Tensor Session::output(const std::string& name) const {
   const int index = graph_->find_output(name);
   if (index >= 0) return output(static_cast<std::size_t>(index));
   std::string names;
-  for (const GraphOutput& output : graph_->outputs())
-    names += (names.empty() ? "" : ", ") + output.name;
-  throw Error(ErrorKind::kUsage, "graph '" + graph_->name() + "' has no output '" + name +
-                                     "'; it gives " + names);
+  for (const GraphOutput& output : graph_->outputs()) names += (names.empty() ? "" : ", ") + output.name;
+  throw Error(ErrorKind::kUsage,
+              "graph '" + graph_->name() + "' has no output '" + name + "'; it gives " + names);
 }
 
 void Session::start_profile() { node_ns_.assign(graph_->nodes().size() + 1, 0); }

@@ -41,8 +41,8 @@ class Session {
   // `isa` names the instruction set to run on ("" for the process's choice: kernels()). Throws kUsage
   // if the model has no graph of this name or the CPU no such instruction set.
   // Results are the same for any number of threads; 0 takes that of HALFBYTE_THREADS, or else 1.
-  Session(std::shared_ptr<const Model> model, const std::string& graph_name,
-          const std::string& isa = "", int num_threads = 0);
+  Session(std::shared_ptr<const Model> model, const std::string& graph_name, const std::string& isa = "",
+          int num_threads = 0);
   ~Session();
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
@@ -92,14 +92,14 @@ class Session {
   std::shared_ptr<const Model> model_;
   const Graph* graph_;
   const Kernels* kernels_;
-  std::unique_ptr<ThreadPool> pool_;  // nullptr: the calling thread alone
+  std::unique_ptr<ThreadPool> pool_;          // nullptr: the calling thread alone
   std::vector<Tensor> set_inputs_;            // one per graph input, dtype kNone until it is set
   std::vector<Tensor> run_inputs_;            // the same, with the states of this run
   std::vector<std::unique_ptr<Plan>> plans_;  // most recently used first
   std::unique_ptr<State> initial_state_;      // made when a run without a state asks for it
   std::unique_ptr<Arena> arena_;
-  std::vector<std::uint64_t> next_;  // the next states of a run; a state takes it and leaves its own
-  std::unique_ptr<Arena> gathered_;  // the states of a batch, side by side
+  std::vector<std::uint64_t> next_;    // the next states of a run; a state takes it and leaves its own
+  std::unique_ptr<Arena> gathered_;    // the states of a batch, side by side
   std::vector<std::int64_t> node_ns_;  // per node, then of copying outputs; empty: not profiled
   bool has_run_ = false;
   bool is_next_taken_ = false;

@@ -14,9 +14,12 @@ struct Slot {
 std::vector<Slot> parse(const std::string& letters) {
   std::vector<Slot> slots;
   for (char c : letters) {
-    if (c == '?') slots.back().is_optional = true;
-    else if (c == '*') slots.back().is_repeated = true;
-    else slots.push_back({c, false, false});
+    if (c == '?')
+      slots.back().is_optional = true;
+    else if (c == '*')
+      slots.back().is_repeated = true;
+    else
+      slots.push_back({c, false, false});
   }
   return slots;
 }
@@ -24,14 +27,22 @@ std::vector<Slot> parse(const std::string& letters) {
 // Whether `dtype` fits the letter; binds the type variable at its first use.
 bool fits(char letter, DType dtype, DType& variable) {
   switch (letter) {
-    case 'f': return dtype == DType::kFloat32;
-    case 'i': return dtype == DType::kInt64;
-    case 'b': return dtype == DType::kBool;
-    case 'p': return packed_bits(dtype) != 0;
-    case 'c': return dtype == DType::kInt8;
-    case 's': return dtype == DType::kInt16;
-    case 'w': return dtype == DType::kInt32;
-    default: break;
+    case 'f':
+      return dtype == DType::kFloat32;
+    case 'i':
+      return dtype == DType::kInt64;
+    case 'b':
+      return dtype == DType::kBool;
+    case 'p':
+      return packed_bits(dtype) != 0;
+    case 'c':
+      return dtype == DType::kInt8;
+    case 's':
+      return dtype == DType::kInt16;
+    case 'w':
+      return dtype == DType::kInt32;
+    default:
+      break;
   }
   const bool is_numeric = dtype == DType::kFloat32 || dtype == DType::kInt64;
   const bool is_small = dtype == DType::kInt8 || dtype == DType::kInt16 || dtype == DType::kInt32;
@@ -43,14 +54,22 @@ bool fits(char letter, DType dtype, DType& variable) {
 
 DType result(char letter, DType variable, std::int64_t to) {
   switch (letter) {
-    case 'f': return DType::kFloat32;
-    case 'i': return DType::kInt64;
-    case 'b': return DType::kBool;
-    case 'c': return DType::kInt8;
-    case 's': return DType::kInt16;
-    case 'w': return DType::kInt32;
-    case '@': return to >= 1 && to <= 3 ? static_cast<DType>(to) : DType::kNone;
-    default: return variable;
+    case 'f':
+      return DType::kFloat32;
+    case 'i':
+      return DType::kInt64;
+    case 'b':
+      return DType::kBool;
+    case 'c':
+      return DType::kInt8;
+    case 's':
+      return DType::kInt16;
+    case 'w':
+      return DType::kInt32;
+    case '@':
+      return to >= 1 && to <= 3 ? static_cast<DType>(to) : DType::kNone;
+    default:
+      return variable;
   }
 }
 
@@ -72,8 +91,8 @@ DType check_signature(const OpDefinition& op, const std::vector<DType>& inputs, 
     const Slot& slot = i < slots.size() ? slots[i] : slots.back();
     const DType dtype = i < inputs.size() ? inputs[i] : DType::kNone;
     if (dtype == DType::kNone ? slot.is_optional : fits(slot.letter, dtype, variable)) continue;
-    problem = std::string(op.name) + " does not take " + dtype_name(dtype) + " as its input " +
-              std::to_string(i);
+    problem =
+        std::string(op.name) + " does not take " + dtype_name(dtype) + " as its input " + std::to_string(i);
     return DType::kNone;
   }
   if (num_outputs != 1 && !(outputs.back().is_repeated && num_outputs > 0)) {

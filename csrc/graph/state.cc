@@ -39,8 +39,7 @@ void copy_prefix(const Shape& from_shape, const Shape& to_shape, int axis, std::
       is_row && axis + 1 < rank ? 0 : from_shape.product(axis + 1, rank) * item_bytes;
   const std::size_t to_step = to_shape.product(axis + 1, rank) * item_bytes;
   for (std::int64_t i = 0; i < std::min(from_shape[axis], to_shape[axis]); ++i)
-    copy_prefix(from_shape, to_shape, axis + 1, item_bytes, is_row, from + i * from_step,
-                to + i * to_step);
+    copy_prefix(from_shape, to_shape, axis + 1, item_bytes, is_row, from + i * from_step, to + i * to_step);
 }
 
 bool is_left_context(const GraphInput& input, int axis) {
@@ -75,9 +74,8 @@ State::State(std::shared_ptr<const Model> model, const std::string& graph_name,
     throw Error(ErrorKind::kUsage, "graph '" + graph_name + "' has no left context to set; leave it out");
   if (end_bytes > kMaxBytes)
     throw Error(ErrorKind::kUsage, "the states of graph '" + graph_name + "' would take " +
-                                       std::to_string(end_bytes) +
-                                       " bytes, at most " + std::to_string(kMaxBytes) +
-                                       " run; ask for less left context");
+                                       std::to_string(end_bytes) + " bytes, at most " +
+                                       std::to_string(kMaxBytes) + " run; ask for less left context");
   bytes_.resize(end_bytes / sizeof(std::uint64_t));
   reset();
 }
@@ -97,8 +95,8 @@ void State::reset() {
     tensors_[i].data = mutable_data(i);
     const GraphState& state = graph_->states()[i];
     if (state.initial == nullptr || tensors_[i].num_bytes() == 0) continue;
-    copy_prefix(state.initial_shape, tensors_[i].shape, 0, dtype_bytes(tensors_[i].dtype),
-                state.is_row, static_cast<const unsigned char*>(state.initial),
+    copy_prefix(state.initial_shape, tensors_[i].shape, 0, dtype_bytes(tensors_[i].dtype), state.is_row,
+                static_cast<const unsigned char*>(state.initial),
                 static_cast<unsigned char*>(mutable_data(i)));
   }
 }

@@ -7,15 +7,14 @@ namespace {
 
 // The last axis, item by item.
 template <class T>
-void copy_items(const T* from, std::int64_t from_stride, T* to, std::int64_t to_stride,
-                std::int64_t count) {
+void copy_items(const T* from, std::int64_t from_stride, T* to, std::int64_t to_stride, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) to[i * to_stride] = from[i * from_stride];
 }
 
 // Both last axes: in blocks, so that a transposition touches each cache line few times.
 template <class T>
-void copy_plane(const T* from, const std::int64_t* from_strides, T* to,
-                const std::int64_t* to_strides, std::int64_t rows, std::int64_t columns) {
+void copy_plane(const T* from, const std::int64_t* from_strides, T* to, const std::int64_t* to_strides,
+                std::int64_t rows, std::int64_t columns) {
   constexpr std::int64_t kBlock = 16;
   for (std::int64_t column = 0; column < columns; column += kBlock) {
     const std::int64_t width = columns - column < kBlock ? columns - column : kBlock;
@@ -52,9 +51,12 @@ void copy_all(const StridedCopy& copy, const void* source, void* target) {
 void StridedCopy::run(const void* source, void* target) const {
   if (shape.num_elements() == 0) return;
   switch (item_bytes) {
-    case 1: return copy_all<std::uint8_t>(*this, source, target);
-    case 4: return copy_all<std::uint32_t>(*this, source, target);
-    default: return copy_all<std::uint64_t>(*this, source, target);
+    case 1:
+      return copy_all<std::uint8_t>(*this, source, target);
+    case 4:
+      return copy_all<std::uint32_t>(*this, source, target);
+    default:
+      return copy_all<std::uint64_t>(*this, source, target);
   }
 }
 
@@ -65,8 +67,7 @@ StridedCopy StridedCopy::merged() const {
   for (int axis = 0; axis < shape.rank(); ++axis) {
     if (shape[axis] == 1) continue;
     const int last = copy.shape.rank() - 1;
-    if (last >= 0 && copy.from[last] == from[axis] * shape[axis] &&
-        copy.to[last] == to[axis] * shape[axis]) {
+    if (last >= 0 && copy.from[last] == from[axis] * shape[axis] && copy.to[last] == to[axis] * shape[axis]) {
       copy.shape[last] *= shape[axis];
     } else {
       copy.shape.push_back(shape[axis]);

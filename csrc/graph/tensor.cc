@@ -6,37 +6,62 @@ namespace halfbyte {
 
 const char* dtype_name(DType dtype) {
   switch (dtype) {
-    case DType::kNone: return "none";
-    case DType::kFloat32: return "float32";
-    case DType::kInt64: return "int64";
-    case DType::kBool: return "bool";
-    case DType::kFloat16: return "float16";
-    case DType::kPacked4: return "packed4";
-    case DType::kPacked8: return "packed8";
-    case DType::kPacked1: return "packed1";
-    case DType::kPacked2: return "packed2";
-    case DType::kPacked3: return "packed3";
-    case DType::kPacked5: return "packed5";
-    case DType::kPacked6: return "packed6";
-    case DType::kPacked7: return "packed7";
-    case DType::kInt8: return "int8";
-    case DType::kInt16: return "int16";
-    case DType::kInt32: return "int32";
+    case DType::kNone:
+      return "none";
+    case DType::kFloat32:
+      return "float32";
+    case DType::kInt64:
+      return "int64";
+    case DType::kBool:
+      return "bool";
+    case DType::kFloat16:
+      return "float16";
+    case DType::kPacked4:
+      return "packed4";
+    case DType::kPacked8:
+      return "packed8";
+    case DType::kPacked1:
+      return "packed1";
+    case DType::kPacked2:
+      return "packed2";
+    case DType::kPacked3:
+      return "packed3";
+    case DType::kPacked5:
+      return "packed5";
+    case DType::kPacked6:
+      return "packed6";
+    case DType::kPacked7:
+      return "packed7";
+    case DType::kInt8:
+      return "int8";
+    case DType::kInt16:
+      return "int16";
+    case DType::kInt32:
+      return "int32";
   }
   return "unknown";
 }
 
 int packed_bits(DType dtype) {
   switch (dtype) {
-    case DType::kPacked1: return 1;
-    case DType::kPacked2: return 2;
-    case DType::kPacked3: return 3;
-    case DType::kPacked4: return 4;
-    case DType::kPacked5: return 5;
-    case DType::kPacked6: return 6;
-    case DType::kPacked7: return 7;
-    case DType::kPacked8: return 8;
-    default: return 0;
+    case DType::kPacked1:
+      return 1;
+    case DType::kPacked2:
+      return 2;
+    case DType::kPacked3:
+      return 3;
+    case DType::kPacked4:
+      return 4;
+    case DType::kPacked5:
+      return 5;
+    case DType::kPacked6:
+      return 6;
+    case DType::kPacked7:
+      return 7;
+    case DType::kPacked8:
+      return 8;
+    default:
+      return 0;
   }
 }
 
@@ -44,14 +69,22 @@ bool is_computed(DType dtype) { return packed_bits(dtype) == 0 && dtype != DType
 
 std::size_t dtype_bytes(DType dtype) {
   switch (dtype) {
-    case DType::kFloat32: return 4;
-    case DType::kInt64: return 8;
-    case DType::kBool: return 1;
-    case DType::kFloat16: return 2;
-    case DType::kInt8: return 1;
-    case DType::kInt16: return 2;
-    case DType::kInt32: return 4;
-    default: return 0;
+    case DType::kFloat32:
+      return 4;
+    case DType::kInt64:
+      return 8;
+    case DType::kBool:
+      return 1;
+    case DType::kFloat16:
+      return 2;
+    case DType::kInt8:
+      return 1;
+    case DType::kInt16:
+      return 2;
+    case DType::kInt32:
+      return 4;
+    default:
+      return 0;
   }
 }
 
@@ -80,8 +113,7 @@ bool Shape::operator==(const Shape& other) const {
 
 std::string Shape::to_string() const {
   std::string text = "(";
-  for (int axis = 0; axis < rank_; ++axis)
-    text += (axis ? ", " : "") + std::to_string(dims_[axis]);
+  for (int axis = 0; axis < rank_; ++axis) text += (axis ? ", " : "") + std::to_string(dims_[axis]);
   return text + ")";
 }
 

@@ -46,9 +46,9 @@ class ThreadPool {
   void await_loop(std::uint64_t seen);
 
   Loop loop_{};
-  std::vector<std::exception_ptr> errors_;   // one a part
-  std::atomic<std::uint64_t> started_{0};    // loops so far
-  std::atomic<int> num_running_{0};          // workers still in the loop
+  std::vector<std::exception_ptr> errors_;  // one a part
+  std::atomic<std::uint64_t> started_{0};   // loops so far
+  std::atomic<int> num_running_{0};         // workers still in the loop
   std::atomic<bool> is_ending_{false};
   std::mutex mutex_;
   std::condition_variable wake_;
@@ -58,8 +58,10 @@ class ThreadPool {
 // body(part, begin, end) on all threads of a pool, or as one part where there is none.
 template <class Body>
 void share_loop(ThreadPool* pool, std::int64_t count, const Body& body) {
-  if (pool == nullptr) body(0, std::int64_t{0}, count);
-  else pool->run(count, body);
+  if (pool == nullptr)
+    body(0, std::int64_t{0}, count);
+  else
+    pool->run(count, body);
 }
 
 // Threads of a session: `asked`, or where that is 0 the environment variable HALFBYTE_THREADS, or 1.

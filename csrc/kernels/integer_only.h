@@ -1,7 +1,8 @@
 // The arithmetic of integer-only models: no function here but the first two touches a floating-point number.
 //
 // docs/integer-spec.md, "Integer-only mode", defines every function to the last bit. Shape letters as in
-// kernels.h; all matrices are contiguous unless a stride is given. A table has 256 entries, that of code -128 first.
+// kernels.h; all matrices are contiguous unless a stride is given. A table has 256 entries, that of code -128
+// first.
 #pragma once
 #include <cstdint>
 
@@ -18,10 +19,12 @@ struct FeatureCodes {
   int8_t* out;          // (rows, F)
 };
 
-// What follows an integer product, in place of Epilogue's numbers; exactly one of `codes` and `wide` is given.
+// What follows an integer product, in place of Epilogue's numbers; exactly one of `codes` and `wide` is
+// given.
 //   y = (acc + bias[n]) * multipliers[n] / 2^shift
 //   codes[m][n] = table[clip(y, low, 127) + 128], or without a table clip(y, low, 127)
-//   wide[m][n]  = clip(residual[m][n] + y, -32767, 32767), residual 0 where there is none; wide may be residual
+//   wide[m][n]  = clip(residual[m][n] + y, -32767, 32767), residual 0 where there is none; wide may be
+//   residual
 struct IntegerEpilogue {
   const int32_t* bias;         // (N)
   const int32_t* multipliers;  // (N)
@@ -52,7 +55,8 @@ struct IntegerGlu {
   int8_t* out;  // (rows, D)
 };
 
-// out = (z * weight[d] + bias[d]) / 2^shift, z = (x - mean) / sqrt(variance + epsilon / D^2) in units of 2^-16.
+// out = (z * weight[d] + bias[d]) / 2^shift, z = (x - mean) / sqrt(variance + epsilon / D^2) in units of
+// 2^-16.
 struct IntegerLayerNorm {
   int64_t rows, d;  // D <= 32768
   const int16_t* x;
@@ -73,7 +77,8 @@ struct IntegerDepthwise {
 
 // Weights of one head for some queries, of which query i reads position[i][first - i + key]:
 //   score = (content * content_multiplier + position * position_multiplier) / 2^shift
-//   weights[i][key] = exponentials[largest score of i - score], the last one from there on, 0 for negative ones
+//   weights[i][key] = exponentials[largest score of i - score], the last one from there on, 0 for negative
+//   ones
 struct IntegerWeights {
   int64_t queries, keys;
   const int32_t* content;   // (queries, keys)

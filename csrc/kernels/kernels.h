@@ -133,8 +133,8 @@ struct LogMel {
 constexpr int64_t kLogMelLanes = 8;
 
 using LinearKernel = void (*)(const LinearOperands&, const Epilogue&);
-using RowOp = void (*)(const float* x, int64_t rows, int64_t d, float* out);  // contiguous; in place
-using UnaryOp = void (*)(const float* x, int64_t count, float* out);          // in place
+using RowOp = void (*)(const float* x, int64_t rows, int64_t d, float* out);           // contiguous; in place
+using UnaryOp = void (*)(const float* x, int64_t count, float* out);                   // in place
 using BinaryOp = void (*)(const float* a, const float* b, int64_t count, float* out);  // in place
 
 struct Kernels {
@@ -158,8 +158,8 @@ struct Kernels {
   void (*linear_w4a32)(const LinearW4A32&);
 
   void (*layer_norm)(const LayerNorm&);
-  RowOp softmax;      // over D
-  RowOp log_softmax;  // over D
+  RowOp softmax;                                                     // over D
+  RowOp log_softmax;                                                 // over D
   void (*glu)(const float* x, int64_t rows, int64_t d, float* out);  // (rows, 2D) -> (rows, D)
   void (*depthwise_conv)(const DepthwiseConv&);
 
@@ -205,8 +205,9 @@ std::vector<std::string> known_isas();
 // Throws kUsage for others.
 LinearKernel find_linear(const Kernels& kernels, int weight_bits, int act_bits);
 
-// Kernels::quantize_rows, but a row with NaN or infinity throws kInput, with its number; x begins at row `first_row`.
-void quantize_rows(const Kernels& kernels, const float* x, int64_t x_stride, int qmax,
-                   const CodeRows& out, int64_t first_row = 0);
+// Kernels::quantize_rows, but a row with NaN or infinity throws kInput, with its number; x begins at row
+// `first_row`.
+void quantize_rows(const Kernels& kernels, const float* x, int64_t x_stride, int qmax, const CodeRows& out,
+                   int64_t first_row = 0);
 
 }  // namespace halfbyte

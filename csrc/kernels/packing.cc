@@ -91,15 +91,16 @@ int8_t code_at(int bits, const uint8_t* packed, int64_t units, int64_t n, int64_
 // packs 4 and 8 bits in every step, so these have a way of their own.
 void pack_row_w8(const int8_t* codes, int64_t k, uint8_t* first) {
   for (int64_t col = 0; col < k; col += kBlockInputs)
-    std::memcpy(first + col / kBlockInputs * kGroupBytes, codes + col,
-                std::min(kBlockInputs, k - col));
+    std::memcpy(first + col / kBlockInputs * kGroupBytes, codes + col, std::min(kBlockInputs, k - col));
 }
 
 void pack_row_w4(const int8_t* codes, int64_t k, uint8_t* first) {
   for (int64_t col = 0; col < k; col += 2 * kBlockInputs) {
     uint32_t pair[2] = {};  // four codes each, byte by byte
-    if (k - col >= 2 * kBlockInputs) std::memcpy(pair, codes + col, sizeof pair);
-    else std::memcpy(pair, codes + col, k - col);
+    if (k - col >= 2 * kBlockInputs)
+      std::memcpy(pair, codes + col, sizeof pair);
+    else
+      std::memcpy(pair, codes + col, k - col);
     const uint32_t bytes = (pair[0] & 0x0f0f0f0fu) | (pair[1] & 0x0f0f0f0fu) << 4;
     std::memcpy(first + col / (2 * kBlockInputs) * kGroupBytes, &bytes, sizeof bytes);
   }
@@ -123,8 +124,7 @@ void pack_codes(int bits, const int8_t* codes, int64_t n, int64_t k, uint8_t* pa
   const int64_t tile_bytes = units_of(bits, k) * unit_bytes(bits);
   for (int64_t row = 0; row < n; ++row) {
     const int8_t* from = codes + row * k;
-    uint8_t* first =
-        packed + (row / kTileOutputs) * tile_bytes + (row % kTileOutputs) * kBlockInputs;
+    uint8_t* first = packed + (row / kTileOutputs) * tile_bytes + (row % kTileOutputs) * kBlockInputs;
     if (bits == 4)
       pack_row_w4(from, k, first);
     else if (bits == 8)
@@ -138,8 +138,7 @@ void unpack_codes(int bits, const uint8_t* packed, int64_t n, int64_t k, int8_t*
   check_bits(bits);
   const int64_t units = units_of(bits, k);
   for (int64_t row = 0; row < n; ++row)
-    for (int64_t col = 0; col < k; ++col)
-      codes[row * k + col] = code_at(bits, packed, units, row, col);
+    for (int64_t col = 0; col < k; ++col) codes[row * k + col] = code_at(bits, packed, units, row, col);
 }
 
 void embedding(const EmbeddingTable& table, const int64_t* ids, int64_t count, float* out) {

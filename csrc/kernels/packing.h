@@ -27,15 +27,11 @@ constexpr int kMaxWeightBits = 8;
 
 constexpr int64_t tiles_of(int64_t n) { return (n + kTileOutputs - 1) / kTileOutputs; }
 
-constexpr int64_t unit_inputs(int bits) {
-  return bits == 8 ? 4 : bits == 4 ? 8 : bits % 2 == 0 ? 16 : 32;
-}
+constexpr int64_t unit_inputs(int bits) { return bits == 8 ? 4 : bits == 4 ? 8 : bits % 2 == 0 ? 16 : 32; }
 constexpr int64_t unit_bytes(int bits) { return unit_inputs(bits) * kTileOutputs * bits / 8; }
 
 // Units along K.
-constexpr int64_t units_of(int bits, int64_t k) {
-  return (k + unit_inputs(bits) - 1) / unit_inputs(bits);
-}
+constexpr int64_t units_of(int bits, int64_t k) { return (k + unit_inputs(bits) - 1) / unit_inputs(bits); }
 
 constexpr int64_t packed_bytes(int bits, int64_t n, int64_t k) {
   return tiles_of(n) * units_of(bits, k) * unit_bytes(bits);

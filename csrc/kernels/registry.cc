@@ -1,4 +1,5 @@
-// The one place where an instruction set is chosen. A new one adds a line to kVariants and its name to kKnown.
+// The one place where an instruction set is chosen. A new one adds a line to kVariants and its name to
+// kKnown.
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -20,8 +21,8 @@ namespace halfbyte {
 namespace {
 
 // Slowest first within each kind of CPU.
-constexpr const char* kKnown[] = {"portable", "avx2",    "avxvnni",  "avx512vnni",
-                                  "amx",      "neon",    "neondot",  "neoni8mm"};
+constexpr const char* kKnown[] = {"portable", "avx2", "avxvnni", "avx512vnni",
+                                  "amx",      "neon", "neondot", "neoni8mm"};
 
 struct Variant {
   const Kernels* kernels;
@@ -59,8 +60,8 @@ bool may_use_tiles() {
 bool has_amx() {
   static const bool has = [] {
     unsigned eax, ebx, ecx, edx = 0;
-    return has_avx512vnni() && __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) &&
-           (edx >> 24 & 3) == 3 && may_use_tiles();
+    return has_avx512vnni() && __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (edx >> 24 & 3) == 3 &&
+           may_use_tiles();
   }();
   return has;
 }
@@ -70,9 +71,7 @@ bool has_amx() {
 constexpr Variant kVariants[] = {
     {&kKernelsPortable, always},
 #if defined(__x86_64__)
-    {&kKernelsAvx2, has_avx2},
-    {&kKernelsAvxvnni, has_avxvnni},
-    {&kKernelsAvx512vnni, has_avx512vnni},
+    {&kKernelsAvx2, has_avx2},   {&kKernelsAvxvnni, has_avxvnni}, {&kKernelsAvx512vnni, has_avx512vnni},
     {&kKernelsAmx, has_amx},
 #elif defined(__aarch64__)
     {&kKernelsNeon, always},
@@ -127,20 +126,19 @@ std::vector<std::string> available_isas() {
 std::vector<std::string> known_isas() { return {std::begin(kKnown), std::end(kKnown)}; }
 
 LinearKernel find_linear(const Kernels& kernels, int weight_bits, int act_bits) {
-  if (act_bits == 8 && weight_bits >= 1 && weight_bits <= kMaxWeightBits)
-    return kernels.linear[weight_bits];
+  if (act_bits == 8 && weight_bits >= 1 && weight_bits <= kMaxWeightBits) return kernels.linear[weight_bits];
   if (act_bits == 4 && weight_bits == 4) return kernels.linear_w4a4;
   throw Error(ErrorKind::kUsage, "a linear layer W" + std::to_string(weight_bits) + "A" +
-                                     std::to_string(act_bits) +
-                                     " came; there are W1A8 to W8A8, and W4A4");
+                                     std::to_string(act_bits) + " came; there are W1A8 to W8A8, and W4A4");
 }
 
-void quantize_rows(const Kernels& kernels, const float* x, int64_t x_stride, int qmax,
-                   const CodeRows& out, int64_t first_row) {
+void quantize_rows(const Kernels& kernels, const float* x, int64_t x_stride, int qmax, const CodeRows& out,
+                   int64_t first_row) {
   const int64_t bad_row = kernels.quantize_rows(x, x_stride, qmax, out);
   if (bad_row >= 0)
-    throw Error(ErrorKind::kInput, "row " + std::to_string(first_row + bad_row) + " of a linear layer's input holds "
-                                   "NaN or infinity; activations must be finite, check the samples");
+    throw Error(ErrorKind::kInput, "row " + std::to_string(first_row + bad_row) +
+                                       " of a linear layer's input holds "
+                                       "NaN or infinity; activations must be finite, check the samples");
 }
 
 }  // namespace halfbyte

@@ -19,11 +19,11 @@ struct FloatRows {
 
 // A chunk of encoder steps.
 struct EncodedChunk {
-  std::size_t num_steps = 0;      // C
-  std::size_t width = 0;          // D
-  std::size_t num_tokens = 0;     // V
-  std::vector<float> memory;      // (C, D) encoder output
-  std::vector<float> log_probs;   // (C, V) of the CTC head
+  std::size_t num_steps = 0;     // C
+  std::size_t width = 0;         // D
+  std::size_t num_tokens = 0;    // V
+  std::vector<float> memory;     // (C, D) encoder output
+  std::vector<float> log_probs;  // (C, V) of the CTC head
 };
 
 // The memory of a model between two chunks of a stream.

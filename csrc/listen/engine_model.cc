@@ -36,8 +36,7 @@ Shape copy_output(const Session& session, const char* name, std::vector<float>* 
   const Tensor tensor = session.output(name);
   if (tensor.dtype != DType::kFloat32 || tensor.shape.rank() != 3 || tensor.shape[0] != 1)
     throw Error(ErrorKind::kModelFile, std::string("the encoder's ") + name + " is " +
-                                           dtype_name(tensor.dtype) + " " +
-                                           tensor.shape.to_string() +
+                                           dtype_name(tensor.dtype) + " " + tensor.shape.to_string() +
                                            "; expected float32 (1, C, D); export the model again");
   out->assign(tensor.as<float>(), tensor.as<float>() + tensor.shape.num_elements());
   return tensor.shape;
@@ -50,8 +49,8 @@ std::shared_ptr<const ModelSettings> settings_of(const Model& model) {
 }
 
 [[noreturn]] void refuse_graph(const std::string& graph, const std::string& problem) {
-  throw Error(ErrorKind::kModelFile, "graph '" + graph + "' " + problem +
-                                         ", as a recogniser's does; export the model again");
+  throw Error(ErrorKind::kModelFile,
+              "graph '" + graph + "' " + problem + ", as a recogniser's does; export the model again");
 }
 
 const Graph& recogniser_graph(const Model& model, const std::string& name) {
@@ -70,8 +69,7 @@ void require_input(const Graph& graph, const char* name, DType dtype, int rank) 
 }
 
 void require_output(const Graph& graph, const char* name) {
-  if (graph.find_output(name) < 0)
-    refuse_graph(graph.name(), std::string("gives no '") + name + "'");
+  if (graph.find_output(name) < 0) refuse_graph(graph.name(), std::string("gives no '") + name + "'");
 }
 
 // Inputs and outputs that a recogniser asks for (docs/model-file.md).
@@ -126,8 +124,7 @@ void EngineModel::encode(const FloatRows& features, AcousticState& state, Encode
   session->run(state_of(state));
   const Shape memory = copy_output(*session, "encoder_out", &out->memory);
   const Shape log_probs = copy_output(*session, "ctc_log_probs", &out->log_probs);
-  const std::int64_t num_steps =
-      (shape[1] - settings_->overlap_frames) / settings_->subsampling;
+  const std::int64_t num_steps = (shape[1] - settings_->overlap_frames) / settings_->subsampling;
   if (memory[1] != num_steps || log_probs[1] != num_steps)
     throw Error(ErrorKind::kModelFile, "the encoder gives " + std::to_string(memory[1]) +
                                            " steps and CTC log-probabilities of " +

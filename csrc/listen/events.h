@@ -21,9 +21,9 @@ enum class EndReason { kNone, kSilence, kLength, kFinish };
 struct Event {
   std::string text;
   bool is_final;
-  int64_t start_ms;         // of the segment, from the first sample of the stream
-  int64_t end_ms;           // of what has been heard
-  std::vector<Word> words = {};  // of a final result
+  int64_t start_ms;                            // of the segment, from the first sample of the stream
+  int64_t end_ms;                              // of what has been heard
+  std::vector<Word> words = {};                // of a final result
   std::vector<std::string> alternatives = {};  // of a final result: other texts, likeliest first
   EndReason reason = EndReason::kNone;         // of a final result
 };

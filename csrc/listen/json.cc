@@ -54,8 +54,8 @@ class Parser {
 
  private:
   [[noreturn]] void fail() const {
-    throw Error(ErrorKind::kModelFile, "the model's metadata is no JSON from byte " +
-                                           std::to_string(at_) + " on; compile the model again");
+    throw Error(ErrorKind::kModelFile, "the model's metadata is no JSON from byte " + std::to_string(at_) +
+                                           " on; compile the model again");
   }
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
   char next() {
@@ -83,16 +83,31 @@ class Parser {
     skip_space();
     Json value;
     switch (peek()) {
-      case '{': parse_object(depth, &value); break;
-      case '[': parse_array(depth, &value); break;
+      case '{':
+        parse_object(depth, &value);
+        break;
+      case '[':
+        parse_array(depth, &value);
+        break;
       case '"':
         value.kind = Json::Kind::kString;
         value.string = parse_string();
         break;
-      case 't': expect("true"); value.kind = Json::Kind::kBool; value.number = 1; break;
-      case 'f': expect("false"); value.kind = Json::Kind::kBool; break;
-      case 'n': expect("null"); break;
-      default: value.kind = Json::Kind::kNumber; value.number = parse_number();
+      case 't':
+        expect("true");
+        value.kind = Json::Kind::kBool;
+        value.number = 1;
+        break;
+      case 'f':
+        expect("false");
+        value.kind = Json::Kind::kBool;
+        break;
+      case 'n':
+        expect("null");
+        break;
+      default:
+        value.kind = Json::Kind::kNumber;
+        value.number = parse_number();
     }
     return value;
   }
@@ -166,10 +181,14 @@ class Parser {
     uint32_t value = 0;
     for (int i = 0; i < 4; ++i) {
       const char c = next();
-      if (c >= '0' && c <= '9') value = value * 16 + static_cast<uint32_t>(c - '0');
-      else if (c >= 'a' && c <= 'f') value = value * 16 + static_cast<uint32_t>(c - 'a' + 10);
-      else if (c >= 'A' && c <= 'F') value = value * 16 + static_cast<uint32_t>(c - 'A' + 10);
-      else fail();
+      if (c >= '0' && c <= '9')
+        value = value * 16 + static_cast<uint32_t>(c - '0');
+      else if (c >= 'a' && c <= 'f')
+        value = value * 16 + static_cast<uint32_t>(c - 'a' + 10);
+      else if (c >= 'A' && c <= 'F')
+        value = value * 16 + static_cast<uint32_t>(c - 'A' + 10);
+      else
+        fail();
     }
     return value;
   }
@@ -184,8 +203,10 @@ class Parser {
   double parse_number() {
     const std::size_t begin = at_;
     if (peek() == '-') ++at_;
-    if (peek() == '0') ++at_;
-    else digits();
+    if (peek() == '0')
+      ++at_;
+    else
+      digits();
     if (peek() == '.') {
       ++at_;
       digits();

@@ -10,7 +10,7 @@ struct Json {
   enum class Kind { kNull, kBool, kNumber, kString, kArray, kObject };
 
   Kind kind = Kind::kNull;
-  double number = 0;  // of kNumber; 0 or 1 for kBool
+  double number = 0;   // of kNumber; 0 or 1 for kBool
   std::string string;  // UTF-8
   std::vector<Json> array;
   std::map<std::string, Json> object;  // of equal names, the last one's value

@@ -7,7 +7,7 @@
 namespace halfbyte {
 namespace {
 
-constexpr float kLouder = 2.5f;        // natural logarithm of energy
+constexpr float kLouder = 2.5f;         // natural logarithm of energy
 constexpr std::size_t kLeastQuiet = 5;  // frames; a shorter pause is part of a word
 
 std::vector<bool> loud_frames(const FloatRows& features) {

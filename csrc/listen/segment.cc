@@ -30,8 +30,8 @@ std::vector<float> floats_of(const std::string& bytes) {
 }
 
 int64_t steps_of(const std::string& digits) {
-  const bool is_number = !digits.empty() && digits.size() < 18 &&
-                         digits.find_first_not_of("0123456789") == std::string::npos;
+  const bool is_number =
+      !digits.empty() && digits.size() < 18 && digits.find_first_not_of("0123456789") == std::string::npos;
   if (!is_number) refuse_saved("no number of steps");
   return std::stoll(digits);
 }
@@ -42,8 +42,8 @@ std::vector<AlignedToken> spread(const std::vector<int>& tokens, int64_t num_ste
   std::vector<AlignedToken> timed;
   const auto count = static_cast<int64_t>(tokens.size());
   for (int64_t i = 0; i < count; ++i)
-    timed.push_back({tokens[static_cast<std::size_t>(i)], i * num_steps / count,
-                     (i + 1) * num_steps / count, 0.0f});
+    timed.push_back(
+        {tokens[static_cast<std::size_t>(i)], i * num_steps / count, (i + 1) * num_steps / count, 0.0f});
   return timed;
 }
 
@@ -63,18 +63,17 @@ Segment::Segment(std::shared_ptr<const ModelSettings> settings, Mode mode, bool 
 
 void Segment::accept(const FloatRows& window, EncodedChunk* chunk) {
   if (num_silent_steps_ == num_steps_)
-    num_silent_steps_ +=
-        static_cast<int64_t>(num_silent_steps(window, *settings_, chunk->num_steps));
+    num_silent_steps_ += static_cast<int64_t>(num_silent_steps(window, *settings_, chunk->num_steps));
   if (keeps_features_) keep_features(window);
   take(chunk);
 }
 
 void Segment::take(EncodedChunk* chunk) {
   if (chunk->num_tokens != settings_->tokens.size())
-    throw Error(ErrorKind::kModelFile,
-                "the model gives " + std::to_string(chunk->num_tokens) +
-                    " log-probabilities a step, its metadata lists " +
-                    std::to_string(settings_->tokens.size()) + " tokens; export it again");
+    throw Error(ErrorKind::kModelFile, "the model gives " + std::to_string(chunk->num_tokens) +
+                                           " log-probabilities a step, its metadata lists " +
+                                           std::to_string(settings_->tokens.size()) +
+                                           " tokens; export it again");
   const auto num_steps = static_cast<int64_t>(chunk->num_steps);
   const int64_t num_silent = std::clamp<int64_t>(num_silent_steps_ - num_steps_, 0, num_steps);
   make_blank(static_cast<std::size_t>(num_silent), *settings_, &chunk->log_probs);
@@ -88,8 +87,7 @@ void Segment::take(EncodedChunk* chunk) {
 
 // Appends a window of frames; it repeats the overlap with the one before.
 void Segment::keep_features(const FloatRows& window) {
-  const std::size_t repeated =
-      features_.empty() ? 0 : static_cast<std::size_t>(settings_->overlap_frames);
+  const std::size_t repeated = features_.empty() ? 0 : static_cast<std::size_t>(settings_->overlap_frames);
   features_.insert(features_.end(), window.data + std::min(repeated, window.num_rows) * window.num_columns,
                    window.data + window.num_rows * window.num_columns);
 }
@@ -169,11 +167,9 @@ std::vector<std::vector<int>> Segment::searched() const {
 
 std::vector<std::vector<int>> Segment::rescored(Decoder& decoder) const {
   std::vector<CtcCandidate> candidates;
-  for (CtcHypothesis& found : hypotheses())
-    candidates.push_back({std::move(found.tokens), found.score});
+  for (CtcHypothesis& found : hypotheses()) candidates.push_back({std::move(found.tokens), found.score});
   const int boundary = settings_->boundary_id;
-  const auto ranking =
-      attention_rescoring(decoder, candidates, {boundary, boundary, settings_->ctc_weight});
+  const auto ranking = attention_rescoring(decoder, candidates, {boundary, boundary, settings_->ctc_weight});
   std::vector<std::vector<int>> ranked;
   for (const Rescored& one : ranking) ranked.push_back(std::move(candidates[one.index].tokens));
   return ranked;
@@ -240,13 +236,15 @@ bool Segment::is_consistent() const {
     return token >= 0 && static_cast<std::size_t>(token) < settings.tokens.size();
   };
   std::vector<int> tokens;
-  if (const auto* greedy = std::get_if<CtcGreedy>(&search_)) tokens = greedy->tokens();
-  else tokens = std::get<CtcPrefixBeam>(search_).best(1).front().tokens;
+  if (const auto* greedy = std::get_if<CtcGreedy>(&search_))
+    tokens = greedy->tokens();
+  else
+    tokens = std::get<CtcPrefixBeam>(search_).best(1).front().tokens;
   return num_silent_steps_ <= num_steps_ &&
          features_.size() == num_frames * static_cast<std::size_t>(settings.features.num_mel_bins) &&
          log_probs_.size() == num_steps * settings.tokens.size() &&
-         memory_.size() % std::max<std::size_t>(1, num_steps) == 0 &&
-         memory_.empty() == (num_steps == 0) && std::all_of(tokens.begin(), tokens.end(), knows);
+         memory_.size() % std::max<std::size_t>(1, num_steps) == 0 && memory_.empty() == (num_steps == 0) &&
+         std::all_of(tokens.begin(), tokens.end(), knows);
 }
 
 }  // namespace halfbyte

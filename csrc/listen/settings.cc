@@ -44,15 +44,14 @@ std::string shown(double number) {
 double number(double least, double largest, const Json& object, const std::string& name) {
   const double value = member(object, name, Json::Kind::kNumber).number;
   if (!(value >= least && value <= largest))
-    refuse("has " + name + " " + shown(value) + "; expected " + shown(least) + " to " +
-           shown(largest));
+    refuse("has " + name + " " + shown(value) + "; expected " + shown(least) + " to " + shown(largest));
   return value;
 }
 
 int in_range(int least, int largest, int value, const std::string& name) {
   if (value < least || value > largest)
-    refuse("has " + name + " " + std::to_string(value) + "; expected " + std::to_string(least) +
-           " to " + std::to_string(largest));
+    refuse("has " + name + " " + std::to_string(value) + "; expected " + std::to_string(least) + " to " +
+           std::to_string(largest));
   return value;
 }
 
@@ -63,8 +62,8 @@ int integer(int least, int largest, const Json& object, const std::string& name)
 int token_id(const Json& metadata, const std::string& name, std::size_t num_tokens) {
   const int id = integer(metadata, name);
   if (id < 0 || static_cast<std::size_t>(id) >= num_tokens)
-    refuse("has " + name + " " + std::to_string(id) + "; expected one of its " +
-           std::to_string(num_tokens) + " tokens");
+    refuse("has " + name + " " + std::to_string(id) + "; expected one of its " + std::to_string(num_tokens) +
+           " tokens");
   return id;
 }
 
@@ -120,13 +119,12 @@ int ModelSettings::chunk_steps_of(std::optional<int> chunk_ms) const {
   if (!chunk_ms) return chunk_steps;
   const int steps = *chunk_ms / step_ms();
   const auto& choices = chunk_choices_steps;
-  if (steps * step_ms() == *chunk_ms &&
-      std::find(choices.begin(), choices.end(), steps) != choices.end())
+  if (steps * step_ms() == *chunk_ms && std::find(choices.begin(), choices.end(), steps) != choices.end())
     return steps;
   std::string listed;
   for (const int choice : choices) listed += std::to_string(choice * step_ms()) + ", ";
-  throw Error(ErrorKind::kUsage, "a chunk of " + std::to_string(*chunk_ms) +
-                                     " ms is not among the model's: " + listed + "or 0");
+  throw Error(ErrorKind::kUsage,
+              "a chunk of " + std::to_string(*chunk_ms) + " ms is not among the model's: " + listed + "or 0");
 }
 
 Mode mode_of(const std::string& name) {

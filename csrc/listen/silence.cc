@@ -21,9 +21,7 @@ std::size_t num_silent_frames(const FloatRows& features) {
 
 }  // namespace
 
-bool is_silence(const FloatRows& features) {
-  return num_silent_frames(features) == features.num_rows;
-}
+bool is_silence(const FloatRows& features) { return num_silent_frames(features) == features.num_rows; }
 
 std::size_t num_silent_steps(const FloatRows& features, const ModelSettings& settings,
                              std::size_t num_steps) {

@@ -28,8 +28,7 @@ Stream::Stream(std::shared_ptr<AcousticModel> model, const StreamOptions& option
       state_(model_->initial_state()),
       segment_(new_segment()) {
   const int model_rate_hz = settings_->features.sample_rate_hz;
-  if (options.sample_rate_hz != model_rate_hz)
-    resampler_.emplace(options.sample_rate_hz, model_rate_hz);
+  if (options.sample_rate_hz != model_rate_hz) resampler_.emplace(options.sample_rate_hz, model_rate_hz);
 }
 
 void Stream::take(const float* samples, std::size_t num_samples) {
@@ -87,8 +86,7 @@ void Stream::run_chunk(std::size_t num_frames, std::vector<Event>* events) {
 // The next frames are encoded; those in which the next segment can begin are kept.
 void Stream::keep(std::size_t num_frames) {
   const int pre_roll_steps = options_.endpoint.pre_roll_ms() / settings_->step_ms();
-  const auto most =
-      static_cast<std::size_t>((chunk_steps_ + pre_roll_steps) * settings_->subsampling);
+  const auto most = static_cast<std::size_t>((chunk_steps_ + pre_roll_steps) * settings_->subsampling);
   num_kept_frames_ += num_frames;
   if (num_kept_frames_ > most) {
     fbank_.pop(num_kept_frames_ - most);
@@ -157,8 +155,7 @@ Event Stream::end_segment(EndReason reason) {
   if (is_full_context()) segment_.encode_whole(*model_);
   const std::vector<std::vector<int>> ranked = segment_.finalize(*model_);
   Event final = event(text_of(ranked.front(), settings_->tokens), true);
-  final.words = words_of(segment_.timed(ranked.front()), settings_->tokens, settings_->step_ms(),
-                         start_ms());
+  final.words = words_of(segment_.timed(ranked.front()), settings_->tokens, settings_->step_ms(), start_ms());
   final.alternatives = other_texts(ranked, final.text);
   final.reason = reason;
   frames_done_ += segment_.num_steps() * settings_->subsampling;
@@ -176,8 +173,7 @@ std::vector<std::string> Stream::other_texts(const std::vector<std::vector<int>>
   for (const std::vector<int>& tokens : ranked) {
     if (texts.size() == options_.num_best) break;
     std::string other = text_of(tokens, settings_->tokens);
-    if (std::find(texts.begin(), texts.end(), other) == texts.end())
-      texts.push_back(std::move(other));
+    if (std::find(texts.begin(), texts.end(), other) == texts.end()) texts.push_back(std::move(other));
   }
   texts.erase(texts.begin());
   return texts;

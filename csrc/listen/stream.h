@@ -88,8 +88,8 @@ class Stream {
   Fbank fbank_;
   std::unique_ptr<AcousticState> state_;
   Segment segment_;
-  EncodedChunk encoded_;      // of the last chunk
-  int64_t frames_done_ = 0;  // feature frames of the segments that have ended
+  EncodedChunk encoded_;             // of the last chunk
+  int64_t frames_done_ = 0;          // feature frames of the segments that have ended
   std::size_t num_kept_frames_ = 0;  // that are encoded already: the next segment may begin in them
   bool is_finished_ = false;
 };

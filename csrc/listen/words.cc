@@ -7,12 +7,10 @@ constexpr char kWordStart[] = "\xE2\x96\x81";  // U+2581
 constexpr std::size_t kWordStartBytes = sizeof kWordStart - 1;
 constexpr char kSpaces[] = " \t\n\v\f\r";
 
-bool starts_word(const std::string& token) {
-  return token.compare(0, kWordStartBytes, kWordStart) == 0;
-}
+bool starts_word(const std::string& token) { return token.compare(0, kWordStartBytes, kWordStart) == 0; }
 
-Word word_of(const AlignedToken* begin, const AlignedToken* end,
-             const std::vector<std::string>& tokens, int64_t step_ms, int64_t offset_ms) {
+Word word_of(const AlignedToken* begin, const AlignedToken* end, const std::vector<std::string>& tokens,
+             int64_t step_ms, int64_t offset_ms) {
   std::vector<int> ids;
   double confidence = 0;
   const AlignedToken* first = nullptr;  // with text
@@ -47,14 +45,12 @@ std::string text_of(const std::vector<int>& ids, const std::vector<std::string>&
 
 bool has_text(int id, const std::vector<std::string>& tokens) { return !text_of({id}, tokens).empty(); }
 
-std::vector<Word> words_of(const std::vector<AlignedToken>& timed,
-                           const std::vector<std::string>& tokens, int64_t step_ms,
-                           int64_t offset_ms) {
+std::vector<Word> words_of(const std::vector<AlignedToken>& timed, const std::vector<std::string>& tokens,
+                           int64_t step_ms, int64_t offset_ms) {
   std::vector<Word> words;
   for (std::size_t begin = 0, end = 0; begin < timed.size(); begin = end) {
     end = begin + 1;
-    while (end < timed.size() && !starts_word(tokens[static_cast<std::size_t>(timed[end].token)]))
-      ++end;
+    while (end < timed.size() && !starts_word(tokens[static_cast<std::size_t>(timed[end].token)])) ++end;
     Word word = word_of(&timed[begin], timed.data() + end, tokens, step_ms, offset_ms);
     if (!word.text.empty()) words.push_back(std::move(word));
   }

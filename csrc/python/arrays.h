@@ -25,8 +25,7 @@ using FloatView = nb::ndarray<nb::memview, float, nb::c_contig>;
 inline FloatView float_view(std::vector<float> values, std::initializer_list<size_t> shape) {
   auto owned = std::make_unique<std::vector<float>>(std::move(values));
   float* data = owned->data();
-  nb::capsule owner(owned.release(),
-                    [](void* p) noexcept { delete static_cast<std::vector<float>*>(p); });
+  nb::capsule owner(owned.release(), [](void* p) noexcept { delete static_cast<std::vector<float>*>(p); });
   return FloatView(data, shape, owner);
 }
 

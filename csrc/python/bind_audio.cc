@@ -17,7 +17,6 @@ namespace {
 
 using namespace nb::literals;
 
-
 FloatView samples_view(std::vector<float> samples) {
   size_t num_samples = samples.size();
   return float_view(std::move(samples), {num_samples});
@@ -27,25 +26,24 @@ FloatView samples_view(std::vector<float> samples) {
 template <typename Stream>
 void bind_state(nb::class_<Stream>& stream) {
   stream
-      .def("copy", [](const Stream& self) { return Stream(self); },
-           "A stream of its own, in the same state.")
-      .def("save",
-           [](const Stream& self) {
-             std::string bytes = self.save();
-             return nb::bytes(bytes.data(), bytes.size());
-           },
-           "The state of the stream as bytes, for restore() on a machine of this kind.")
-      .def("restore",
-           [](Stream& self, nb::bytes state) {
-             self.restore(std::string(state.c_str(), state.size()));
-           },
-           "state"_a, "Take up the state that save() of an object of equal options returned.");
+      .def(
+          "copy", [](const Stream& self) { return Stream(self); }, "A stream of its own, in the same state.")
+      .def(
+          "save",
+          [](const Stream& self) {
+            std::string bytes = self.save();
+            return nb::bytes(bytes.data(), bytes.size());
+          },
+          "The state of the stream as bytes, for restore() on a machine of this kind.")
+      .def(
+          "restore",
+          [](Stream& self, nb::bytes state) { self.restore(std::string(state.c_str(), state.size())); },
+          "state"_a, "Take up the state that save() of an object of equal options returned.");
 }
 
 void bind_wav(nb::module_& m) {
   nb::class_<WavReader>(m, "WavReader", "A WAV file, read in blocks, channels averaged.")
-      .def(nb::init<const std::filesystem::path&>(), "path"_a,
-           nb::call_guard<nb::gil_scoped_release>())
+      .def(nb::init<const std::filesystem::path&>(), "path"_a, nb::call_guard<nb::gil_scoped_release>())
       .def_prop_ro("sample_rate_hz", &WavReader::sample_rate_hz)
       .def_prop_ro("num_channels", &WavReader::num_channels)
       .def_prop_ro("num_samples", &WavReader::num_samples,
@@ -86,8 +84,9 @@ void bind_resampler(nb::module_& m) {
           "samples"_a.noconvert(), "Take in (S,) float32; returns the samples that are settled.")
       .def("num_in_samples_for", &Resampler::num_in_samples_for, "index"_a,
            "Input samples after which output sample `index` is settled.")
-      .def("finish", [](Resampler& self) { return samples_view(self.finish()); },
-           "No more samples follow; returns the rest.")
+      .def(
+          "finish", [](Resampler& self) { return samples_view(self.finish()); },
+          "No more samples follow; returns the rest.")
       .def("reset", &Resampler::reset, "Back to the start of a new stream.");
   bind_state(resampler);
 }
@@ -157,7 +156,6 @@ void bind_audio(nb::module_& m) {
         }
         return samples_view(std::move(samples));
       },
-      "codes"_a.noconvert(),
-      "16-bit little-endian codes as (S,) float32 samples in [-1, 1).");
+      "codes"_a.noconvert(), "16-bit little-endian codes as (S,) float32 samples in [-1, 1).");
 }
 }  // namespace halfbyte::python

@@ -35,17 +35,17 @@ void accept(Search& search, FloatMatrix log_probs) {
 template <typename Search>
 void bind_state(nb::class_<Search>& search) {
   search
-      .def("save",
-           [](const Search& self) {
-             std::string bytes = self.save();
-             return nb::bytes(bytes.data(), bytes.size());
-           },
-           "The state of the search as bytes, for restore() on a machine of this kind.")
-      .def("restore",
-           [](Search& self, nb::bytes state) {
-             self.restore(std::string(state.c_str(), state.size()));
-           },
-           "state"_a, "Take up the state that save() of a search of equal settings returned.");
+      .def(
+          "save",
+          [](const Search& self) {
+            std::string bytes = self.save();
+            return nb::bytes(bytes.data(), bytes.size());
+          },
+          "The state of the search as bytes, for restore() on a machine of this kind.")
+      .def(
+          "restore",
+          [](Search& self, nb::bytes state) { self.restore(std::string(state.c_str(), state.size())); },
+          "state"_a, "Take up the state that save() of a search of equal settings returned.");
 }
 
 void bind_results(nb::module_& m) {
@@ -54,8 +54,7 @@ void bind_results(nb::module_& m) {
       .def_ro("frames", &CtcHypothesis::frames,
               "For each token, the frame where it was likeliest on the best single path.")
       .def_ro("score", &CtcHypothesis::score, "Log probability of the tokens, all paths added.")
-      .def_ro("viterbi_score", &CtcHypothesis::viterbi_score,
-              "Log probability of the best single path.");
+      .def_ro("viterbi_score", &CtcHypothesis::viterbi_score, "Log probability of the best single path.");
   nb::class_<AlignedToken>(m, "AlignedToken")
       .def_ro("token", &AlignedToken::token)
       .def_ro("start_frame", &AlignedToken::start_frame)
@@ -64,8 +63,7 @@ void bind_results(nb::module_& m) {
   nb::class_<Rescored>(m, "Rescored")
       .def_ro("index", &Rescored::index, "Into the candidates.")
       .def_ro("score", &Rescored::score, "attention_score + ctc_weight * ctc_score.")
-      .def_ro("attention_score", &Rescored::attention_score,
-              "Log probability of the tokens and of eos.")
+      .def_ro("attention_score", &Rescored::attention_score, "Log probability of the tokens and of eos.")
       .def_ro("token_log_probs", &Rescored::token_log_probs, "Of each token, without eos.");
   nb::class_<AttentionHypothesis>(m, "AttentionHypothesis")
       .def_ro("tokens", &AttentionHypothesis::tokens)
@@ -92,8 +90,9 @@ void bind_ctc(nb::module_& m) {
       .def("best", &CtcPrefixBeam::best, "count"_a = 1,
            "The `count` likeliest CtcHypothesis so far, best first; never empty.")
       .def_prop_ro("num_frames", &CtcPrefixBeam::num_frames)
-      .def("copy", [](const CtcPrefixBeam& self) { return CtcPrefixBeam(self); },
-           "A search of its own, in the same state.");
+      .def(
+          "copy", [](const CtcPrefixBeam& self) { return CtcPrefixBeam(self); },
+          "A search of its own, in the same state.");
   bind_state(prefix_beam);
   m.def(
       "ctc_greedy",
@@ -126,7 +125,7 @@ std::vector<Rescored> rescore(Decoder& decoder, const Candidates& candidates,
 void bind_graph_decoder(nb::module_& m) {
   nb::class_<Decoder>(m, "Decoder", "An attention decoder with the memory that it decodes.");
   nb::class_<GraphDecoder, Decoder>(m, "GraphDecoder",
-                           "The decoder graph of a session, with the encoder's output of a segment.")
+                                    "The decoder graph of a session, with the encoder's output of a segment.")
       .def(
           "__init__",
           [](GraphDecoder* self, Session& session, FloatMatrix memory) {
@@ -140,8 +139,7 @@ void bind_graph_decoder(nb::module_& m) {
 void bind_rescoring(nb::module_& m) {
   m.def(
       "attention_rescoring",
-      [](Decoder& decoder, const Candidates& candidates, int sos_id, int eos_id,
-         double ctc_weight) {
+      [](Decoder& decoder, const Candidates& candidates, int sos_id, int eos_id, double ctc_weight) {
         nb::gil_scoped_release no_gil;
         return rescore(decoder, candidates, {sos_id, eos_id, ctc_weight});
       },
@@ -151,8 +149,7 @@ void bind_rescoring(nb::module_& m) {
       "next token.");
   m.def(
       "attention_rescoring",
-      [](nb::callable decoder, const Candidates& candidates, int sos_id, int eos_id,
-         double ctc_weight) {
+      [](nb::callable decoder, const Candidates& candidates, int sos_id, int eos_id, double ctc_weight) {
         FunctionDecoder function(std::move(decoder));
         return rescore(function, candidates, {sos_id, eos_id, ctc_weight});
       },

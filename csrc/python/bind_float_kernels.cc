@@ -13,8 +13,8 @@ void gemm_f32(StridedMatrix<const float> a, StridedMatrix<const float> b, Matrix
          "a must be (M, K), b (K, N) and out (M, N)");
   const Kernels& table = find_kernels(isa);
   Computing computing;
-  table.gemm_f32({m, n, k, a.data(), a.stride(0), a.stride(1), b.data(), b.stride(0), b.stride(1),
-                  out.data(), n});
+  table.gemm_f32(
+      {m, n, k, a.data(), a.stride(0), a.stride(1), b.data(), b.stride(0), b.stride(1), out.data(), n});
 }
 
 void linear_w4a32(Matrix<const float> x, Vector<const uint8_t> packed, Matrix<const float> scales,
@@ -27,31 +27,28 @@ void linear_w4a32(Matrix<const float> x, Vector<const uint8_t> packed, Matrix<co
   check_weights(4, 8, n, k, size(packed.size()));
   const Kernels& table = find_kernels(isa);
   Computing computing;
-  table.linear_w4a32({m, n, k, x.data(), packed.data(), scales.data(), k / per_output, bias.data(),
-                      out.data()});
+  table.linear_w4a32(
+      {m, n, k, x.data(), packed.data(), scales.data(), k / per_output, bias.data(), out.data()});
 }
 
-void layer_norm(Matrix<const float> x, Vector<const float> weight, Vector<const float> bias,
-                float epsilon, Matrix<float> out, Isa isa) {
+void layer_norm(Matrix<const float> x, Vector<const float> weight, Vector<const float> bias, float epsilon,
+                Matrix<float> out, Isa isa) {
   const size_t d = x.shape(1);
   expect(weight.size() == d && bias.size() == d && out.shape(1) == d && out.shape(0) == x.shape(0),
          "weight and bias must be (D), out (rows, D) as x is");
   const Kernels& table = find_kernels(isa);
   Computing computing;
-  table.layer_norm({size(x.shape(0)), size(d), x.data(), weight.data(), bias.data(), epsilon,
-                    out.data()});
+  table.layer_norm({size(x.shape(0)), size(d), x.data(), weight.data(), bias.data(), epsilon, out.data()});
 }
 
 void depthwise_conv(Matrix<const float> x, Matrix<const float> weight, Vector<const float> bias,
                     Matrix<float> out, Isa isa) {
   const size_t taps = weight.shape(0), frames = out.shape(0), d = x.shape(1);
-  expect(x.shape(0) + 1 == frames + taps && weight.shape(1) == d && bias.size() == d &&
-             out.shape(1) == d,
+  expect(x.shape(0) + 1 == frames + taps && weight.shape(1) == d && bias.size() == d && out.shape(1) == d,
          "x must be (T + taps - 1, D), weight (taps, D), bias (D) and out (T, D)");
   const Kernels& table = find_kernels(isa);
   Computing computing;
-  table.depthwise_conv({size(frames), size(taps), size(d), x.data(), weight.data(), bias.data(),
-                        out.data()});
+  table.depthwise_conv({size(frames), size(taps), size(d), x.data(), weight.data(), bias.data(), out.data()});
 }
 
 void glu(Matrix<const float> x, Matrix<float> out, Isa isa) {
@@ -69,7 +66,7 @@ void scale(Flat<const float> x, float factor, Flat<float> out, Isa isa) {
   table.scale(x.data(), factor, size(x.size()), out.data());
 }
 
-void def_row_op(nb::module_& m, const char* name, RowOp Kernels::*op) {
+void def_row_op(nb::module_& m, const char* name, RowOp Kernels::* op) {
   m.def(
       name,
       [op](Matrix<const float> x, Matrix<float> out, Isa isa) {
@@ -81,7 +78,7 @@ void def_row_op(nb::module_& m, const char* name, RowOp Kernels::*op) {
       nb::arg("x").noconvert(), nb::arg("out").noconvert(), nb::arg("isa") = "");
 }
 
-void def_unary(nb::module_& m, const char* name, UnaryOp Kernels::*op) {
+void def_unary(nb::module_& m, const char* name, UnaryOp Kernels::* op) {
   m.def(
       name,
       [op](Flat<const float> x, Flat<float> out, Isa isa) {
@@ -93,7 +90,7 @@ void def_unary(nb::module_& m, const char* name, UnaryOp Kernels::*op) {
       nb::arg("x").noconvert(), nb::arg("out").noconvert(), nb::arg("isa") = "");
 }
 
-void def_binary(nb::module_& m, const char* name, BinaryOp Kernels::*op) {
+void def_binary(nb::module_& m, const char* name, BinaryOp Kernels::* op) {
   m.def(
       name,
       [op](Flat<const float> a, Flat<const float> b, Flat<float> out, Isa isa) {
@@ -102,21 +99,19 @@ void def_binary(nb::module_& m, const char* name, BinaryOp Kernels::*op) {
         Computing computing;
         (table.*op)(a.data(), b.data(), size(a.size()), out.data());
       },
-      nb::arg("a").noconvert(), nb::arg("b").noconvert(), nb::arg("out").noconvert(),
-      nb::arg("isa") = "");
+      nb::arg("a").noconvert(), nb::arg("b").noconvert(), nb::arg("out").noconvert(), nb::arg("isa") = "");
 }
 
 }  // namespace
 
 void bind_float_kernels(nb::module_& m) {
-  m.def("gemm_f32", gemm_f32, nb::arg("a").noconvert(), nb::arg("b").noconvert(),
-        nb::arg("out").noconvert(), default_isa_arg(), "a (M, K), b (K, N), any strides -> out (M, N).");
+  m.def("gemm_f32", gemm_f32, nb::arg("a").noconvert(), nb::arg("b").noconvert(), nb::arg("out").noconvert(),
+        default_isa_arg(), "a (M, K), b (K, N), any strides -> out (M, N).");
   m.def("linear_w4a32", linear_w4a32, nb::arg("x").noconvert(), nb::arg("packed").noconvert(),
         nb::arg("scales").noconvert(), nb::arg("bias").noconvert(), nb::arg("out").noconvert(),
         default_isa_arg(), "x (M, K), 4-bit codes (N, K) packed, scales (N, K / G), bias (N) -> out (M, N).");
   m.def("layer_norm", layer_norm, nb::arg("x").noconvert(), nb::arg("weight").noconvert(),
-        nb::arg("bias").noconvert(), nb::arg("epsilon"), nb::arg("out").noconvert(),
-        default_isa_arg());
+        nb::arg("bias").noconvert(), nb::arg("epsilon"), nb::arg("out").noconvert(), default_isa_arg());
   m.def("depthwise_conv", depthwise_conv, nb::arg("x").noconvert(), nb::arg("weight").noconvert(),
         nb::arg("bias").noconvert(), nb::arg("out").noconvert(), default_isa_arg());
   m.def("glu", glu, nb::arg("x").noconvert(), nb::arg("out").noconvert(), default_isa_arg());

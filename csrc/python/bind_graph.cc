@@ -23,9 +23,9 @@ struct BufferFormat {
   DType dtype;
 };
 
-constexpr BufferFormat kFormats[] = {
-    {"f", DType::kFloat32}, {"q", DType::kInt64}, {"l", DType::kInt64}, {"?", DType::kBool},
-    {"b", DType::kInt8},    {"h", DType::kInt16}, {"i", DType::kInt32}};
+constexpr BufferFormat kFormats[] = {{"f", DType::kFloat32}, {"q", DType::kInt64}, {"l", DType::kInt64},
+                                     {"?", DType::kBool},    {"b", DType::kInt8},  {"h", DType::kInt16},
+                                     {"i", DType::kInt32}};
 
 // Holds a Python buffer; released under the GIL, which whoever drops a Tensor may not have.
 struct HeldBuffer {
@@ -50,8 +50,9 @@ Tensor tensor_of(nb::handle object) {
   for (const BufferFormat& known : kFormats)
     if (std::strcmp(format, known.code) == 0) tensor.dtype = known.dtype;
   if (tensor.dtype == DType::kNone || dtype_bytes(tensor.dtype) != static_cast<std::size_t>(view.itemsize))
-    throw Error(ErrorKind::kInput, std::string("a buffer of format '") + format +
-                                       "' came, expected float32 (f), int64 (q), bool (?), or int8, 16, 32 (b, h, i)");
+    throw Error(ErrorKind::kInput,
+                std::string("a buffer of format '") + format +
+                    "' came, expected float32 (f), int64 (q), bool (?), or int8, 16, 32 (b, h, i)");
   if (reinterpret_cast<std::uintptr_t>(view.buf) % static_cast<std::size_t>(view.itemsize) != 0)
     throw Error(ErrorKind::kInput, "a buffer came that is not aligned to its elements; copy it");
   for (int axis = 0; axis < view.ndim; ++axis) tensor.shape.push_back(view.shape[axis]);
@@ -79,8 +80,10 @@ nb::list inputs_of(const Graph& graph) {
   for (const GraphInput& input : graph.inputs()) {
     nb::list axes;
     for (int axis = 0; axis < input.shape.rank(); ++axis) {
-      if (input.shape[axis] == GraphInput::kOpen) axes.append(input.axes[axis]);
-      else axes.append(input.shape[axis]);
+      if (input.shape[axis] == GraphInput::kOpen)
+        axes.append(input.axes[axis]);
+      else
+        axes.append(input.shape[axis]);
     }
     list.append(nb::make_tuple(input.name, dtype_name(input.dtype), nb::tuple(axes)));
   }
@@ -111,7 +114,8 @@ nb::list layers_of(const Graph& graph) {
       if (!is_scale) num_parameters += tensor.shape.num_elements();
       num_bytes += graph.constant_bytes()[constant];
       names.append(graph.values()[input].name);
-      if (largest < 0 || graph.constant_bytes()[constant] > graph.constant_bytes()[graph.values()[largest].constant])
+      if (largest < 0 ||
+          graph.constant_bytes()[constant] > graph.constant_bytes()[graph.values()[largest].constant])
         largest = input;
     }
     if (largest < 0 || graph.values()[largest].dtype == DType::kInt64) continue;
@@ -128,7 +132,8 @@ nb::list nodes_of(const Graph& graph) {
   for (const Node& node : graph.nodes()) {
     nb::list names;
     for (int input : node.inputs)
-      if (input != Node::kAbsent && graph.values()[input].constant >= 0) names.append(graph.values()[input].name);
+      if (input != Node::kAbsent && graph.values()[input].constant >= 0)
+        names.append(graph.values()[input].name);
     nb::dict numbers;
     for (const Attribute& attribute : node.attributes)
       if (attribute.type == Attribute::Type::kInt) numbers[attribute.name.c_str()] = attribute.number;
@@ -183,16 +188,18 @@ nb::list graph_names(const Model& model) {
 
 void bind_model(nb::module_& m) {
   nb::class_<Model>(m, "Model")
-      .def_static("open", [](const std::string& path) {
-        nb::gil_scoped_release no_gil;
-        return std::const_pointer_cast<Model>(Model::open(path));
-      })
+      .def_static("open",
+                  [](const std::string& path) {
+                    nb::gil_scoped_release no_gil;
+                    return std::const_pointer_cast<Model>(Model::open(path));
+                  })
       .def_prop_ro("num_bytes", [](const Model& model) { return model.file().num_bytes(); })
       .def("graph_names", graph_names)
       .def("sections", sections_of)
       .def("section", section_of)
       .def("inputs", [](const Model& model, const std::string& name) { return inputs_of(model.graph(name)); })
-      .def("outputs", [](const Model& model, const std::string& name) { return outputs_of(model.graph(name)); })
+      .def("outputs",
+           [](const Model& model, const std::string& name) { return outputs_of(model.graph(name)); })
       .def("layers", [](const Model& model, const std::string& name) { return layers_of(model.graph(name)); })
       .def("nodes", [](const Model& model, const std::string& name) { return nodes_of(model.graph(name)); })
       .def("audit", [](const Model& model, const std::string& name) { return audit_of(model.graph(name)); })
@@ -203,60 +210,67 @@ void bind_model(nb::module_& m) {
 
 void bind_state(nb::module_& m) {
   nb::class_<State>(m, "State")
-      .def("__init__", [](State* self, std::shared_ptr<Model> model, const std::string& graph,
-                          std::int64_t left_context_steps) {
-        new (self) State(model, graph, left_context_steps);
-      })
+      .def("__init__",
+           [](State* self, std::shared_ptr<Model> model, const std::string& graph,
+              std::int64_t left_context_steps) { new (self) State(model, graph, left_context_steps); })
       .def("reset", &State::reset)
       .def("copy", &State::copy)
-      .def("save", [](const State& state) {
-        const std::vector<std::uint8_t> saved = state.save();
-        return nb::bytes(reinterpret_cast<const char*>(saved.data()), saved.size());
-      })
-      .def("restore", [](State& state, nb::bytes saved) {
-        state.restore(reinterpret_cast<const std::uint8_t*>(saved.c_str()), saved.size());
-      })
-      .def("names", [](const State& state) {
-        std::vector<std::string> names;
-        for (std::size_t i = 0; i < state.num_tensors(); ++i) names.push_back(state.name(i));
-        return names;
-      })
-      .def("tensor", [](const State& state, std::size_t index) {
-        if (index >= state.num_tensors()) throw nb::index_error();
-        return copy_of(state.tensor(index));
-      })
+      .def("save",
+           [](const State& state) {
+             const std::vector<std::uint8_t> saved = state.save();
+             return nb::bytes(reinterpret_cast<const char*>(saved.data()), saved.size());
+           })
+      .def("restore",
+           [](State& state, nb::bytes saved) {
+             state.restore(reinterpret_cast<const std::uint8_t*>(saved.c_str()), saved.size());
+           })
+      .def("names",
+           [](const State& state) {
+             std::vector<std::string> names;
+             for (std::size_t i = 0; i < state.num_tensors(); ++i) names.push_back(state.name(i));
+             return names;
+           })
+      .def("tensor",
+           [](const State& state, std::size_t index) {
+             if (index >= state.num_tensors()) throw nb::index_error();
+             return copy_of(state.tensor(index));
+           })
       .def_prop_ro("num_bytes", &State::num_bytes)
       .def_prop_ro("left_context_steps", &State::left_context_steps);
 }
 
 void bind_session(nb::module_& m) {
   nb::class_<Session>(m, "Session")
-      .def("__init__", [](Session* self, std::shared_ptr<Model> model, const std::string& graph,
-                          const std::string& isa, int num_threads) {
-        new (self) Session(model, graph, isa, num_threads);
-      })
-      .def("set_input", [](Session& session, const std::string& name, nb::handle buffer) {
-        session.set_input(name, tensor_of(buffer));
-      })
-      .def("run", [](Session& session, State* state) {
-        nb::gil_scoped_release no_gil;
-        if (state == nullptr) session.run();
-        else session.run(*state);
-      }, nb::arg("state").none())
-      .def("run_batch", [](Session& session, const std::vector<State*>& states) {
-        nb::gil_scoped_release no_gil;
-        session.run(states.data(), states.size());
-      })
-      .def("output", [](const Session& session, const std::string& name) {
-        return copy_of(session.output(name));
-      })
+      .def("__init__",
+           [](Session* self, std::shared_ptr<Model> model, const std::string& graph, const std::string& isa,
+              int num_threads) { new (self) Session(model, graph, isa, num_threads); })
+      .def("set_input", [](Session& session, const std::string& name,
+                           nb::handle buffer) { session.set_input(name, tensor_of(buffer)); })
+      .def(
+          "run",
+          [](Session& session, State* state) {
+            nb::gil_scoped_release no_gil;
+            if (state == nullptr)
+              session.run();
+            else
+              session.run(*state);
+          },
+          nb::arg("state").none())
+      .def("run_batch",
+           [](Session& session, const std::vector<State*>& states) {
+             nb::gil_scoped_release no_gil;
+             session.run(states.data(), states.size());
+           })
+      .def("output",
+           [](const Session& session, const std::string& name) { return copy_of(session.output(name)); })
       .def("start_profile", &Session::start_profile)
-      .def("profile", [](const Session& session) {
-        nb::list list;
-        for (const NodeTime& time : session.profile())
-          list.append(nb::make_tuple(time.op, time.name, time.nanoseconds));
-        return list;
-      })
+      .def("profile",
+           [](const Session& session) {
+             nb::list list;
+             for (const NodeTime& time : session.profile())
+               list.append(nb::make_tuple(time.op, time.name, time.nanoseconds));
+             return list;
+           })
       .def_prop_ro("num_threads", &Session::num_threads)
       .def_prop_ro("num_plans", &Session::num_plans)
       .def_prop_ro("arena_bytes", &Session::arena_bytes);

@@ -1,4 +1,5 @@
-// `halfbyte._core.kernels`: the kernels one by one, for tests and benchmarks; bind_training.cc has those of training.
+// `halfbyte._core.kernels`: the kernels one by one, for tests and benchmarks; bind_training.cc has those of
+// training.
 //
 // Arrays are numpy arrays, torch CPU tensors or anything with DLPack or a buffer; they are never copied
 // or converted, and results go into arrays that the caller brings. `isa` "" means the default.
@@ -34,8 +35,7 @@ class CodeBuffer {
     }
   }
   void write_to(int8_t* codes) const {
-    for (int64_t row = 0; row < rows_.rows; ++row)
-      std::memcpy(codes + row * rows_.k, place(row), rows_.k);
+    for (int64_t row = 0; row < rows_.rows; ++row) std::memcpy(codes + row * rows_.k, place(row), rows_.k);
   }
 
  private:
@@ -74,8 +74,8 @@ void quantize_rows_into(Matrix<const float> x, int qmax, Matrix<int8_t> codes, V
   buffer.write_to(codes.data());
 }
 
-void int_matmul(Matrix<const int8_t> codes, Vector<const uint8_t> packed, int bits,
-                Matrix<int32_t> acc, Isa isa) {
+void int_matmul(Matrix<const int8_t> codes, Vector<const uint8_t> packed, int bits, Matrix<int32_t> acc,
+                Isa isa) {
   const int64_t rows = size(codes.shape(0)), k = size(codes.shape(1)), n = size(acc.shape(1));
   expect(size(acc.shape(0)) == rows, "acc must have as many rows as codes");
   check_weights(bits, 8, n, k, size(packed.size()));
@@ -98,8 +98,7 @@ Activation activation_of(const std::string& name) {
 
 void linear(Matrix<const float> x, Vector<const uint8_t> packed, int bits, int act_bits,
             Vector<const float> scales, Vector<const float> bias, Matrix<float> out, Isa isa,
-            const std::string& activation, std::optional<Matrix<const float>> residual,
-            float factor) {
+            const std::string& activation, std::optional<Matrix<const float>> residual, float factor) {
   const int64_t rows = size(x.shape(0)), k = size(x.shape(1)), n = size(scales.size());
   const int edge = edge_of(act_bits);
   Epilogue epilogue{scales.data(), bias.data(), out.data(), size(out.shape(1))};

@@ -111,8 +111,7 @@ using GivenWork = std::tuple<BoundStream*, nb::bytes, bool, bool>;
 std::vector<Found> run_steps(const std::vector<GivenWork>& given) {
   std::vector<Work> works;
   for (const auto& [stream, audio, is_s16, is_last] : given)
-    works.push_back({stream, reinterpret_cast<const uint8_t*>(audio.c_str()), audio.size(), is_s16,
-                     is_last});
+    works.push_back({stream, reinterpret_cast<const uint8_t*>(audio.c_str()), audio.size(), is_s16, is_last});
   std::vector<Found> all;
   nb::gil_scoped_release no_gil;
   for (const Work& work : works) all.push_back(found_by(work));
@@ -121,10 +120,14 @@ std::vector<Found> run_steps(const std::vector<GivenWork>& given) {
 
 const char* name_of(EndReason reason) {
   switch (reason) {
-    case EndReason::kNone: return "";
-    case EndReason::kSilence: return "silence";
-    case EndReason::kLength: return "length";
-    case EndReason::kFinish: return "finish";
+    case EndReason::kNone:
+      return "";
+    case EndReason::kSilence:
+      return "silence";
+    case EndReason::kLength:
+      return "length";
+    case EndReason::kFinish:
+      return "finish";
   }
   return "";
 }
@@ -142,16 +145,15 @@ void bind_events(nb::module_& m) {
       .def_ro("end_ms", &Event::end_ms)
       .def_ro("words", &Event::words)
       .def_ro("alternatives", &Event::alternatives)
-      .def_prop_ro("reason", [](const Event& event) { return name_of(event.reason); },
-                   "Why the segment ended: silence, length, finish; empty for a partial result.");
+      .def_prop_ro(
+          "reason", [](const Event& event) { return name_of(event.reason); },
+          "Why the segment ended: silence, length, finish; empty for a partial result.");
 }
 
 nb::bytes bytes_of(const std::string& text) { return nb::bytes(text.data(), text.size()); }
 std::string string_of(const nb::bytes& bytes) { return std::string(bytes.c_str(), bytes.size()); }
 
-FloatRows rows_of(const FloatMatrix& matrix) {
-  return {matrix.data(), matrix.shape(0), matrix.shape(1)};
-}
+FloatRows rows_of(const FloatMatrix& matrix) { return {matrix.data(), matrix.shape(0), matrix.shape(1)}; }
 
 nb::tuple encode(EngineModel& model, FloatMatrix features, AcousticState& state) {
   EncodedChunk chunk;
@@ -202,27 +204,25 @@ void bind_models(nb::module_& m) {
       .def("initial_state", &EngineModel::initial_state, "State of a stream before its first chunk.")
       .def("encode", &encode, "features"_a.noconvert(), "state"_a,
            "One chunk: (T, F) float32 in; (C, D) encoder output and (C, V) log-probabilities out.")
-      .def("decoder",
-           [](EngineModel& self, FloatMatrix memory) { return self.decoder(rows_of(memory)); },
-           "memory"_a.noconvert(), nb::keep_alive<0, 1>(),
-           "The attention decoder over (T, D) float32 encoder output, for the searches of decode.")
-      .def("save_state",
-           [](EngineModel& self, const AcousticState& state) {
-             return bytes_of(self.save_state(state));
-           },
-           "state"_a)
-      .def("restore_state",
-           [](EngineModel& self, nb::bytes saved) { return self.restore_state(string_of(saved)); },
-           "saved"_a);
+      .def(
+          "decoder", [](EngineModel& self, FloatMatrix memory) { return self.decoder(rows_of(memory)); },
+          "memory"_a.noconvert(), nb::keep_alive<0, 1>(),
+          "The attention decoder over (T, D) float32 encoder output, for the searches of decode.")
+      .def(
+          "save_state",
+          [](EngineModel& self, const AcousticState& state) { return bytes_of(self.save_state(state)); },
+          "state"_a)
+      .def(
+          "restore_state",
+          [](EngineModel& self, nb::bytes saved) { return self.restore_state(string_of(saved)); }, "saved"_a);
   nb::class_<PythonModel, AcousticModel>(m, "PythonModel",
                                          "A Python object that keeps the protocol AcousticModel.")
       .def(nb::init<nb::object>(), "model"_a);
 }
 
-void make_stream(BoundStream* self, std::shared_ptr<AcousticModel> model,
-                 std::optional<int> chunk_ms, const std::string& mode,
-                 std::optional<int> trailing_silence_ms, std::optional<int> max_segment_ms,
-                 int sample_rate_hz, std::size_t num_best) {
+void make_stream(BoundStream* self, std::shared_ptr<AcousticModel> model, std::optional<int> chunk_ms,
+                 const std::string& mode, std::optional<int> trailing_silence_ms,
+                 std::optional<int> max_segment_ms, int sample_rate_hz, std::size_t num_best) {
   StreamOptions options;
   options.chunk_ms = chunk_ms;
   options.mode = mode_of(mode);
@@ -253,17 +253,18 @@ void restore(BoundStream& self, int64_t frames_done, int64_t num_kept_frames, bo
 
 void bind_stream(nb::module_& m) {
   nb::class_<BoundStream>(m, "Stream", "See halfbyte.listen.stream.")
-      .def("__init__", &make_stream, "model"_a, "chunk_ms"_a.none(), "mode"_a,
-           "trailing_silence_ms"_a.none(), "max_segment_ms"_a.none(), "sample_rate_hz"_a,
-           "num_best"_a)
+      .def("__init__", &make_stream, "model"_a, "chunk_ms"_a.none(), "mode"_a, "trailing_silence_ms"_a.none(),
+           "max_segment_ms"_a.none(), "sample_rate_hz"_a, "num_best"_a)
       .def("accept", &accept, "samples"_a.noconvert(), "Take in (S,) float32; what they change.")
-      .def("finish",
-           [](BoundStream& self) { return self.run([](Stream& stream) { return stream.finish(); }); },
-           "No more samples follow; the last events.")
+      .def(
+          "finish",
+          [](BoundStream& self) { return self.run([](Stream& stream) { return stream.finish(); }); },
+          "No more samples follow; the last events.")
       .def("save", &save, "Feature frames done, frames kept, whether it is finished, and parts as bytes.")
       .def("restore", &restore, "frames_done"_a, "num_kept_frames"_a, "is_finished"_a, "parts"_a)
-      .def_prop_ro("samples_due", [](const BoundStream& self) { return self.stream().samples_due(); },
-                   "Samples, from the first of the stream, with which its next chunk is complete.")
+      .def_prop_ro(
+          "samples_due", [](const BoundStream& self) { return self.stream().samples_due(); },
+          "Samples, from the first of the stream, with which its next chunk is complete.")
       .def_prop_ro("chunk_steps", [](const BoundStream& self) { return self.stream().chunk_steps(); });
 }
 
@@ -274,11 +275,12 @@ void bind_steps(nb::module_& m) {
       .def_ro("features_s", &Found::features_s)
       .def_ro("encoder_s", &Found::encoder_s)
       .def_ro("search_s", &Found::search_s)
-      .def("raise_error",
-           [](const Found& self) {
-             if (self.error) std::rethrow_exception(self.error);
-           },
-           "Raise what went wrong; nothing otherwise.");
+      .def(
+          "raise_error",
+          [](const Found& self) {
+            if (self.error) std::rethrow_exception(self.error);
+          },
+          "Raise what went wrong; nothing otherwise.");
   m.def("run_steps", &run_steps, "works"_a,
         "Steps of streams, all different: (stream, audio, whether it is s16le and not f32le, "
         "whether it is the last) each; what each has found. The GIL is released once.");

@@ -58,9 +58,9 @@ struct RowBuffer {
 };
 
 // One row of `packed` is one copy of the weights; call i takes copy i modulo their number.
-std::vector<double> time_linear(Matrix<const float> x, Matrix<const uint8_t> packed, int bits,
-                                int act_bits, Vector<const float> scales, Vector<const float> bias,
-                                Matrix<float> out, int calls, const std::string& isa) {
+std::vector<double> time_linear(Matrix<const float> x, Matrix<const uint8_t> packed, int bits, int act_bits,
+                                Vector<const float> scales, Vector<const float> bias, Matrix<float> out,
+                                int calls, const std::string& isa) {
   const auto m = static_cast<int64_t>(x.shape(0)), k = static_cast<int64_t>(x.shape(1));
   const auto n = static_cast<int64_t>(out.shape(1));
   const Kernels& table = find_kernels(isa);
@@ -114,14 +114,13 @@ double bytes_read_per_second(Vector<const uint8_t> buffer) {
 
 void bind_measure(nb::module_& m) {
   nb::module_ measure = m.def_submodule("measure", "Loops for benchmarks.");
-  measure.def("time_linear", time_linear, nb::arg("x").noconvert(), nb::arg("packed").noconvert(),
-              nb::arg("bits"), nb::arg("act_bits"), nb::arg("scales").noconvert(),
-              nb::arg("bias").noconvert(), nb::arg("out").noconvert(), nb::arg("calls"),
-              nb::arg("isa") = "",
-              "Processor seconds of each of `calls` calls of linear(), row quantisation included; packed (copies, "
-              "bytes): call i takes copy i modulo their number.");
-  measure.def("multiply_adds_per_second", multiply_adds_per_second, nb::arg("rounds"),
-              nb::arg("isa") = "",
+  measure.def(
+      "time_linear", time_linear, nb::arg("x").noconvert(), nb::arg("packed").noconvert(), nb::arg("bits"),
+      nb::arg("act_bits"), nb::arg("scales").noconvert(), nb::arg("bias").noconvert(),
+      nb::arg("out").noconvert(), nb::arg("calls"), nb::arg("isa") = "",
+      "Processor seconds of each of `calls` calls of linear(), row quantisation included; packed (copies, "
+      "bytes): call i takes copy i modulo their number.");
+  measure.def("multiply_adds_per_second", multiply_adds_per_second, nb::arg("rounds"), nb::arg("isa") = "",
               "Peak of the multiply-add instruction of an instruction set, on registers; 0: not known.");
   measure.def("bytes_read_per_second", bytes_read_per_second, nb::arg("buffer").noconvert(),
               "Read bandwidth of one thread over a buffer, once from start to end.");

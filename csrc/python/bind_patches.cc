@@ -26,8 +26,12 @@ struct Shape {
 
   template <class X, class P>
   Shape(const Image<X>& image, const Image<P>& patches)
-      : batch(size(image.shape(0))), rows(size(image.shape(1))), columns(size(image.shape(2))),
-        channels(size(image.shape(3))), places_down(num_places(rows)), places_across(num_places(columns)) {
+      : batch(size(image.shape(0))),
+        rows(size(image.shape(1))),
+        columns(size(image.shape(2))),
+        channels(size(image.shape(3))),
+        places_down(num_places(rows)),
+        places_across(num_places(columns)) {
     expect(size(patches.shape(0)) == batch && size(patches.shape(1)) == places_down &&
                size(patches.shape(2)) == places_across &&
                size(patches.shape(3)) == kKernel * kKernel * channels,

@@ -1,5 +1,5 @@
-// What training computes with the engine's kernels, in `halfbyte._core.kernels`: the linear layer from unpacked
-// codes, and codes of whole rows. `threads` share the rows; which one does what changes no bit.
+// What training computes with the engine's kernels, in `halfbyte._core.kernels`: the linear layer from
+// unpacked codes, and codes of whole rows. `threads` share the rows; which one does what changes no bit.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -14,13 +14,13 @@
 namespace halfbyte::python {
 namespace {
 
-constexpr int64_t kRowsAtOnce = 64;         // of a layer: they stay in the cache until they are done with
+constexpr int64_t kRowsAtOnce = 64;        // of a layer: they stay in the cache until they are done with
 constexpr int64_t kCodesAtOnce = 1 << 15;  // fewer are done before a second thread is awake
 
 int64_t grain_of(int64_t k) { return std::max<int64_t>(1, kCodesAtOnce / std::max<int64_t>(1, k)); }
 
-// Memory of a thread that is kept from layer to layer and step to step: given back each time, it comes back as
-// fresh pages, and a page fault costs more than the codes that go into the page.
+// Memory of a thread that is kept from layer to layer and step to step: given back each time, it comes back
+// as fresh pages, and a page fault costs more than the codes that go into the page.
 class Kept {
  public:
   uint8_t* bytes(int64_t count) {
@@ -100,8 +100,8 @@ struct TrainedLayer {
 
 template <class X, class Out>
 void linear_train(Matrix<const X> x, Matrix<const int8_t> codes, int bits, int act_bits,
-                  Vector<const float> scales, Vector<const float> bias, Matrix<Out> out,
-                  Matrix<Out> values_x, Isa isa, int threads) {
+                  Vector<const float> scales, Vector<const float> bias, Matrix<Out> out, Matrix<Out> values_x,
+                  Isa isa, int threads) {
   const int64_t rows = size(x.shape(0)), k = size(x.shape(1)), n = size(codes.shape(0));
   expect(size(out.shape(0)) == rows && size(scales.size()) == n && size(bias.size()) == n,
          "out must have as many rows as x, scales and bias N elements");
@@ -111,8 +111,8 @@ void linear_train(Matrix<const X> x, Matrix<const int8_t> codes, int bits, int a
   const Kernels& table = find_kernels(isa);
   const LinearKernel kernel = find_linear(table, bits, act_bits);
   Computing computing;
-  const TrainedLayer layer{table, kernel, edge_of(act_bits), k, n, pack_outputs(bits, codes, threads),
-                           scales.data(), bias.data()};
+  const TrainedLayer layer{
+      table, kernel, edge_of(act_bits), k, n, pack_outputs(bits, codes, threads), scales.data(), bias.data()};
   share_rows(threads, rows, kRowsAtOnce / 4, [&](int64_t begin, int64_t end) {
     for (int64_t first = begin; first < end; first += kRowsAtOnce)
       layer.run(x.data(), first, std::min(kRowsAtOnce, end - first), out.data(), values_x.data());
@@ -177,10 +177,11 @@ void def_linear_train(nb::module_& m, const char* name, const char* doc) {
 void bind_training_kernels(nb::module_& m) {
   m.def("has_torch_threads", has_torch_threads,
         "Whether torch's threads were found; without them the kernels of training run on one.");
-  def_linear_train<float, float>(
-      m, "linear_train",
-      "linear() from unpacked codes (N, K) int8, which also fills values_x with what the codes of x stand for.");
-  def_linear_train<float, int16_t>(m, "linear_train_to_bf16", "linear_train() into bfloat16, its bits as int16.");
+  def_linear_train<float, float>(m, "linear_train",
+                                 "linear() from unpacked codes (N, K) int8, which also fills values_x with "
+                                 "what the codes of x stand for.");
+  def_linear_train<float, int16_t>(m, "linear_train_to_bf16",
+                                   "linear_train() into bfloat16, its bits as int16.");
   def_linear_train<int16_t, int16_t>(m, "linear_train_bf16", "linear_train_to_bf16() of x in bfloat16.");
   m.def("weight_codes", weight_codes, nb::arg("x").noconvert(), nb::arg("edge"), nb::arg("qmax"),
         nb::arg("codes").noconvert(), nb::arg("scales").noconvert(), default_isa_arg(), threads_arg(),

@@ -21,18 +21,14 @@ class FunctionDecoder : public Decoder {
     nb::gil_scoped_acquire gil;
     auto ids = std::make_unique<std::vector<int64_t>>(tokens.ids);
     int64_t* data = ids->data();
-    nb::capsule owner(ids.release(), [](void* p) noexcept {
-      delete static_cast<std::vector<int64_t>*>(p);
-    });
-    nb::ndarray<nb::memview, int64_t, nb::c_contig> rows(
-        data, {tokens.num_rows, tokens.num_columns}, owner);
+    nb::capsule owner(ids.release(), [](void* p) noexcept { delete static_cast<std::vector<int64_t>*>(p); });
+    nb::ndarray<nb::memview, int64_t, nb::c_contig> rows(data, {tokens.num_rows, tokens.num_columns}, owner);
     answer_ = nb::cast<Answer>(function_(rows), false);
     if (answer_.shape(0) != tokens.num_rows || answer_.shape(1) != tokens.num_columns) {
-      throw Error(ErrorKind::kInput,
-                  "decoder gave (" + std::to_string(answer_.shape(0)) + ", " +
-                      std::to_string(answer_.shape(1)) + ", V) log probabilities for (" +
-                      std::to_string(tokens.num_rows) + ", " +
-                      std::to_string(tokens.num_columns) + ") tokens");
+      throw Error(ErrorKind::kInput, "decoder gave (" + std::to_string(answer_.shape(0)) + ", " +
+                                         std::to_string(answer_.shape(1)) + ", V) log probabilities for (" +
+                                         std::to_string(tokens.num_rows) + ", " +
+                                         std::to_string(tokens.num_columns) + ") tokens");
     }
     return NextTokenLogProbs{answer_.data(), tokens.num_columns, answer_.shape(2)};
   }

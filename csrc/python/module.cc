@@ -10,10 +10,14 @@ namespace {
 
 const char* class_name(halfbyte::ErrorKind kind) {
   switch (kind) {
-    case halfbyte::ErrorKind::kAudio: return "AudioError";
-    case halfbyte::ErrorKind::kModelFile: return "ModelFileError";
-    case halfbyte::ErrorKind::kInput: return "InputError";
-    case halfbyte::ErrorKind::kUsage: return "UsageError";
+    case halfbyte::ErrorKind::kAudio:
+      return "AudioError";
+    case halfbyte::ErrorKind::kModelFile:
+      return "ModelFileError";
+    case halfbyte::ErrorKind::kInput:
+      return "InputError";
+    case halfbyte::ErrorKind::kUsage:
+      return "UsageError";
   }
   return "HalfbyteError";
 }
@@ -26,8 +30,7 @@ void translate(const std::exception_ptr& error, void*) {
     const nb::object type = nb::module_::import_("halfbyte.errors").attr(class_name(e.kind()));
     // A path in a message need not be UTF-8.
     const nb::object message = nb::steal(
-        PyUnicode_DecodeUTF8(e.what(), static_cast<Py_ssize_t>(std::strlen(e.what())),
-                             "backslashreplace"));
+        PyUnicode_DecodeUTF8(e.what(), static_cast<Py_ssize_t>(std::strlen(e.what())), "backslashreplace"));
     PyErr_SetObject(type.ptr(), message.ptr());
   }
 }

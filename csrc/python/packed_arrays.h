@@ -12,8 +12,8 @@ namespace halfbyte::python {
 // Largest activation code; throws kUsage for bits that the kernels do not know.
 inline int edge_of(int act_bits) {
   if (act_bits != 4 && act_bits != 8)
-    throw Error(ErrorKind::kUsage, "activations of " + std::to_string(act_bits) +
-                                       " bits came; the kernels know 4 and 8");
+    throw Error(ErrorKind::kUsage,
+                "activations of " + std::to_string(act_bits) + " bits came; the kernels know 4 and 8");
   return act_bits == 8 ? 127 : 7;
 }
 

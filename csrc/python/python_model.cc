@@ -27,23 +27,21 @@ const nb::object& object_of(const AcousticState& state) {
 // (T, F) that Python may keep.
 FloatView copy_of(const FloatRows& rows) {
   const std::size_t size = rows.num_rows * rows.num_columns;
-  return float_view(std::vector<float>(rows.data, rows.data + size),
-                    {rows.num_rows, rows.num_columns});
+  return float_view(std::vector<float>(rows.data, rows.data + size), {rows.num_rows, rows.num_columns});
 }
 
 FloatMatrix matrix_of(const nb::handle& object, const char* name) {
   FloatMatrix matrix;
   if (!nb::try_cast(object, matrix, false))
-    throw Error(ErrorKind::kInput, std::string("the model gave ") + name +
-                                       " that are no contiguous float32 of two axes");
+    throw Error(ErrorKind::kInput,
+                std::string("the model gave ") + name + " that are no contiguous float32 of two axes");
   return matrix;
 }
 
 // A decoder with the Python object that it is, or that it calls.
 class HeldDecoder : public Decoder {
  public:
-  HeldDecoder(nb::object object, Decoder* decoder)
-      : object_(std::move(object)), decoder_(decoder) {}
+  HeldDecoder(nb::object object, Decoder* decoder) : object_(std::move(object)), decoder_(decoder) {}
   HeldDecoder(std::unique_ptr<Decoder> own) : own_(std::move(own)), decoder_(own_.get()) {}
   ~HeldDecoder() override {
     nb::gil_scoped_acquire gil;
@@ -62,8 +60,8 @@ class HeldDecoder : public Decoder {
 
 PythonModel::PythonModel(nb::object model)
     : model_(std::move(model)),
-      settings_(std::make_shared<const ModelSettings>(
-          nb::cast<const ModelSettings&>(model_.attr("settings")))) {}
+      settings_(
+          std::make_shared<const ModelSettings>(nb::cast<const ModelSettings&>(model_.attr("settings")))) {}
 
 std::unique_ptr<AcousticState> PythonModel::initial_state() {
   nb::gil_scoped_acquire gil;
@@ -104,8 +102,7 @@ std::string PythonModel::save_state(const AcousticState& state) {
 
 std::unique_ptr<AcousticState> PythonModel::restore_state(const std::string& saved) {
   nb::gil_scoped_acquire gil;
-  return std::make_unique<PythonState>(
-      model_.attr("restore_state")(nb::bytes(saved.data(), saved.size())));
+  return std::make_unique<PythonState>(model_.attr("restore_state")(nb::bytes(saved.data(), saved.size())));
 }
 
 }  // namespace halfbyte::python

@@ -31,9 +31,7 @@ class TimedModel : public AcousticModel {
     model_->encode(features, state, out);
     encoder_seconds_ += thread_seconds() - start;
   }
-  std::unique_ptr<Decoder> decoder(const FloatRows& memory) override {
-    return model_->decoder(memory);
-  }
+  std::unique_ptr<Decoder> decoder(const FloatRows& memory) override { return model_->decoder(memory); }
   std::string save_state(const AcousticState& state) override { return model_->save_state(state); }
   std::unique_ptr<AcousticState> restore_state(const std::string& saved) override {
     return model_->restore_state(saved);

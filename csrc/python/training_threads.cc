@@ -11,8 +11,8 @@ namespace {
 
 using Parallel = void (*)(void (*)(void*), void*, unsigned num_threads, unsigned flags);
 
-// GNU's OpenMP, which torch brings with it on Linux. Not linked: nothing but training needs it. It is looked for
-// until it is there, as torch may be imported later.
+// GNU's OpenMP, which torch brings with it on Linux. Not linked: nothing but training needs it. It is looked
+// for until it is there, as torch may be imported later.
 Parallel parallel() {
   static std::atomic<Parallel> found{nullptr};
 #if defined(__linux__)

@@ -30,7 +30,8 @@ void digest_product(const Kernels& kernels, int bits, int rows, int n, int k, in
   Numbers numbers(static_cast<uint64_t>(((rows * 512 + n) * 512 + k) * 64 + shift));
   std::vector<int8_t> codes(size_of(rows * padded_codes(k)));
   for (int row = 0; row < rows; ++row)
-    for (int i = 0; i < k; ++i) codes[size_of(row * padded_codes(k) + i)] = static_cast<int8_t>(numbers.between(-127, 127));
+    for (int i = 0; i < k; ++i)
+      codes[size_of(row * padded_codes(k) + i)] = static_cast<int8_t>(numbers.between(-127, 127));
   const int largest = bits == 1 ? 1 : (1 << (bits - 1)) - 1;
   std::vector<int8_t> weights = numbers.codes(size_of(n * k), -largest, largest, Fill::kRandom);
   if (bits == 1)
@@ -45,8 +46,10 @@ void digest_product(const Kernels& kernels, int bits, int rows, int n, int k, in
     IntegerEpilogue integer{bias.data(), multipliers.data(), shift, n};
     std::vector<int8_t> narrow(size_of(rows * n));
     std::vector<int16_t> wide(size_of(rows * n));
-    if (kind < 3) integer.codes = narrow.data();
-    else integer.wide = wide.data();
+    if (kind < 3)
+      integer.codes = narrow.data();
+    else
+      integer.wide = wide.data();
     if (kind == 1) integer.low = 0;
     if (kind == 2) integer.table = table.data();
     if (kind == 4) integer.residual = residual.data();
@@ -139,12 +142,13 @@ void digest_attention(const IntegerOnly& kernels, int64_t keys, int shift, Numbe
   std::vector<int32_t> below(size_of(keys)), totals(kRows);
   std::vector<int8_t> weights(size_of(kRows * padded_codes(keys)), 1), out(size_of(kRows * keys));
   kernels.attention_weights({kRows, keys, content.data(), position.data(), keys + kRows, kRows, valid.data(),
-                             exponentials.data(), 512, 1 << 30, 1234567890, shift, below.data(), weights.data(),
-                             padded_codes(keys), totals.data()});
+                             exponentials.data(), 512, 1 << 30, 1234567890, shift, below.data(),
+                             weights.data(), padded_codes(keys), totals.data()});
   digest->add_bytes(weights.data(), weights.size());
   digest->add_bytes(totals.data(), totals.size() * sizeof(int32_t));
   totals[1] = 0;
-  kernels.attention_mean({kRows, keys, content.data(), totals.data(), INT32_MAX, shift < 55 ? shift : 55, out.data(), keys});
+  kernels.attention_mean(
+      {kRows, keys, content.data(), totals.data(), INT32_MAX, shift < 55 ? shift : 55, out.data(), keys});
   digest->add_bytes(out.data(), out.size());
 }
 
@@ -152,10 +156,12 @@ void check_ends(const IntegerOnly& kernels) {
   Digest digest;
   for (const int64_t f : kWidths) {
     Numbers numbers(static_cast<uint64_t>(f));
-    std::vector<float> x = numbers.reals(size_of(kRows * f)), mean = numbers.reals(size_of(f)), factor = numbers.reals(size_of(f));
+    std::vector<float> x = numbers.reals(size_of(kRows * f)), mean = numbers.reals(size_of(f)),
+                       factor = numbers.reals(size_of(f));
     x[0] = 0x1p+100f;
     std::vector<int8_t> codes(size_of(kRows * f));
-    const bool is_finite = kernels.feature_codes({kRows, f, x.data(), mean.data(), factor.data(), codes.data()});
+    const bool is_finite =
+        kernels.feature_codes({kRows, f, x.data(), mean.data(), factor.data(), codes.data()});
     digest.add_bytes(codes.data(), codes.size());
     digest.add_bytes(&is_finite, sizeof is_finite);
     std::vector<float> values(codes.size());

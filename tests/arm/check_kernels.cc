@@ -93,8 +93,7 @@ std::vector<float> hard_numbers() {
   std::vector<float> values = Numbers(7).reals(4001);
   for (const float edge : {0.0f, 0.5f, 1.5f, 87.0f, 87.5f, 88.0f, 89.0f, 0x1p-126f, 0x1p-140f, 0x1p+23f,
                            0x1p+126f, std::numeric_limits<float>::infinity()})
-    for (const float sign : {1.0f, -1.0f})
-      values.push_back(sign * edge);
+    for (const float sign : {1.0f, -1.0f}) values.push_back(sign * edge);
   for (int exponent = -140; exponent < 127; ++exponent) values.push_back(std::ldexp(1.1f, exponent));
   return values;
 }
@@ -181,8 +180,8 @@ void check_weight_only(const Kernels& kernels) {
           if (k % group != 0) continue;
           const auto scales = Numbers(7).reals(static_cast<size_t>(n * k / group));
           std::vector<float> out(static_cast<size_t>(m * n));
-          kernels.linear_w4a32({m, n, k, x.data(), layer.packed.data(), scales.data(), group,
-                                layer.bias.data(), out.data()});
+          kernels.linear_w4a32(
+              {m, n, k, x.data(), layer.packed.data(), scales.data(), group, layer.bias.data(), out.data()});
           digest.add(out);
         }
       }

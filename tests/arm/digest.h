@@ -24,7 +24,9 @@ class Numbers {
     state_ = state_ * 6364136223846793005u + 1442695040888963407u;
     return static_cast<uint32_t>(state_ >> 33);
   }
-  int between(int low, int high) { return low + static_cast<int>(bits() % static_cast<uint32_t>(high - low + 1)); }
+  int between(int low, int high) {
+    return low + static_cast<int>(bits() % static_cast<uint32_t>(high - low + 1));
+  }
   // Multiples of 2^-16 in -8..8.
   float real() { return static_cast<float>(between(-(1 << 19), 1 << 19)) * 0x1p-16f; }
   std::vector<float> reals(size_t count) {

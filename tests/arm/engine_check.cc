@@ -55,8 +55,7 @@ std::string described(const std::vector<Event>& events) {
   std::string text;
   for (const Event& event : events)
     for (const Word& word : event.words)
-      text += " " + word.text + "@" + std::to_string(word.start_ms) + "-" +
-              std::to_string(word.end_ms);
+      text += " " + word.text + "@" + std::to_string(word.start_ms) + "-" + std::to_string(word.end_ms);
   return text;
 }
 

@@ -1,6 +1,6 @@
-// Runs the AVX-VNNI and AMX kernels on a CPU that has neither, against the portable ones: AVX-VNNI's instruction
-// in its AVX-512 encoding, AMX's in plain C++. Needs AVX-512 VNNI. Prints one line per kernel; exit status 1
-// if a bit differs. test_emulated_kernels.py builds and runs it.
+// Runs the AVX-VNNI and AMX kernels on a CPU that has neither, against the portable ones: AVX-VNNI's
+// instruction in its AVX-512 encoding, AMX's in plain C++. Needs AVX-512 VNNI. Prints one line per kernel;
+// exit status 1 if a bit differs. test_emulated_kernels.py builds and runs it.
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
@@ -23,9 +23,9 @@ namespace {
 struct Case {
   int64_t rows, n, k;
 };
-constexpr Case kCases[] = {{1, 16, 8},    {3, 17, 33},   {6, 48, 64},  {7, 31, 65},    {12, 80, 129},
-                           {16, 64, 512}, {17, 33, 200}, {33, 16, 72}, {64, 40, 1030}, {70, 96, 2100},
-                           {130, 20, 96}};
+constexpr Case kCases[] = {{1, 16, 8},     {3, 17, 33},    {6, 48, 64},   {7, 31, 65},
+                           {12, 80, 129},  {16, 64, 512},  {17, 33, 200}, {33, 16, 72},
+                           {64, 40, 1030}, {70, 96, 2100}, {130, 20, 96}};
 
 int8_t code_of(int bits) {
   if (bits == 1) return std::rand() & 64 ? 1 : -1;

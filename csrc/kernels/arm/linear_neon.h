@@ -13,7 +13,9 @@ namespace halfbyte {
 namespace {
 
 template <int kBits>
-constexpr int kProductsAtOnce = kBits <= 6 ? 4 : kBits == 7 ? 2 : 1;
+constexpr int kProductsAtOnce = kBits <= 6   ? 4
+                                : kBits == 7 ? 2
+                                             : 1;
 
 template <int kBits, int kRows>
 struct SumsNeon {
@@ -23,8 +25,7 @@ struct SumsNeon {
 #pragma GCC unroll 2
     for (int m = 0; m < kRows; ++m)
 #pragma GCC unroll 4
-      for (int quarter = 0; quarter < 4; ++quarter)
-        v[m][quarter][0] = v[m][quarter][1] = vdupq_n_s32(0);
+      for (int quarter = 0; quarter < 4; ++quarter) v[m][quarter][0] = v[m][quarter][1] = vdupq_n_s32(0);
   }
 
   HB_INLINE void store(int32_t* acc) const {
@@ -32,8 +33,7 @@ struct SumsNeon {
     for (int m = 0; m < kRows; ++m)
 #pragma GCC unroll 4
       for (int quarter = 0; quarter < 4; ++quarter)
-        vst1q_s32(acc + m * kTileOutputs + quarter * 4,
-                  vpaddq_s32(v[m][quarter][0], v[m][quarter][1]));
+        vst1q_s32(acc + m * kTileOutputs + quarter * 4, vpaddq_s32(v[m][quarter][0], v[m][quarter][1]));
   }
 
   // K blocks kFirst.. (kCount of them, at most kProductsAtOnce) for the outputs 4 * kQuarter...
@@ -83,9 +83,8 @@ struct SumsNeon {
 template <int kBits>
 struct BlockNeon : OneTileBlock<2> {
   static void run(int rows, int, const BlockInput& in, int32_t* acc) {
-    with_row_count<2>(rows, [&](auto count) {
-      accumulate_neon<kBits, SumsNeon<kBits, count.value>>(in, acc);
-    });
+    with_row_count<2>(rows,
+                      [&](auto count) { accumulate_neon<kBits, SumsNeon<kBits, count.value>>(in, acc); });
   }
 };
 

@@ -2,8 +2,8 @@
 //
 //   acc[m][n] = sum over k of codes[m][k] * weight[n][k], exact in int32
 //
-// SDOT multiplies four bytes by four and adds them to a sum in 32 bits: a quarter of a K block as it is packed.
-// Reads codes up to padded_codes(K) of each row, and the packed weights; layouts in packing.h.
+// SDOT multiplies four bytes by four and adds them to a sum in 32 bits: a quarter of a K block as it is
+// packed. Reads codes up to padded_codes(K) of each row, and the packed weights; layouts in packing.h.
 #pragma once
 #include "kernels/arm/unpack_neon.h"
 
@@ -31,9 +31,8 @@ struct SumsNeondot {
 
   template <int kBlock, int kLane>
   HB_INLINE void add_block(const int8x16_t* x, const uint8_t* unit) {
-    const int8x16_t weights[4] = {
-        block_neon<kBits, kBlock, 0>(unit), block_neon<kBits, kBlock, 1>(unit),
-        block_neon<kBits, kBlock, 2>(unit), block_neon<kBits, kBlock, 3>(unit)};
+    const int8x16_t weights[4] = {block_neon<kBits, kBlock, 0>(unit), block_neon<kBits, kBlock, 1>(unit),
+                                  block_neon<kBits, kBlock, 2>(unit), block_neon<kBits, kBlock, 3>(unit)};
 #pragma GCC unroll 4
     for (int m = 0; m < kRows; ++m)
 #pragma GCC unroll 4
@@ -64,9 +63,8 @@ struct SumsNeondot {
 template <int kBits>
 struct BlockNeondot : OneTileBlock<4> {
   static void run(int rows, int, const BlockInput& in, int32_t* acc) {
-    with_row_count<4>(rows, [&](auto count) {
-      accumulate_neon<kBits, SumsNeondot<kBits, count.value>>(in, acc);
-    });
+    with_row_count<4>(rows,
+                      [&](auto count) { accumulate_neon<kBits, SumsNeondot<kBits, count.value>>(in, acc); });
   }
 };
 

@@ -19,8 +19,7 @@ struct SumsNeoni8mm {
   int32x4_t v[kPairs][8];
   int64_t last_row_offset;  // from row 2 * kPairs - 2 to its partner: 0 where there is none
 
-  HB_INLINE explicit SumsNeoni8mm(const BlockInput& in)
-      : last_row_offset(kRows % 2 == 0 ? in.stride : 0) {
+  HB_INLINE explicit SumsNeoni8mm(const BlockInput& in) : last_row_offset(kRows % 2 == 0 ? in.stride : 0) {
 #pragma GCC unroll 2
     for (int p = 0; p < kPairs; ++p)
 #pragma GCC unroll 8
@@ -41,8 +40,7 @@ struct SumsNeoni8mm {
   HB_INLINE void add_quarter(const int8x16_t* x, const uint8_t* unit) {
     const int32x4_t first = vreinterpretq_s32_s8(block_neon<kBits, kBlock, kQuarter>(unit));
     int32x4_t next = vdupq_n_s32(0);
-    if constexpr (kHasNext)
-      next = vreinterpretq_s32_s8(block_neon<kBits, kBlock + 1, kQuarter>(unit));
+    if constexpr (kHasNext) next = vreinterpretq_s32_s8(block_neon<kBits, kBlock + 1, kQuarter>(unit));
     const int8x16_t low = vreinterpretq_s8_s32(vzip1q_s32(first, next));
     const int8x16_t high = vreinterpretq_s8_s32(vzip2q_s32(first, next));
 #pragma GCC unroll 2
@@ -80,8 +78,10 @@ template <int kBits>
 struct BlockNeoni8mm : OneTileBlock<4> {
   static void run(int rows, int, const BlockInput& in, int32_t* acc) {
     with_row_count<4>(rows, [&](auto count) {
-      if constexpr (count.value == 1) accumulate_neon<kBits, SumsNeondot<kBits, 1>>(in, acc);
-      else accumulate_neon<kBits, SumsNeoni8mm<kBits, count.value>>(in, acc);
+      if constexpr (count.value == 1)
+        accumulate_neon<kBits, SumsNeondot<kBits, 1>>(in, acc);
+      else
+        accumulate_neon<kBits, SumsNeoni8mm<kBits, count.value>>(in, acc);
     });
   }
 };

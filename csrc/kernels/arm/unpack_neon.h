@@ -36,8 +36,7 @@ HB_INLINE int8x16_t block_neon(const uint8_t* unit) {
   constexpr int kAt = kBlock % kBlocks;
   const uint8_t* group = unit + kBlock / kBlocks * unit_bytes(kBits) + kQuarter * 16;
   if constexpr (kBits == 8 || kBits == 4 || kBits == 2) return signed_field<kBits, kAt>(load16(group));
-  if constexpr (kBits == 1)
-    return vsubq_s8(vreinterpretq_s8_u8(plane_neon<kAt, 1, 1>(group)), vdupq_n_s8(1));
+  if constexpr (kBits == 1) return vsubq_s8(vreinterpretq_s8_u8(plane_neon<kAt, 1, 1>(group)), vdupq_n_s8(1));
   uint8x16_t codes = vdupq_n_u8(0);
   if constexpr (kBits & 4) {
     codes = plane_neon<kAt % 2 * 4, 4, 0>(group + kAt / 2 * kGroupBytes);
@@ -68,8 +67,7 @@ template <int kBits, int kFirst, int kEnd, class Sums>
 HB_INLINE void add_blocks(Sums& sums, const int8_t* codes, int64_t stride, const uint8_t* unit) {
   constexpr int kCount = kEnd - kFirst < 4 ? kEnd - kFirst : 4;
   sums.template add<kFirst, kCount>(codes + kFirst * kBlockInputs, stride, unit);
-  if constexpr (kFirst + kCount < kEnd)
-    add_blocks<kBits, kFirst + kCount, kEnd>(sums, codes, stride, unit);
+  if constexpr (kFirst + kCount < kEnd) add_blocks<kBits, kFirst + kCount, kEnd>(sums, codes, stride, unit);
 }
 
 template <int kBits, class Sums>

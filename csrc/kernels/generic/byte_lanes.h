@@ -10,7 +10,8 @@
 namespace halfbyte {
 namespace {
 
-// Conversions of one register; lanes that are stored are within the range of what they become. (Compilers take
+// Conversions of one register; lanes that are stored are within the range of what they become. (Compilers
+// take
 // __builtin_convertvector apart here.)
 #if defined(__AVX512F__)
 HB_INLINE NativeInt load_codes(Tag<NativeInt>, const int8_t* p) {

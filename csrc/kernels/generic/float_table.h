@@ -26,18 +26,18 @@ struct IntegerKernels {
 // One template Block<bits> for all widths (linear.h); activation codes are bytes in W4A4 too.
 template <template <int> class Block>
 constexpr IntegerKernels integer_kernels(int64_t (*spin)(int64_t) = nullptr) {
-  return {{nullptr, linear<1, Block<1>>, linear<2, Block<2>>, linear<3, Block<3>>,
-           linear<4, Block<4>>, linear<5, Block<5>>, linear<6, Block<6>>, linear<7, Block<7>>,
-           linear<8, Block<8>>},
-          linear<4, Block<4>>, spin};
+  return {{nullptr, linear<1, Block<1>>, linear<2, Block<2>>, linear<3, Block<3>>, linear<4, Block<4>>,
+           linear<5, Block<5>>, linear<6, Block<6>>, linear<7, Block<7>>, linear<8, Block<8>>},
+          linear<4, Block<4>>,
+          spin};
 }
 
 constexpr Kernels make_kernels(const char* isa, const IntegerKernels& integer) {
   return {
       isa,
       quantize_rows_f32,
-      {nullptr, integer.linear[1], integer.linear[2], integer.linear[3], integer.linear[4],
-       integer.linear[5], integer.linear[6], integer.linear[7], integer.linear[8]},
+      {nullptr, integer.linear[1], integer.linear[2], integer.linear[3], integer.linear[4], integer.linear[5],
+       integer.linear[6], integer.linear[7], integer.linear[8]},
       integer.linear_w4a4,
       integer.spin,
       gemm_f32_strided,

@@ -15,8 +15,7 @@ constexpr float kRound = 0x1.8p+23f;  // adding it rounds to an integer, kept in
 constexpr float kExpLow = -87.0f;     // below: +0, so that no result is denormal
 constexpr float kExpHigh = 88.0f;     // above: infinity
 // exp(r) = 1 + r + r^2 q(r), minimax over |r| <= ln2 / 2.
-constexpr float kExp[] = {0x1.fffffcp-2f, 0x1.555490p-3f, 0x1.5558f4p-5f, 0x1.123a6cp-7f,
-                          0x1.6a2352p-10f};
+constexpr float kExp[] = {0x1.fffffcp-2f, 0x1.555490p-3f, 0x1.5558f4p-5f, 0x1.123a6cp-7f, 0x1.6a2352p-10f};
 constexpr int32_t kSqrtHalfBits = 0x3f3504f3;
 // log(m) = 2 s + s z q(z), s = f / (2 + f), z = s^2, minimax over m in [sqrt(1/2), sqrt(2)).
 constexpr float kLog[] = {0.66666776f, 0.39977527f, 0.2987228f};
@@ -54,15 +53,11 @@ HB_INLINE Lanes log_lanes(Lanes x) {
 
 HB_INLINE Lanes negated(Lanes x) { return as_float(as_int(x) ^ splat_int(INT32_MIN)); }
 
-HB_INLINE Lanes sigmoid_lanes(Lanes x) {
-  return splat(1.0f) / (splat(1.0f) + exp_lanes(negated(x)));
-}
+HB_INLINE Lanes sigmoid_lanes(Lanes x) { return splat(1.0f) / (splat(1.0f) + exp_lanes(negated(x))); }
 
 HB_INLINE Lanes silu_lanes(Lanes x) { return x * sigmoid_lanes(x); }
 
-HB_INLINE Lanes tanh_lanes(Lanes x) {
-  return splat(1.0f) - splat(2.0f) / (exp_lanes(x + x) + splat(1.0f));
-}
+HB_INLINE Lanes tanh_lanes(Lanes x) { return splat(1.0f) - splat(2.0f) / (exp_lanes(x + x) + splat(1.0f)); }
 
 HB_INLINE Lanes relu_lanes(Lanes x) { return select(x > splat(0.0f), x, splat(0.0f)); }
 

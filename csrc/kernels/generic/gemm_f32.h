@@ -2,9 +2,9 @@
 //
 // Blocks of up to kMr rows x one or two registers of outputs stay in registers; K is cut into blocks of kKc,
 // between which the running sums rest in `out`, so the order of additions is the same for every blocking.
-// AVX-512 multiplies by a number of `a` straight from memory; shared by two registers of b, the number takes an
-// instruction of its own on the same ports (38 instead of 53 billion multiply-adds a second on Zen 4). So there
-// blocks are one register wide, unless there are too few rows to hide the latency of an addition.
+// AVX-512 multiplies by a number of `a` straight from memory; shared by two registers of b, the number takes
+// an instruction of its own on the same ports (38 instead of 53 billion multiply-adds a second on Zen 4). So
+// there blocks are one register wide, unless there are too few rows to hide the latency of an addition.
 #pragma once
 #include "kernels/generic/lanes.h"
 
@@ -12,13 +12,14 @@ namespace halfbyte {
 namespace {
 
 constexpr bool kHasMemoryFactor = kNativeLanes == 16;
-constexpr int kMr = kHasMemoryFactor ? 16 : 4;   // rows
+constexpr int kMr = kHasMemoryFactor ? 16 : 4;         // rows
 constexpr int kWideRows = kHasMemoryFactor ? 3 : kMr;  // up to here two registers of outputs
-constexpr int64_t kNc = 2 * kNativeLanes;        // most outputs of one block
-constexpr int64_t kKc = 128;                     // a panel of b, kKc x kNc, is at most 16 KiB
+constexpr int64_t kNc = 2 * kNativeLanes;              // most outputs of one block
+constexpr int64_t kKc = 128;                           // a panel of b, kKc x kNc, is at most 16 KiB
 
 // Some columns of b from row `first` on: row k at b + k * stride, unit column stride, readable up to
-// `columns` (kNativeLanes or kNc). The first panel along K starts the sums, later ones continue those in `out`.
+// `columns` (kNativeLanes or kNc). The first panel along K starts the sums, later ones continue those in
+// `out`.
 struct Panel {
   const float* b;
   int64_t stride;
@@ -43,8 +44,7 @@ HB_INLINE void block_f32(const Rows& rows, const Panel& panel, float* out, int64
   for (int m = 0; m < kRows; ++m)
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v)
-      sum[m][v] = panel.starts ? Native{}
-                               : load(Tag<Native>{}, out + m * out_stride + v * kNativeLanes);
+      sum[m][v] = panel.starts ? Native{} : load(Tag<Native>{}, out + m * out_stride + v * kNativeLanes);
   for (int64_t k = 0; k < panel.depth; ++k) {
     Native b[kVectors];
 #pragma GCC unroll 2
@@ -88,8 +88,7 @@ HB_INLINE void copy_panel(const GemmF32& g, int64_t n, int64_t width, const Pane
     return;
   }
   for (int64_t col = 0; col < width; ++col, source += g.b_col_stride)
-    for (int64_t k = 0; k < panel.depth; ++k)
-      copy[k * panel.columns + col] = source[k * g.b_row_stride];
+    for (int64_t k = 0; k < panel.depth; ++k) copy[k * panel.columns + col] = source[k * g.b_row_stride];
 }
 
 // The last two blocks share their rows, so that none is left with few.
@@ -104,8 +103,7 @@ HB_INLINE void all_rows_f32(const GemmF32& g, const Panel& panel, int64_t n, int
   int count;
   for (int64_t m = 0; m < g.m; m += count) {
     count = rows_at_once(g.m - m);
-    const Rows rows{g.a + m * g.a_row_stride + panel.first * g.a_col_stride, g.a_row_stride,
-                    g.a_col_stride};
+    const Rows rows{g.a + m * g.a_row_stride + panel.first * g.a_col_stride, g.a_row_stride, g.a_col_stride};
     float* out = g.out + m * g.out_stride + n;
     if (width == panel.columns) {
       block_rows_f32<kMr>(count, rows, panel, out, g.out_stride);
@@ -131,8 +129,7 @@ void gemm_f32_strided(const GemmF32& g) {
     int64_t k = 0;
     do {
       const int64_t depth = g.k - k < kKc ? g.k - k : kKc;
-      Panel panel{g.b + k * g.b_row_stride + n, g.b_row_stride,       columns, k, depth,
-                  k == 0 && !g.continues};
+      Panel panel{g.b + k * g.b_row_stride + n, g.b_row_stride, columns, k, depth, k == 0 && !g.continues};
       if (!in_place) {
         copy_panel(g, n, width, panel, copy);
         panel.b = copy;

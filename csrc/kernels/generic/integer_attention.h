@@ -5,7 +5,8 @@
 namespace halfbyte {
 namespace {
 
-// How far each key's score lies below the largest, at most `last`. From a division by 2^32 on scores have 23 bits.
+// How far each key's score lies below the largest, at most `last`. From a division by 2^32 on scores have 23
+// bits.
 HB_INLINE void distances_below(const IntegerWeights& op, const int32_t* content, const int32_t* position,
                                int32_t last) {
   const Rounding rounding(op.shift);
@@ -13,7 +14,8 @@ HB_INLINE void distances_below(const IntegerWeights& op, const int32_t* content,
   const IntLanes unseen = splat_int(-(1 << 30));
   IntLanes best = unseen;
   for_lanes(op.keys, [&](int64_t j, auto part) {
-    const auto sum = products(load(part, content + j), m_content) + products(load(part, position + j), m_position);
+    const auto sum =
+        products(load(part, content + j), m_content) + products(load(part, position + j), m_position);
     const IntLanes is_unseen = load_codes(part, op.valid + j) == splat_int(0);
     const IntLanes score = select(is_unseen, unseen, rounded(sum, rounding));
     best = select(score > best, score, best);
@@ -30,10 +32,12 @@ HB_INLINE void distances_below(const IntegerWeights& op, const int32_t* content,
 // x / 2^shift to the nearest integer, ties to even.
 HB_INLINE int64_t round_shift(int64_t x, int shift) {
   const uint64_t is_odd = (static_cast<uint64_t>(x) >> shift) & 1;
-  return static_cast<int64_t>(static_cast<uint64_t>(x) + ((uint64_t{1} << (shift - 1)) - 1) + is_odd) >> shift;
+  return static_cast<int64_t>(static_cast<uint64_t>(x) + ((uint64_t{1} << (shift - 1)) - 1) + is_odd) >>
+         shift;
 }
 
-HB_INLINE int64_t wide_score(const IntegerWeights& op, const int32_t* content, const int32_t* position, int64_t j) {
+HB_INLINE int64_t wide_score(const IntegerWeights& op, const int32_t* content, const int32_t* position,
+                             int64_t j) {
   constexpr int64_t kUnseen = -(int64_t{1} << 61);
   const int64_t sum = static_cast<int64_t>(content[j]) * op.content_multiplier +
                       static_cast<int64_t>(position[j]) * op.position_multiplier;

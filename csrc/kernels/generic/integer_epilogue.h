@@ -31,8 +31,10 @@ HB_INLINE void store_integer_columns(const IntegerEpilogue& e, int64_t m, int64_
   for (int row = 0; row < rows; ++row) {
     const IntLanes y = rescaled(load(acc + row * acc_stride) + bias, multipliers, rounding);
     const int64_t at = (m + row) * e.stride + n;
-    if (e.codes != nullptr) store_codes(part, e.codes + at, clipped(y, e.low, 127));
-    else store_wide(part, e.residual != nullptr ? e.residual + at : nullptr, y, e.wide + at);
+    if (e.codes != nullptr)
+      store_codes(part, e.codes + at, clipped(y, e.low, 127));
+    else
+      store_wide(part, e.residual != nullptr ? e.residual + at : nullptr, y, e.wide + at);
   }
 }
 

@@ -64,13 +64,11 @@ HB_INLINE void normalise_row(const IntegerLayerNorm op, const int16_t* x, int32_
 }
 
 void layer_norm_i8_rows(const IntegerLayerNorm& op, int8_t* out) {
-  for (int64_t row = 0; row < op.rows; ++row)
-    normalise_row(op, op.x + row * op.d, 127, out + row * op.d);
+  for (int64_t row = 0; row < op.rows; ++row) normalise_row(op, op.x + row * op.d, 127, out + row * op.d);
   if (op.table != nullptr) apply_table(out, op.rows * op.d, op.table, out);
 }
 void layer_norm_i16_rows(const IntegerLayerNorm& op, int16_t* out) {
-  for (int64_t row = 0; row < op.rows; ++row)
-    normalise_row(op, op.x + row * op.d, 32767, out + row * op.d);
+  for (int64_t row = 0; row < op.rows; ++row) normalise_row(op, op.x + row * op.d, 32767, out + row * op.d);
 }
 
 }  // namespace

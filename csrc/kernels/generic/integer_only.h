@@ -57,7 +57,8 @@ HB_INLINE void rescale_rows(const Rescale& op, Store store) {
 }
 
 void rescale_i8_rows(const Rescale& op, int32_t low, int8_t* out) {
-  rescale_rows(op, [=](auto part, int64_t at, IntLanes y) { store_codes(part, out + at, clipped(y, low, 127)); });
+  rescale_rows(op,
+               [=](auto part, int64_t at, IntLanes y) { store_codes(part, out + at, clipped(y, low, 127)); });
 }
 
 void rescale_i16_rows(const Rescale& op, const int16_t* residual, int16_t* out) {
@@ -107,7 +108,8 @@ HB_INLINE void depthwise_rows(const IntegerDepthwise op, Store store) {  // a co
 }
 
 void integer_depthwise(const IntegerDepthwise& op, int32_t* out) {
-  depthwise_rows(op, [=](auto part, int64_t at, IntLanes acc, int64_t) { halfbyte::store(part, out + at, acc); });
+  depthwise_rows(op,
+                 [=](auto part, int64_t at, IntLanes acc, int64_t) { halfbyte::store(part, out + at, acc); });
 }
 
 void integer_depthwise_i16(const IntegerDepthwise& op, const int32_t* multipliers, int shift, int16_t* out) {
@@ -118,10 +120,9 @@ void integer_depthwise_i16(const IntegerDepthwise& op, const int32_t* multiplier
 }
 
 constexpr IntegerOnly kIntegerOnly = {
-    feature_codes,      numbers_i8,         numbers_i16,       rescale_i8_rows,
-    rescale_i16_rows,   table_bytes,        integer_glu,       layer_norm_i8_rows,
-    layer_norm_i16_rows, integer_depthwise, integer_depthwise_i16, attention_weights,
-    attention_mean};
+    feature_codes,         numbers_i8,        numbers_i16,        rescale_i8_rows,     rescale_i16_rows,
+    table_bytes,           integer_glu,       layer_norm_i8_rows, layer_norm_i16_rows, integer_depthwise,
+    integer_depthwise_i16, attention_weights, attention_mean};
 
 }  // namespace
 }  // namespace halfbyte

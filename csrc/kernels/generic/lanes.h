@@ -27,8 +27,7 @@ constexpr int kLanes = 16;
 typedef float Native __attribute__((vector_size(kNativeLanes * 4)));
 typedef int32_t NativeInt __attribute__((vector_size(kNativeLanes * 4)));
 typedef float NativeUnaligned __attribute__((vector_size(kNativeLanes * 4), aligned(4), may_alias));
-typedef int32_t NativeIntUnaligned
-    __attribute__((vector_size(kNativeLanes * 4), aligned(4), may_alias));
+typedef int32_t NativeIntUnaligned __attribute__((vector_size(kNativeLanes * 4), aligned(4), may_alias));
 
 // Two halves side by side: lanes 0.. in lo, the upper half in hi.
 template <class T>
@@ -47,9 +46,9 @@ struct Widen<kNativeLanes, T> {
 using Lanes = Widen<kLanes, Native>::Type;
 using IntLanes = Widen<kLanes, NativeInt>::Type;
 
-#define HB_PAIR_OPERATOR(op)                                   \
-  template <class T>                                           \
-  HB_INLINE auto operator op(Pair<T> a, Pair<T> b) {           \
+#define HB_PAIR_OPERATOR(op)                                         \
+  template <class T>                                                 \
+  HB_INLINE auto operator op(Pair<T> a, Pair<T> b) {                 \
     return Pair<decltype(a.lo op b.lo)>{a.lo op b.lo, a.hi op b.hi}; \
   }
 HB_PAIR_OPERATOR(+)
@@ -142,9 +141,7 @@ HB_INLINE Pair<T> fill(Tag<Pair<T>>, V value) {
 HB_INLINE Lanes splat(float value) { return fill(Tag<Lanes>{}, value); }
 HB_INLINE IntLanes splat_int(int32_t value) { return fill(Tag<IntLanes>{}, value); }
 
-HB_INLINE Native load(Tag<Native>, const float* p) {
-  return *reinterpret_cast<const NativeUnaligned*>(p);
-}
+HB_INLINE Native load(Tag<Native>, const float* p) { return *reinterpret_cast<const NativeUnaligned*>(p); }
 HB_INLINE NativeInt load(Tag<NativeInt>, const int32_t* p) {
   return *reinterpret_cast<const NativeIntUnaligned*>(p);
 }

@@ -83,8 +83,7 @@ template <class Block, class Each>
 HB_INLINE void for_each_block_of(const CodeRows& x, int64_t begin, int64_t end, int64_t n, Each each) {
   const int64_t rows = end - begin, passes = (rows + Block::kMaxRows - 1) / Block::kMaxRows;
   int32_t sums[kChunkRows];
-  for (int64_t row = 0; row < rows; ++row)
-    sums[row] = sum_of_codes(x.codes + (begin + row) * x.stride, x.k);
+  for (int64_t row = 0; row < rows; ++row) sums[row] = sum_of_codes(x.codes + (begin + row) * x.stride, x.k);
   for (int64_t tile = 0; tile < tiles_of(n);) {
     const int at_once = Block::tiles_at_once(rows, tiles_of(n) - tile);
     const int64_t first = tile * kTileOutputs, columns = at_once * kTileOutputs;
@@ -133,8 +132,8 @@ HB_INLINE void store_outputs(const Epilogue& e, int64_t m, int64_t n, int64_t co
 }
 
 template <class Function>
-HB_INLINE void store_block(const CodeRows& x, const Epilogue& e, const BlockPlace& at,
-                           const int32_t* acc, Function activation) {
+HB_INLINE void store_block(const CodeRows& x, const Epilogue& e, const BlockPlace& at, const int32_t* acc,
+                           Function activation) {
   for (int64_t i = 0; i < at.width; i += kLanes) {
     const int64_t count = at.width - i < kLanes ? at.width - i : kLanes;
     const OutputLanes outputs(e, at.n + i, count);
@@ -145,8 +144,7 @@ HB_INLINE void store_block(const CodeRows& x, const Epilogue& e, const BlockPlac
   }
 }
 
-HB_INLINE void finish_block(const CodeRows& x, const Epilogue& e, const BlockPlace& at,
-                            const int32_t* acc) {
+HB_INLINE void finish_block(const CodeRows& x, const Epilogue& e, const BlockPlace& at, const int32_t* acc) {
   switch (e.activation) {
     case Activation::kSilu:
       return store_block(x, e, at, acc, [](Lanes y) { return silu_lanes(y); });
@@ -206,8 +204,7 @@ void linear_int_glu(const LinearOperands& g, const Epilogue& e) {
 
 template <int kBits, class Block>
 void linear(const LinearOperands& g, const Epilogue& e) {
-  e.activation == Activation::kGlu ? linear_int_glu<kBits, Block>(g, e)
-                                   : linear_int<kBits, Block>(g, e);
+  e.activation == Activation::kGlu ? linear_int_glu<kBits, Block>(g, e) : linear_int<kBits, Block>(g, e);
 }
 
 }  // namespace

@@ -94,8 +94,7 @@ HB_INLINE void power_of_frames(const LogMel& mel, const Frames* frame, Frames* p
   }
 }
 
-void log_mel_f64(const LogMel& mel, const float* samples, int64_t num_frames, double* scratch,
-                 float* out) {
+void log_mel_f64(const LogMel& mel, const float* samples, int64_t num_frames, double* scratch, float* out) {
   Frames* frame = reinterpret_cast<Frames*>(scratch);
   Frames* power = frame + mel.fft_size;
   for (int64_t t = 0; t < num_frames; t += kFrames) {

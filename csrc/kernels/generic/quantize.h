@@ -14,8 +14,8 @@ HB_INLINE int32_t row_amax_bits(const float* x, int64_t k) {
   int64_t i = 0;
   for (; i + kLanes <= k; i += kLanes) best = larger(best, as_int(load(x + i)) & magnitude);
   if (i < k) best = larger(best, as_int(load_part(x + i, k - i, 0.0f)) & magnitude);
-  const float largest = halving(
-      as_float(best), [](auto a, auto b) { return as_float(larger(as_int(a), as_int(b))); });
+  const float largest =
+      halving(as_float(best), [](auto a, auto b) { return as_float(larger(as_int(a), as_int(b))); });
   int32_t bits;
   std::memcpy(&bits, &largest, sizeof bits);
   return bits;
@@ -32,17 +32,17 @@ HB_INLINE void store_all_codes(const float* x, int64_t count, int8_t* codes, Cod
 // What adding kRound to a number rounded it to.
 HB_INLINE IntLanes rounded(Lanes shifted) { return as_int(shifted) - as_int(splat(kRound)); }
 
-// The nearest even integer of x / scale. No clip is needed: |x| <= amax and scale is amax / qmax rounded once,
-// so the quotient stays below qmax + 1/2.
+// The nearest even integer of x / scale. No clip is needed: |x| <= amax and scale is amax / qmax rounded
+// once, so the quotient stays below qmax + 1/2.
 HB_INLINE IntLanes codes_of(Lanes x, Lanes scale) { return rounded(x / scale + splat(kRound)); }
 
-// A division takes as long as ten other operations, so x is multiplied by 1 / scale, and divided only where that might
-// round to another integer. With e = 2^-24 and |x / scale| < 127 (1 + 2 e):
+// A division takes as long as ten other operations, so x is multiplied by 1 / scale, and divided only where
+// that might round to another integer. With e = 2^-24 and |x / scale| < 127 (1 + 2 e):
 //   the product, rounded twice, is off the true quotient by less than 127.1 * 2.001 e < 2^-16,
 //   the quotient, rounded once,                  by less than 127.1 e         < 2^-17
-// (or both by less than 2^-149, where they are denormal; 1 / scale never is, as scale lies in 2^-107..2^126). So a
-// product within 1/2 - 2^-15 of an integer n, a distance that float arithmetic gives exactly, has its quotient
-// within less than 1/2 of n: both round to n.
+// (or both by less than 2^-149, where they are denormal; 1 / scale never is, as scale lies in 2^-107..2^126).
+// So a product within 1/2 - 2^-15 of an integer n, a distance that float arithmetic gives exactly, has its
+// quotient within less than 1/2 of n: both round to n.
 constexpr float kSureDistance = 0.5f - 0x1p-15f;
 constexpr int64_t kCheckedInputs = 256;  // one in 2^14 is unsure, and takes as many divisions with it
 

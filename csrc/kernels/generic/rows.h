@@ -78,8 +78,7 @@ HB_INLINE void layer_norm_row(const LayerNorm& op, const float* x, float* out) {
 
 // y = ((x - mean) * (1 / sqrt(var + epsilon))) * weight + bias, var = sum((x - mean)^2) / D.
 void layer_norm_f32(const LayerNorm& op) {
-  for (int64_t row = 0; row < op.rows; ++row)
-    layer_norm_row(op, op.x + row * op.d, op.out + row * op.d);
+  for (int64_t row = 0; row < op.rows; ++row) layer_norm_row(op, op.x + row * op.d, op.out + row * op.d);
 }
 
 }  // namespace

@@ -7,7 +7,8 @@ namespace {
 
 // code = rint(clip(x / scale, -qmax, qmax)), ties to even; writes exactly `count` codes.
 void codes_of_scale_f32(const float* x, float scale, int qmax, int64_t count, int8_t* codes) {
-  const Lanes s = splat(scale), low = splat(static_cast<float>(-qmax)), high = splat(static_cast<float>(qmax));
+  const Lanes s = splat(scale), low = splat(static_cast<float>(-qmax)),
+              high = splat(static_cast<float>(qmax));
   const auto codes_of = [&](Lanes v) {
     v = v / s;
     v = select(v < low, low, v);

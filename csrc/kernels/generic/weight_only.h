@@ -47,10 +47,13 @@ HB_INLINE void widen_tile(const LinearW4A32& linear, int64_t first_n, int64_t fi
       widen_unit(packed, [scales](int) { return scales; }, rows);
       continue;
     }
-    widen_unit(packed, [&linear, first_n, at](int i) {
-      const int64_t input = at + i < linear.k ? at + i : linear.k - 1;  // padding takes any scale
-      return tile_scales(linear, first_n, input);
-    }, rows);
+    widen_unit(
+        packed,
+        [&linear, first_n, at](int i) {
+          const int64_t input = at + i < linear.k ? at + i : linear.k - 1;  // padding takes any scale
+          return tile_scales(linear, first_n, input);
+        },
+        rows);
   }
 }
 

@@ -1,8 +1,8 @@
 // Sixteen products of 32 by 32 bits in 64, and what they are divided by: integer-only models.
 //
-// A register of products holds half the lanes of the registers that they come from. On x86 the first register has
-// the even lanes and the second the odd ones, as VPMULDQ gives them; on Arm the lower half and the upper one, as
-// SMULL does. Everything wraps.
+// A register of products holds half the lanes of the registers that they come from. On x86 the first register
+// has the even lanes and the second the odd ones, as VPMULDQ gives them; on Arm the lower half and the upper
+// one, as SMULL does. Everything wraps.
 #pragma once
 #include "kernels/generic/byte_lanes.h"
 #if defined(__AVX__)
@@ -135,8 +135,8 @@ HB_INLINE NativeWide clipped_wide(NativeWide v, int64_t limit) {
   return v < low ? low : v;
 }
 
-// Quotients in 32 bits. From 2^32 on the upper halves have all that is needed; below that a quotient may be wider,
-// and is then clipped to +-2^30.
+// Quotients in 32 bits. From 2^32 on the upper halves have all that is needed; below that a quotient may be
+// wider, and is then clipped to +-2^30.
 HB_INLINE NativeInt rounded(Wide p, const Rounding& r) {
   p = {before_shift(p.first, r), before_shift(p.second, r)};
   if (r.shift >= 32) return upper_halves(p) >> (r.shift - 32);

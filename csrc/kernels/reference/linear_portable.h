@@ -54,8 +54,7 @@ struct BlockPortable {
     for (int64_t unit = 0; unit < in.units; ++unit)
       for (int block = 0; block < kBlocks; ++block, x += kBlockInputs) {
         decode_block<kBits>(in.weights + unit * unit_bytes(kBits), block, codes);
-        for (int row = 0; row < rows; ++row)
-          add_block(x + row * in.stride, codes, acc + row * kTileOutputs);
+        for (int row = 0; row < rows; ++row) add_block(x + row * in.stride, codes, acc + row * kTileOutputs);
       }
   }
 };

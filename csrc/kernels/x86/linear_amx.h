@@ -2,12 +2,12 @@
 //
 //   acc[m][n] = sum over k of codes[m][k] * weight[n][k], exact in int32
 //
-// A tile of activations is 16 rows of 64 codes as they lie; a tile of weights is 16 K blocks of 16 outputs, which
-// is the packed layout once its codes are signed bytes. So weights of two tiles of outputs are widened into a
-// panel of up to kPanelInputs inputs, which all rows of the call use; sums rest in `acc` between panels. Shifts
-// and masks leave 16 w of a 4-bit code, so those sums are shifted right by 4, exactly, at the end: largest K
-// 131 071, above it (and for few rows) the kernels of linear_avx512vnni.h run.
-// Reads codes up to padded_codes(K) of each row, and the packed weights; layouts in packing.h.
+// A tile of activations is 16 rows of 64 codes as they lie; a tile of weights is 16 K blocks of 16 outputs,
+// which is the packed layout once its codes are signed bytes. So weights of two tiles of outputs are widened
+// into a panel of up to kPanelInputs inputs, which all rows of the call use; sums rest in `acc` between
+// panels. Shifts and masks leave 16 w of a 4-bit code, so those sums are shifted right by 4, exactly, at the
+// end: largest K 131 071, above it (and for few rows) the kernels of linear_avx512vnni.h run. Reads codes up
+// to padded_codes(K) of each row, and the packed weights; layouts in packing.h.
 #pragma once
 #include "kernels/x86/amx_tiles.h"
 #include "kernels/x86/linear_avx512vnni.h"
@@ -15,10 +15,10 @@
 namespace halfbyte {
 namespace {
 
-constexpr int kStepInputs = 64;       // of one tile product
-constexpr int kPanelInputs = 1024;    // a panel of two tiles is 32 KiB
+constexpr int kStepInputs = 64;     // of one tile product
+constexpr int kPanelInputs = 1024;  // a panel of two tiles is 32 KiB
 constexpr int kTileRows = 16;
-constexpr int kFewRows = 6;           // up to here VPDPBUSD is faster
+constexpr int kFewRows = 6;  // up to here VPDPBUSD is faster
 constexpr int kTileBytes = 1024;
 constexpr int64_t kLargestShiftedK = 131071;
 
@@ -35,8 +35,7 @@ HB_INLINE void widen_unit(const uint8_t* unit, int8_t* panel) {
     codes = _mm512_sub_epi8(block512<kBits, kBlock>(unit), bytes512(kZero<kBits>));
   }
   _mm512_store_si512(panel + kBlock * kGroupBytes, codes);
-  if constexpr ((kBlock + 1) * kBlockInputs < unit_inputs(kBits))
-    widen_unit<kBits, kBlock + 1>(unit, panel);
+  if constexpr ((kBlock + 1) * kBlockInputs < unit_inputs(kBits)) widen_unit<kBits, kBlock + 1>(unit, panel);
 }
 
 // Units first..first + count of a tile of outputs to `steps` tiles of weights, what is missing as zeros.
@@ -129,8 +128,8 @@ void accumulate_amx(int rows, const BlockInput& in, int32_t* acc) {
     for (int tile = 0; tile < kTiles; ++tile)
       widen_panel<kBits>(in.weights + tile * tile_bytes + unit * unit_bytes(kBits), count, steps,
                          panel + tile * steps * kTileBytes);
-    add_panel_rows<kTiles>(
-        {in.codes + unit * unit_inputs(kBits), in.stride, panel, steps, unit == 0}, rows, acc);
+    add_panel_rows<kTiles>({in.codes + unit * unit_inputs(kBits), in.stride, panel, steps, unit == 0}, rows,
+                           acc);
   }
   if constexpr (kBits == 4)
     for (int64_t i = 0; i < rows * kTiles * kTileOutputs; i += kTileOutputs)

@@ -4,8 +4,8 @@
 //
 // VPMADDUBSW saturates its pair sums to 16 bits, so it is used only where it cannot: codes of b < 8 bits
 // become unsigned (w + z, below 2^b), a pair sum stays within 2 * (2^b - 1) * 128, and as many are added
-// as stay below 2^15: eight blocks up to 4 bits, four at 5, two at 6, one at 7. Each row starts from -z sum x,
-// as in linear_avx512vnni.h. For 8-bit weights both sides are widened to 16 bits and multiplied with
+// as stay below 2^15: eight blocks up to 4 bits, four at 5, two at 6, one at 7. Each row starts from -z sum
+// x, as in linear_avx512vnni.h. For 8-bit weights both sides are widened to 16 bits and multiplied with
 // VPMADDWD, which is exact.
 // Reads codes up to padded_codes(K) of each row, and the packed weights; layouts in packing.h.
 #pragma once
@@ -15,10 +15,13 @@ namespace halfbyte {
 namespace {
 
 template <int kBits>
-constexpr int kBlocksAtOnce = kBits <= 4 ? 8 : kBits == 5 ? 4 : kBits == 6 ? 2 : 1;
+constexpr int kBlocksAtOnce = kBits <= 4   ? 8
+                              : kBits == 5 ? 4
+                              : kBits == 6 ? 2
+                                           : 1;
 
-// The compiler may not add these values in another order: it would keep all products of several blocks, of which
-// there are more than registers, a third slower.
+// The compiler may not add these values in another order: it would keep all products of several blocks, of
+// which there are more than registers, a third slower.
 HB_INLINE void keep_order(__m256i& a, __m256i& b) { asm("" : "+x"(a), "+x"(b)); }
 
 // Sums of pairs of products, in 16 bits.
@@ -49,8 +52,7 @@ struct Sums256 {
 
   HB_INLINE void start(const BlockInput& in) {
 #pragma GCC unroll 4
-    for (int m = 0; m < kRows; ++m)
-      v[m][0] = v[m][1] = _mm256_set1_epi32(-kZero<kBits> * in.sums[m]);
+    for (int m = 0; m < kRows; ++m) v[m][0] = v[m][1] = _mm256_set1_epi32(-kZero<kBits> * in.sums[m]);
   }
 
   // K blocks kFirst..kEnd of the units from `unit` on.
@@ -64,8 +66,7 @@ struct Sums256 {
     for (int m = 0; m < kRows; ++m)
 #pragma GCC unroll 2
       for (int half = 0; half < 2; ++half)
-        v[m][half] = _mm256_add_epi32(
-            v[m][half], _mm256_madd_epi16(pairs.v[m][half], _mm256_set1_epi16(1)));
+        v[m][half] = _mm256_add_epi32(v[m][half], _mm256_madd_epi16(pairs.v[m][half], _mm256_set1_epi16(1)));
     if constexpr (kNext < kEnd) add_blocks<kNext, kEnd>(codes, stride, unit);
   }
 };
@@ -112,8 +113,8 @@ void accumulate_w8_256(const BlockInput& in, int32_t* acc) {
       x[m] = _mm256_cvtepi8_epi16(_mm256_castsi256_si128(broadcast4(codes + m * in.stride)));
 #pragma GCC unroll 4
     for (int quarter = 0; quarter < 4; ++quarter) {
-      const __m256i w = _mm256_cvtepi8_epi16(
-          _mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + quarter * 16)));
+      const __m256i w =
+          _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + quarter * 16)));
 #pragma GCC unroll 2
       for (int m = 0; m < kRows; ++m)
         sum[m][quarter] = _mm256_add_epi32(sum[m][quarter], _mm256_madd_epi16(w, x[m]));
@@ -140,7 +141,8 @@ struct BlockAvx2<8> : OneTileBlock<2> {
   }
 };
 
-// See Kernels::spin. The mixture of one group of four blocks: four products, three sums, one widening, one sum.
+// See Kernels::spin. The mixture of one group of four blocks: four products, three sums, one widening, one
+// sum.
 [[maybe_unused]] int64_t spin_avx2(int64_t rounds) {
   constexpr int kChains = 8;
   __m256i sums[kChains] = {}, a = bytes256(1), b = bytes256(2);

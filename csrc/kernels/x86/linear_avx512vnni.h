@@ -81,8 +81,7 @@ struct Sums512 {
 
   // K blocks kBlock.. of a unit of each tile.
   template <int kBlock>
-  HB_INLINE void add_unit(const int8_t* codes, int64_t stride, const uint8_t* unit,
-                          int64_t tile_bytes) {
+  HB_INLINE void add_unit(const int8_t* codes, int64_t stride, const uint8_t* unit, int64_t tile_bytes) {
     __m512i weights[kTiles];
 #pragma GCC unroll 4
     for (int t = 0; t < kTiles; ++t) weights[t] = block512<kBits, kBlock>(unit + t * tile_bytes);
@@ -120,12 +119,12 @@ void accumulate512(const BlockInput& in, int32_t* acc) {
 #pragma GCC unroll 16
   for (int m = 0; m < kRows; ++m)
 #pragma GCC unroll 4
-    for (int t = 0; t < kTiles; ++t)
-      _mm512_storeu_si512(acc + (m * kTiles + t) * kTileOutputs, sums.v[m][t]);
+    for (int t = 0; t < kTiles; ++t) _mm512_storeu_si512(acc + (m * kTiles + t) * kTileOutputs, sums.v[m][t]);
 }
 
-// Four tiles of 4-bit codes for few rows, where unpacking counts: the high nibble stays where it is, as 16 (w + z),
-// and has sums of its own, divided at the end. They must fit int32: 16 * 15 * 128 for each of K/2 inputs.
+// Four tiles of 4-bit codes for few rows, where unpacking counts: the high nibble stays where it is, as 16 (w
+// + z), and has sums of its own, divided at the end. They must fit int32: 16 * 15 * 128 for each of K/2
+// inputs.
 constexpr int64_t kLargestSplitK = 131071;
 
 template <int kRows>

@@ -24,8 +24,7 @@ struct DotSums256 {
 
   HB_INLINE void start(const BlockInput& in) {
 #pragma GCC unroll 6
-    for (int m = 0; m < kRows; ++m)
-      v[m][0] = v[m][1] = _mm256_set1_epi32(-kZero<kBits> * in.sums[m]);
+    for (int m = 0; m < kRows; ++m) v[m][0] = v[m][1] = _mm256_set1_epi32(-kZero<kBits> * in.sums[m]);
   }
 
   // K blocks kBlock.. of a unit.
@@ -38,8 +37,7 @@ struct DotSums256 {
       v[m][0] = dot256(v[m][0], low, x);
       v[m][1] = dot256(v[m][1], high, x);
     }
-    if constexpr ((kBlock + 1) * kBlockInputs < unit_inputs(kBits))
-      add_unit<kBlock + 1>(codes, stride, unit);
+    if constexpr ((kBlock + 1) * kBlockInputs < unit_inputs(kBits)) add_unit<kBlock + 1>(codes, stride, unit);
   }
 };
 

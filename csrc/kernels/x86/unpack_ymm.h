@@ -7,9 +7,7 @@
 namespace halfbyte {
 namespace {
 
-HB_INLINE __m256i load32(const void* p) {
-  return _mm256_loadu_si256(static_cast<const __m256i*>(p));
-}
+HB_INLINE __m256i load32(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
 HB_INLINE void store32(void* p, __m256i v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
 
 // Four codes of a row, in all lanes.
@@ -53,8 +51,7 @@ HB_INLINE __m256i block256(const uint8_t* unit) {
     codes = _mm256_or_si256(codes, plane);
     group += kBlocks / 4 * kGroupBytes;
   }
-  if constexpr (kBits & 1)
-    codes = _mm256_or_si256(codes, plane256<kAt, 1, kBits & 6>(load32(group)));
+  if constexpr (kBits & 1) codes = _mm256_or_si256(codes, plane256<kAt, 1, kBits & 6>(load32(group)));
   return _mm256_xor_si256(codes, bytes256(kZero<kBits>));
 }
 
