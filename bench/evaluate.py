@@ -18,7 +18,7 @@ from jobs import Job, Result, run_jobs
 from origin import RESULTS, ROOT, append_line, origin, read_lines, table
 
 from halfbyte.engine import ModelFile
-from halfbyte.measure.wer import Errors, count_errors
+from halfbyte.scores.words import Errors, count_errors
 
 BUILD = ROOT / "build" / "bench"
 AUDIO = BUILD / "audio"

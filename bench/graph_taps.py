@@ -17,7 +17,7 @@ from halfbyte.engine import ModelFile, Session, State
 from halfbyte.errors import ModelFileError
 from halfbyte.export.compile import compile_model
 from halfbyte.export.onnx_model import DOMAIN, ENCODER, METADATA
-from halfbyte.models.u2 import U2
+from halfbyte.families.u2.model import U2
 from halfbyte.progress import progress_bar
 from halfbyte.quant.layers import NativeLinear
 from halfbyte.quant.reference import quantize_rows, quantize_weight

@@ -17,7 +17,7 @@ from evaluate import ALL, AUDIO, BUILD, CHUNKS_MS, Model, Recognised
 from jobs import Job, Result, run_jobs
 from origin import RESULTS, append_line, origin, table
 
-from halfbyte.measure.bootstrap import Counts, relative_difference
+from halfbyte.scores.bootstrap import Counts, relative_difference
 
 MARGIN = 0.02
 MODE = "rescoring"

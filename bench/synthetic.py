@@ -33,8 +33,8 @@ from halfbyte.data.tokenizer import Tokenizer, train_tokenizer
 from halfbyte.engine import ModelFile
 from halfbyte.errors import HalfbyteError, UsageError
 from halfbyte.export.onnx_model import compile_folder, export
+from halfbyte.families.u2.model import U2
 from halfbyte.measure.quantization.config import first_change
-from halfbyte.models.u2 import U2
 from halfbyte.progress import progress_bar
 from halfbyte.train.checkpoint import build_model, save_checkpoint
 from halfbyte.train.config import OptimizerConfig, TrainConfig, load_config

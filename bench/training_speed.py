@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from origin import RESULTS, ROOT, append_line, origin, table
 
-from halfbyte.models.u2 import U2
+from halfbyte.families.u2.model import U2
 from halfbyte.train.checkpoint import build_model
 from halfbyte.train.config import QuantizationConfig, load_config
 

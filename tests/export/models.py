@@ -12,7 +12,7 @@ from onnx_graphs import as_array
 from halfbyte.data.tokenizer import TokenConfig, Tokenizer, train_tokenizer
 from halfbyte.engine import ModelFile, Session
 from halfbyte.export.onnx_model import DECODER, ENCODER, compile_folder, export
-from halfbyte.models.u2 import U2
+from halfbyte.families.u2.model import U2
 from halfbyte.train.checkpoint import build_model, load_checkpoint, save_checkpoint
 from halfbyte.train.config import load_config
 

@@ -9,6 +9,7 @@ from export.models import Exported, _draw_weights, _tokenizer, export_checkpoint
 from isas import ISAS
 from onnx_graphs import as_array
 
+from halfbyte.blocks.integer_encoder import LONGEST_SEGMENT_FRAMES
 from halfbyte.cli import main
 from halfbyte.engine import ModelFile, Session
 from halfbyte.errors import ConfigError, ModelFileError
@@ -16,7 +17,6 @@ from halfbyte.export.compile import compile_model
 from halfbyte.export.onnx_model import ENCODER
 from halfbyte.listen.recognizer import default_model
 from halfbyte.measure.deployed import raise_if_different, verify
-from halfbyte.models.integer_encoder import LONGEST_SEGMENT_FRAMES
 from halfbyte.quant import integer_arithmetic as arithmetic
 from halfbyte.quant import integer_reference as reference
 from halfbyte.quant.ranges import Range

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from halfbyte.measure.bootstrap import relative_difference
+from halfbyte.scores.bootstrap import relative_difference
 
 
 def test_value_by_hand():

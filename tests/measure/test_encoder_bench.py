@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
+from halfbyte.blocks.config import DecoderConfig, EncoderConfig, ModelConfig
 from halfbyte.cli import bench_encoder, main
 from halfbyte.measure import encoder_bench
 from halfbyte.measure.bar_chart import write_bars
 from halfbyte.measure.peers.encoder import RUNTIMES
-from halfbyte.models.config import DecoderConfig, EncoderConfig, ModelConfig
 
 PEERS = (
     "onnxruntime float32",

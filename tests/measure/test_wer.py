@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halfbyte.measure.wer import Errors, count_errors
+from halfbyte.scores.words import Errors, count_errors
 
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=7)
 

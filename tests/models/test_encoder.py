@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from halfbyte import _core
+from halfbyte.blocks.attention import RelativeAttention
+from halfbyte.blocks.config import DecoderConfig, EncoderConfig, ModelConfig
+from halfbyte.blocks.masks import FULL_CONTEXT, chunk_visibility, draw_chunk_steps
+from halfbyte.blocks.positions import distance_table
+from halfbyte.blocks.subsampling import Subsampling
 from halfbyte.errors import InputError
-from halfbyte.models.attention import RelativeAttention
-from halfbyte.models.config import DecoderConfig, EncoderConfig, ModelConfig
-from halfbyte.models.masks import FULL_CONTEXT, chunk_visibility, draw_chunk_steps
-from halfbyte.models.positions import distance_table
-from halfbyte.models.subsampling import Subsampling
-from halfbyte.models.u2 import U2
+from halfbyte.families.u2.model import U2
 from halfbyte.quant.formats import LayerMap
 from halfbyte.quant.native import make_native
 
@@ -137,7 +137,7 @@ def test_subsampling_is_a_strided_convolution(rate):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shape", [(2, 9, 11, 3), (1, 3, 3, 1), (3, 8, 6, 16), (2, 40, 80, 32)])
 def test_patches_and_their_gradient_are_those_of_views(shape, dtype):
-    from halfbyte.models.subsampling import _patch_views, patches
+    from halfbyte.blocks.subsampling import _patch_views, patches
 
     torch.manual_seed(0)
     x = torch.randn(shape).to(dtype).requires_grad_()
@@ -212,7 +212,7 @@ def test_wenet_configuration_can_be_built():
 
 
 def test_patches_are_torchs_own_where_nothing_is_trained():
-    from halfbyte.models.subsampling import patches
+    from halfbyte.blocks.subsampling import patches
 
     class Front(torch.nn.Module):
         def forward(self, x):

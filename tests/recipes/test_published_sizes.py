@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from halfbyte.models.u2 import U2
+from halfbyte.families.u2.model import U2
 from halfbyte.train.config import load_config
 
 RECIPES = Path(__file__).parents[2] / "recipes"

@@ -17,7 +17,7 @@ from halfbyte.data.manifest import read_manifest
 from halfbyte.engine import ModelFile, Session, State
 from halfbyte.errors import ConfigError
 from halfbyte.export.onnx_model import compile_folder, export
-from halfbyte.models.u2 import LogProbs
+from halfbyte.families.u2.model import LogProbs
 from halfbyte.quant.native import native_layers
 from halfbyte.quant.observers import MeanSquare
 from halfbyte.quant.ranges import Range

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from halfbyte.models.integer_conformer import StateCodes
-from halfbyte.models.integer_encoder import IntegerEncoder, Numbers, Patches
+from halfbyte.blocks.integer_conformer import StateCodes
+from halfbyte.blocks.integer_encoder import IntegerEncoder, Numbers, Patches
 from halfbyte.quant import integer_reference as reference
 from halfbyte.quant.integer_attention import IntegerAttend
 from halfbyte.quant.integer_layers import (

@@ -10,8 +10,8 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from halfbyte.models.integer_encoder import IntegerEncoder
-from halfbyte.models.u2 import U2
+from halfbyte.blocks.integer_encoder import IntegerEncoder
+from halfbyte.families.u2.model import U2
 
 OPSET = 21
 _AUTO = torch.export.Dim.AUTO

@@ -17,9 +17,9 @@ from halfbyte.export.compile import compile_model
 from halfbyte.export.freeze import freeze
 from halfbyte.export.functions import functions
 from halfbyte.export.graphs import trace_decoder, trace_encoder
+from halfbyte.families.u2.model import BLANK, U2
 from halfbyte.files import write_together
 from halfbyte.listen.settings import read_settings
-from halfbyte.models.u2 import BLANK, U2
 from halfbyte.train.checkpoint import load_checkpoint
 from halfbyte.train.config import TrainConfig
 

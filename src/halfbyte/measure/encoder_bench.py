@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from halfbyte import _core
+from halfbyte.families.u2.model import U2
 from halfbyte.measure.cpu import machine, pin
 from halfbyte.measure.encoder_file import energy_figures, file_figures
 from halfbyte.measure.encoder_models import (
@@ -36,7 +37,6 @@ from halfbyte.measure.encoder_models import (
 from halfbyte.measure.encoder_runners import Step, engine_step, onnx_runtime_step, torch_step
 from halfbyte.measure.peers.encoder import open_encoders
 from halfbyte.measure.peers.layer import quiet
-from halfbyte.models.u2 import U2
 
 WARM_UP = 3
 LARGEST_FLOAT_DIFFERENCE = 1e-3  # of outputs that a layer norm makes of order one

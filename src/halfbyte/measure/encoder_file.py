@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from halfbyte.families.u2.model import U2
 from halfbyte.measure import encoder_start
 from halfbyte.measure.encoder_models import Shape
-from halfbyte.models.u2 import U2
 
 PROCESSES = 5
 

@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from halfbyte.blocks.config import DecoderConfig, EncoderConfig, ModelConfig
 from halfbyte.export.compile import compile_model
 from halfbyte.export.freeze import freeze
 from halfbyte.export.graphs import trace_encoder
 from halfbyte.export.onnx_model import finish
-from halfbyte.models.config import DecoderConfig, EncoderConfig, ModelConfig
-from halfbyte.models.u2 import U2
+from halfbyte.families.u2.model import U2
 from halfbyte.quant.formats import LayerMap
 from halfbyte.quant.native import make_native
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from halfbyte.engine import ModelFile, Session, State
+from halfbyte.families.u2.model import U2
 from halfbyte.measure.encoder_models import Shape, initial_state
-from halfbyte.models.u2 import U2
 
 Floats = NDArray[np.float32]
 Step = Callable[[Floats], Floats]  # features (1, T, F) -> encoder output (1, C, D)

@@ -13,7 +13,7 @@ from halfbyte.listen.audio_file import AudioFile
 from halfbyte.listen.endpoint import EndpointRule
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.listen.transcript import as_text
-from halfbyte.measure.wer import Errors, count_errors
+from halfbyte.scores.words import Errors, count_errors
 
 ONE_SEGMENT = EndpointRule(trailing_silence_ms=None)  # an utterance of a manifest is a segment
 

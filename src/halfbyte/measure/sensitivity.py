@@ -29,14 +29,14 @@ from halfbyte.data.fbank import log_mel, long_enough
 from halfbyte.data.manifest import Utterance
 from halfbyte.data.tokenizer import Tokenizer
 from halfbyte.errors import ConfigError
-from halfbyte.measure.wer import Errors, count_errors
-from halfbyte.models.u2 import U2, LogProbs
+from halfbyte.families.u2.model import U2, LogProbs
 from halfbyte.progress import progress_bar
 from halfbyte.quant.formats import Format, format_named
 from halfbyte.quant.layers import NativeLinear
 from halfbyte.quant.methods import Methods
 from halfbyte.quant.native import NativeLayer, native_layers
 from halfbyte.quant.packing import pack
+from halfbyte.scores.words import Errors, count_errors
 from halfbyte.train.checkpoint import build_model, load_checkpoint, load_weights
 from halfbyte.train.config import QuantizationConfig, TrainConfig
 from halfbyte.train.distillation import divergence

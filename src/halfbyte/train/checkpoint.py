@@ -6,11 +6,11 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from halfbyte.blocks.integer_encoder import make_integer
 from halfbyte.data.tokenizer import Tokenizer
 from halfbyte.errors import ConfigError
+from halfbyte.families.u2.model import U2
 from halfbyte.files import write_together
-from halfbyte.models.integer_encoder import make_integer
-from halfbyte.models.u2 import U2
 from halfbyte.quant.formats import LayerMap
 from halfbyte.quant.lsq import LearnedStep
 from halfbyte.quant.methods import Methods

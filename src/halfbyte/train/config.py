@@ -12,11 +12,11 @@ from typing import Any
 
 import yaml
 
+from halfbyte.blocks.config import ModelConfig
 from halfbyte.data.augment import AugmentConfig
 from halfbyte.data.fbank import FeatureConfig
 from halfbyte.data.tokenizer import TokenConfig
 from halfbyte.errors import ConfigError
-from halfbyte.models.config import ModelConfig
 
 Config = typing.TypeVar("Config")
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from halfbyte.data.dataset import Batch
 from halfbyte.data.tokenizer import Tokenizer
 from halfbyte.errors import ConfigError
-from halfbyte.models.u2 import IGNORED, U2, LogProbs
+from halfbyte.families.u2.model import IGNORED, U2, LogProbs
 from halfbyte.train.checkpoint import load_checkpoint
 from halfbyte.train.config import DistillationConfig
 

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from halfbyte.blocks.integer_encoder import IntegerEncoder
 from halfbyte.data.audio import read_audio
 from halfbyte.data.fbank import log_mel, long_enough
 from halfbyte.data.manifest import Utterance, evenly_spread
 from halfbyte.data.tokenizer import Tokenizer
 from halfbyte.errors import ConfigError
-from halfbyte.models.integer_encoder import IntegerEncoder
-from halfbyte.models.u2 import U2
+from halfbyte.families.u2.model import U2
 from halfbyte.progress import progress_bar
 from halfbyte.quant.formats import LayerMap
 from halfbyte.quant.integer_linear_layer import IntegerLinear

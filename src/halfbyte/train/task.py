@@ -6,11 +6,11 @@ import lightning
 import torch
 from torch import Tensor
 
+from halfbyte.blocks.masks import FULL_CONTEXT, draw_chunk_steps
 from halfbyte.data.dataset import Batch
 from halfbyte.data.tokenizer import Tokenizer
-from halfbyte.measure.wer import Errors, count_errors
-from halfbyte.models.masks import FULL_CONTEXT, draw_chunk_steps
-from halfbyte.models.u2 import BLANK, U2, LogProbs
+from halfbyte.families.u2.model import BLANK, U2, LogProbs
+from halfbyte.scores.words import Errors, count_errors
 from halfbyte.train.config import TrainConfig
 from halfbyte.train.distillation import ask, divergence
 

@@ -3,10 +3,10 @@
 import importlib
 from pathlib import Path
 
+from halfbyte.families.u2.model import U2
 from halfbyte.measure.encoder_models import Shape
 from halfbyte.measure.encoder_runners import Step
 from halfbyte.measure.peers.layer import quiet, reason
-from halfbyte.models.u2 import U2
 
 RUNTIMES = ("torchao", "openvino", "litert")
 

@@ -10,10 +10,10 @@ from ai_edge_litert.interpreter import Interpreter
 from litert_quantizer import quantizer
 from torch import nn
 
+from halfbyte.families.u2.model import U2
 from halfbyte.measure.encoder_models import NUM_BINS, Shape, initial_state
 from halfbyte.measure.encoder_runners import Floats, Opener, Step, TorchStep, WholeSegment
 from halfbyte.measure.peers.litert_layer import RECIPES
-from halfbyte.models.u2 import U2
 
 
 def openers(folder: Path, model: U2, shape: Shape) -> dict[str, Opener]:

@@ -9,10 +9,10 @@ import nncf
 import numpy as np
 import openvino
 
+from halfbyte.families.u2.model import U2
 from halfbyte.measure.encoder_models import NUM_BINS, Shape, initial_state
 from halfbyte.measure.encoder_runners import Floats, Opener, Step
 from halfbyte.measure.peers.openvino_layer import request
-from halfbyte.models.u2 import U2
 
 CALIBRATION_CHUNKS = 4
 

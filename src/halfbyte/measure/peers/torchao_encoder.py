@@ -6,10 +6,10 @@ from pathlib import Path
 
 from torchao.quantization import quantize_
 
+from halfbyte.families.u2.model import U2
 from halfbyte.measure.encoder_models import Shape
 from halfbyte.measure.encoder_runners import Opener, Step, eager_step
 from halfbyte.measure.peers.torchao_layer import CONFIGS
-from halfbyte.models.u2 import U2
 
 
 def openers(_folder: Path, model: U2, shape: Shape) -> dict[str, Opener]:

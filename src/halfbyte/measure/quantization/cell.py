@@ -21,9 +21,9 @@ from halfbyte.measure.deployed import raise_if_different, verify
 from halfbyte.measure.evaluate import Evaluation, evaluate
 from halfbyte.measure.other_models import CheckpointModel
 from halfbyte.measure.quantization.config import Bench, Cell
-from halfbyte.measure.wer import count_errors
 from halfbyte.progress import progress_bar
 from halfbyte.quant.observers import observer_named
+from halfbyte.scores.words import count_errors
 from halfbyte.train.checkpoint import build_model
 from halfbyte.train.config import DistillationConfig, TrainConfig, load_config
 from halfbyte.train.corpora import data_root

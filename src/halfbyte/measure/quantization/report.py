@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from halfbyte.files import write_whole
-from halfbyte.measure.bootstrap import Counts, Difference, relative_difference
 from halfbyte.measure.quantization.config import Bench, Cell, Comparison
 from halfbyte.measure.quantization.results import Line, Results
+from halfbyte.scores.bootstrap import Counts, Difference, relative_difference
 
 ALL = "all"  # the splits together
 

@@ -7,10 +7,10 @@ in place of batch norm (Zhang et al. 2020, arXiv:2012.05481).
 import torch
 from torch import Tensor, nn
 
-from halfbyte.models.attention import RelativeAttention
-from halfbyte.models.config import EncoderConfig
-from halfbyte.models.dropout import Dropout
-from halfbyte.models.norm import LayerNorm
+from halfbyte.blocks.attention import RelativeAttention
+from halfbyte.blocks.config import EncoderConfig
+from halfbyte.blocks.dropout import Dropout
+from halfbyte.blocks.norm import LayerNorm
 from halfbyte.quant.layers import StoredParameters
 
 

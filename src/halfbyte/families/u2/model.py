@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from halfbyte.models.attention import NOT_SEEN
-from halfbyte.models.config import ModelConfig
-from halfbyte.models.decoder import Decoder
-from halfbyte.models.encoder import Encoder, State
-from halfbyte.models.masks import FULL_CONTEXT
+from halfbyte.blocks.attention import NOT_SEEN
+from halfbyte.blocks.config import ModelConfig
+from halfbyte.blocks.decoder import Decoder
+from halfbyte.blocks.encoder import Encoder, State
+from halfbyte.blocks.masks import FULL_CONTEXT
 
 BLANK = 0
 IGNORED = -1  # label of a padded position

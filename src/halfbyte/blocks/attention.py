@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from halfbyte.models.dropout import Dropout
-from halfbyte.models.positions import shift_distances
+from halfbyte.blocks.dropout import Dropout
+from halfbyte.blocks.positions import shift_distances
 from halfbyte.quant.layers import StoredParameters
 
 NOT_SEEN = -1e9  # added to a score that must not count; its weight is then exactly 0

@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from halfbyte.models.attention import NOT_SEEN
-from halfbyte.models.config import EncoderConfig
-from halfbyte.models.conformer import ConformerLayer, LayerState
-from halfbyte.models.dropout import Dropout
-from halfbyte.models.masks import FULL_CONTEXT, chunk_visibility
-from halfbyte.models.norm import LayerNorm
-from halfbyte.models.positions import distance_table, sinusoids
-from halfbyte.models.subsampling import Subsampling
+from halfbyte.blocks.attention import NOT_SEEN
+from halfbyte.blocks.config import EncoderConfig
+from halfbyte.blocks.conformer import ConformerLayer, LayerState
+from halfbyte.blocks.dropout import Dropout
+from halfbyte.blocks.masks import FULL_CONTEXT, chunk_visibility
+from halfbyte.blocks.norm import LayerNorm
+from halfbyte.blocks.positions import distance_table, sinusoids
+from halfbyte.blocks.subsampling import Subsampling
 from halfbyte.quant.layers import StoredParameters
 
 State = dict[str, Tensor]

@@ -7,8 +7,8 @@ values off their codes. The norm inside the convolution is a layer norm, so no b
 import torch
 from torch import Tensor, nn
 
-from halfbyte.models.attention import RelativeAttention
-from halfbyte.models.conformer import ConformerLayer, Convolution, FeedForward
+from halfbyte.blocks.attention import RelativeAttention
+from halfbyte.blocks.conformer import ConformerLayer, Convolution, FeedForward
 from halfbyte.quant.integer_attention import IntegerAttend
 from halfbyte.quant.integer_layers import (
     CodeTable,

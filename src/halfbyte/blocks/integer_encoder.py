@@ -5,13 +5,13 @@ import math
 import torch
 from torch import Tensor, nn
 
+from halfbyte.blocks.encoder import Encoder, State
+from halfbyte.blocks.integer_conformer import STREAM_BITS, IntegerConformerLayer, integer_linear
+from halfbyte.blocks.masks import FULL_CONTEXT, chunk_visibility
+from halfbyte.blocks.positions import sinusoids
+from halfbyte.blocks.subsampling import Subsampling, patches
 from halfbyte.errors import ConfigError
-from halfbyte.models.encoder import Encoder, State
-from halfbyte.models.integer_conformer import STREAM_BITS, IntegerConformerLayer, integer_linear
-from halfbyte.models.masks import FULL_CONTEXT, chunk_visibility
-from halfbyte.models.positions import sinusoids
-from halfbyte.models.subsampling import Subsampling, patches
-from halfbyte.models.u2 import U2
+from halfbyte.families.u2.model import U2
 from halfbyte.quant.integer_layers import FeatureCodes, IntegerLayerNorm
 from halfbyte.quant.integer_linear_layer import IntegerLinear
 from halfbyte.quant.layers import NativeLinear

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from halfbyte.models.attention import NOT_SEEN, Attention
-from halfbyte.models.config import DecoderConfig
-from halfbyte.models.dropout import Dropout
-from halfbyte.models.norm import LayerNorm
-from halfbyte.models.positions import sinusoids
+from halfbyte.blocks.attention import NOT_SEEN, Attention
+from halfbyte.blocks.config import DecoderConfig
+from halfbyte.blocks.dropout import Dropout
+from halfbyte.blocks.norm import LayerNorm
+from halfbyte.blocks.positions import sinusoids
 
 
 class DecoderLayer(nn.Module):

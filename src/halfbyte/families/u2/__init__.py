@@ -1,0 +1,1 @@
+"""U2: CTC first pass, attention decoder second pass, one streaming encoder."""

@@ -1,0 +1,1 @@
+"""Scores of what a model says; nothing here imports anything of ours."""
