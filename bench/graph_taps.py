@@ -16,8 +16,9 @@ from onnx import TensorProto, helper, numpy_helper
 from halfbyte.engine import ModelFile, Session, State
 from halfbyte.errors import ModelFileError
 from halfbyte.export.compile import compile_model
-from halfbyte.export.onnx_model import DOMAIN, ENCODER, METADATA
+from halfbyte.export.onnx_model import ENCODER, METADATA
 from halfbyte.families.u2.model import U2
+from halfbyte.ops.operator import DOMAIN
 from halfbyte.progress import progress_bar
 from halfbyte.quant.layers import NativeLinear
 from halfbyte.quant.reference import quantize_rows, quantize_weight

@@ -8,7 +8,8 @@ from onnx_graphs import assert_bits, compiled, int4_tensor, model_of
 
 from halfbyte.export.graph_ir import read_onnx
 from halfbyte.export.lower import lower
-from halfbyte.quant import integer_reference as reference
+from halfbyte.ops import int_table
+from halfbyte.ops import integer_reference as reference
 
 I8, I16, I32, I64 = np.int8, np.int16, np.int32, np.int64
 SHIFTS = [31, 32, 40, 46]
@@ -66,7 +67,7 @@ def test_codes_of_a_layer(rng, shape, bits, shift, tmp_path):
         given = dict(constants)
         if has_table:
             nodes.append(node("IntTable", "c entries"))
-            expected = reference.table(expected, entries)
+            expected = int_table.reference(expected, entries)
             given["entries"] = entries
         check(nodes, {"x": x}, given, [f"IntLinearCodesW{bits}"], expected, tmp_path)
 
@@ -108,7 +109,7 @@ def test_a_norm_and_its_activation(rng, width, tmp_path):
     weight, shift = reference.fixed_point(rng.normal(30.0, 10.0, width) * 2.0**-16)
     bias = np.rint(rng.normal(0, 20, width) * 2.0**shift).astype(I64)
     entries = codes_like(rng, 256)
-    expected = reference.table(reference.layer_norm(x, weight, bias, 40, shift, 127), entries)
+    expected = int_table.reference(reference.layer_norm(x, weight, bias, 40, shift, 127), entries)
     nodes = [
         node("IntLayerNorm", "x weight bias", "c", epsilon=40, divisor=1 << shift),
         node("IntTable", "c entries"),
@@ -150,7 +151,7 @@ def test_what_is_read_twice_stays_apart(rng, tmp_path):
     ]
     entries = constants["entries"] = codes_like(rng, 256)
     codes = reference.requantize(acc, constants["m"], 40)
-    expected = np.concatenate([codes, reference.table(codes, entries)], axis=-1)
+    expected = np.concatenate([codes, int_table.reference(codes, entries)], axis=-1)
     check(
         nodes, {"x": x}, constants, ["IntLinearCodesW4", "IntTable", "Concat"], expected, tmp_path
     )

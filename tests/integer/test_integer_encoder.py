@@ -17,8 +17,8 @@ from halfbyte.export.compile import compile_model
 from halfbyte.export.onnx_model import ENCODER
 from halfbyte.listen.recognizer import default_model
 from halfbyte.measure.deployed import raise_if_different, verify
-from halfbyte.quant import integer_arithmetic as arithmetic
-from halfbyte.quant import integer_reference as reference
+from halfbyte.ops import integer_arithmetic as arithmetic
+from halfbyte.ops import integer_reference as reference
 from halfbyte.quant.ranges import Range
 from halfbyte.train.checkpoint import build_model, load_checkpoint, load_weights, save_checkpoint
 from halfbyte.train.config import ModelConfig, QuantizationConfig, TrainConfig

@@ -7,7 +7,8 @@ import pytest
 from kernel_cases import FLOAT_FILLS, generator, make_codes, make_floats
 from onnx import TensorProto, helper, numpy_helper
 
-from halfbyte.export.functions import DOMAIN, OPSET, functions
+from halfbyte.export.functions import functions
+from halfbyte.ops.operator import DOMAIN, OPSET
 from halfbyte.quant import reference
 
 LINEARS = {f"LinearW{bits}A8": (bits, 8) for bits in range(1, 9)} | {"LinearW4A4": (4, 4)}

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from halfbyte.blocks.attention import RelativeAttention
 from halfbyte.blocks.conformer import ConformerLayer, Convolution, FeedForward
-from halfbyte.quant.integer_attention import IntegerAttend
-from halfbyte.quant.integer_layers import (
-    CodeTable,
+from halfbyte.ops.int_glu import IntegerGlu
+from halfbyte.ops.int_table import CodeTable
+from halfbyte.ops.integer_attention import IntegerAttend
+from halfbyte.ops.integer_layers import (
     IntegerDepthwise,
-    IntegerGlu,
     IntegerLayerNorm,
 )
-from halfbyte.quant.integer_linear_layer import IntegerLinear
+from halfbyte.ops.integer_linear_layer import IntegerLinear
 from halfbyte.quant.layers import NativeLinear
 from halfbyte.quant.ranges import Range
 

@@ -12,8 +12,8 @@ from halfbyte.blocks.positions import sinusoids
 from halfbyte.blocks.subsampling import Subsampling, patches
 from halfbyte.errors import ConfigError
 from halfbyte.families.u2.model import U2
-from halfbyte.quant.integer_layers import FeatureCodes, IntegerLayerNorm
-from halfbyte.quant.integer_linear_layer import IntegerLinear
+from halfbyte.ops.integer_layers import FeatureCodes, IntegerLayerNorm
+from halfbyte.ops.integer_linear_layer import IntegerLinear
 from halfbyte.quant.layers import NativeLinear
 from halfbyte.quant.ranges import Range
 

@@ -1,27 +1,24 @@
 """Layers of integer-only models as nodes over integer constants."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from halfbyte.blocks.integer_conformer import StateCodes
 from halfbyte.blocks.integer_encoder import IntegerEncoder, Numbers, Patches
-from halfbyte.quant import integer_reference as reference
-from halfbyte.quant.integer_attention import IntegerAttend
-from halfbyte.quant.integer_layers import (
-    CodeTable,
+from halfbyte.ops import integer_reference as reference
+from halfbyte.ops.integer_attention import IntegerAttend
+from halfbyte.ops.integer_layers import (
     FeatureCodes,
     IntegerDepthwise,
-    IntegerGlu,
     IntegerLayerNorm,
 )
-from halfbyte.quant.integer_linear_layer import IntegerLinear
+from halfbyte.ops.integer_linear_layer import IntegerLinear
+from halfbyte.ops.operator import Attributes, Freezable, FrozenOperator
 from halfbyte.quant.ranges import Range
 
 Shape = tuple[int, ...]
-Attributes = dict[str, Any]
 
 
 class _Operator(nn.Module):
@@ -109,19 +106,6 @@ def _frozen_norm(layer: IntegerLayerNorm) -> nn.Module:
     return _Operator("IntLayerNormWide", torch.int16, constants, attributes)
 
 
-def _frozen_table(layer: CodeTable) -> nn.Module:
-    return _Operator("IntTable", torch.int8, {"entries": layer.entries().to(torch.int8)})
-
-
-def _frozen_glu(layer: IntegerGlu) -> nn.Module:
-    table, multiplier, shift = layer.constants()
-    attributes = {"multiplier": multiplier, "divisor": 1 << shift}
-    gates = {"gates": table.to(torch.int16)}
-    return _Operator(
-        "IntGlu", torch.int8, gates, attributes, lambda shape: (*shape[:-1], shape[-1] // 2)
-    )
-
-
 class _FrozenDepthwise(nn.Module):
     def __init__(self, layer: IntegerDepthwise):
         super().__init__()
@@ -174,8 +158,6 @@ _TWINS: dict[type, Callable[..., nn.Module]] = {
     IntegerLinear: _FrozenLinear,
     FeatureCodes: _frozen_features,
     IntegerLayerNorm: _frozen_norm,
-    CodeTable: _frozen_table,
-    IntegerGlu: _frozen_glu,
     IntegerDepthwise: _FrozenDepthwise,
     IntegerAttend: _frozen_attend,
     Patches: _frozen_patches,
@@ -187,13 +169,15 @@ _TWINS: dict[type, Callable[..., nn.Module]] = {
 def freeze_integer(frozen: nn.Module) -> None:
     """Replace the layers of integer-only models by their nodes; in place."""
     for name, layer in list(frozen.named_modules()):
-        if type(layer) in _TWINS:
+        if isinstance(layer, Freezable):
+            frozen.set_submodule(name, layer.freeze())
+        elif type(layer) in _TWINS:
             frozen.set_submodule(name, _TWINS[type(layer)](layer))
         if isinstance(layer, IntegerEncoder):
             layer.distance_table = torch.round(layer.distance_table * 127).to(torch.int8)
 
 
-def frozen_operators(model: nn.Module) -> list[tuple[str, list[Tensor], dict[str, int]]]:
+def frozen_operators(model: nn.Module) -> list[tuple[str, list[Tensor], Attributes]]:
     """What a file holds of a model's integer-only layers, products aside.
 
     Returns:
@@ -202,10 +186,14 @@ def frozen_operators(model: nn.Module) -> list[tuple[str, list[Tensor], dict[str
     """
     found = []
     for name, layer in model.named_modules():
-        if type(layer) not in _TWINS or isinstance(layer, IntegerLinear):
+        if isinstance(layer, Freezable):
+            twin = layer.freeze()
+        elif type(layer) in _TWINS and not isinstance(layer, IntegerLinear):
+            twin = _TWINS[type(layer)](layer)
+        else:
             continue
-        for part in _TWINS[type(layer)](layer).modules():
-            if isinstance(part, _Operator) and part.constants:
+        for part in twin.modules():
+            if isinstance(part, _Operator | FrozenOperator) and part.constants:
                 tensors = [getattr(part, constant) for constant in part.constants]
                 found.append((name, tensors, part.attributes))
     return found

@@ -14,9 +14,7 @@ import onnx
 from onnx import parser
 
 from halfbyte.export.integer_functions import integer_functions
-
-DOMAIN = "halfbyte"
-OPSET = 21
+from halfbyte.ops.operator import operators
 
 _LINEAR = """
 <domain: "halfbyte", opset_import: ["" : 21]>
@@ -101,7 +99,7 @@ def functions() -> list[onnx.FunctionProto]:
         the same with scales (N, K / G), one for each group of G inputs, and a float32 product.
     EmbeddingW1 … EmbeddingW8 (ids, codes, scales) -> y:
         ids (...) int64; codes (V, D) INT4 or INT8; scales (V,) FLOAT16; y (..., D) float32.
-    Those of integer-only models: `integer_functions.py`.
+    Those of integer-only models: `integer_functions.py`, and `halfbyte.ops`.
 
     The model must import the domain `halfbyte`, version 1, and opset 21.
     """
@@ -112,4 +110,5 @@ def functions() -> list[onnx.FunctionProto]:
     ]
     texts += [_WEIGHT_ONLY.format(name=name, **types) for name in _WEIGHT_ONLY_LINEAR]
     texts += [_EMBEDDING.format(name=name, **types) for name in _EMBEDDINGS]
+    texts += [operator.onnx_text for operator in operators().values()]
     return [*(parser.parse_function(text) for text in texts), *integer_functions()]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import inliner, numpy_helper
 
 from halfbyte.errors import UsageError
-from halfbyte.export.functions import DOMAIN
+from halfbyte.ops.operator import DOMAIN
 
 Array = NDArray[np.generic]
 Attributes = dict[str, Any]  # int, float, str, list of int, or TensorProto (Constant)

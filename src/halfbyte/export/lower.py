@@ -13,10 +13,10 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 
 from halfbyte.errors import UsageError
-from halfbyte.export.functions import OPSET
 from halfbyte.export.fuse import fuse, fuse_blocks
 from halfbyte.export.graph_ir import Array, Attributes, Graph, Node, PackedCodes, plain
 from halfbyte.export.lower_integer import INTEGER_OPS, lower_integer
+from halfbyte.ops.operator import OPSET
 
 Rule = Callable[[Graph, Node], list[Node]]
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from halfbyte.errors import UsageError
 from halfbyte.export.graph_ir import Graph, Node, PackedCodes
+from halfbyte.ops.operator import operators
 
 INT_LINEAR_BITS = {f"IntLinearW{bits}": bits for bits in range(1, 9)}
 _I8, _I16, _I32, _I64 = np.int8, np.int16, np.int32, np.int64
@@ -17,11 +18,13 @@ _CONSTANTS: dict[str, list[type]] = {
     "Requantize": [_I32],
     "RequantizeWide": [_I32],
     "RequantizeAdd": [_I32],
-    "IntTable": [_I8],
-    "IntGlu": [_I16],
     "IntLayerNorm": [_I32, _I64],
     "IntLayerNormWide": [_I32, _I64],
     "IntAttention": [_I8, _I8, _I8],
+}
+_CONSTANTS |= {
+    name: [np.dtype(dtype).type for dtype in operator.constants.values()]
+    for name, operator in operators().items()
 }
 INTEGER_OPS = {*INT_LINEAR_BITS, *_CONSTANTS}
 

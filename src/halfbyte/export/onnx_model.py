@@ -20,6 +20,7 @@ from halfbyte.export.graphs import trace_decoder, trace_encoder
 from halfbyte.families.u2.model import BLANK, U2
 from halfbyte.files import write_together
 from halfbyte.listen.settings import read_settings
+from halfbyte.ops.operator import DOMAIN
 from halfbyte.train.checkpoint import load_checkpoint
 from halfbyte.train.config import TrainConfig
 
@@ -29,7 +30,6 @@ ENCODER, DECODER, METADATA, TEST_VECTOR = (
     "model.json",
     "test_vector.npz",
 )
-DOMAIN = "halfbyte"
 MAX_SEGMENT_MS = 20000
 CHUNK_MS = 640
 _TEST_STEPS = 4

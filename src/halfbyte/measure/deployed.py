@@ -12,7 +12,7 @@ from halfbyte.errors import ConfigError, ModelFileError
 from halfbyte.export.fuse_linear import JOINED
 from halfbyte.export.onnx_model import compile_folder, export
 from halfbyte.measure.deployed_integer import raise_if_other_operators
-from halfbyte.quant.integer_linear_layer import IntegerLinear
+from halfbyte.ops.integer_linear_layer import IntegerLinear
 from halfbyte.quant.native import NativeLayer, native_layers
 from halfbyte.quant.packing import unpack
 from halfbyte.quant.quantizer import Quantized

@@ -8,6 +8,7 @@ from torch import nn
 from halfbyte.engine import ModelFile
 from halfbyte.errors import ModelFileError
 from halfbyte.export.freeze_integer import frozen_operators
+from halfbyte.ops.operator import Attributes
 
 _GRAPH = "encoder"
 
@@ -19,7 +20,7 @@ class _Stored:
     constants: list[bytes]
     numbers: dict[str, int]
 
-    def has(self, constants: list[bytes], numbers: dict[str, int]) -> bool:
+    def has(self, constants: list[bytes], numbers: Attributes) -> bool:
         """Whether all these are there, the constants side by side and in this order."""
         count = len(constants)
         places = range(len(self.constants) - count + 1)

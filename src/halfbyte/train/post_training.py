@@ -23,9 +23,9 @@ from halfbyte.data.manifest import Utterance, evenly_spread
 from halfbyte.data.tokenizer import Tokenizer
 from halfbyte.errors import ConfigError
 from halfbyte.families.u2.model import U2
+from halfbyte.ops.integer_linear_layer import IntegerLinear
 from halfbyte.progress import progress_bar
 from halfbyte.quant.formats import LayerMap
-from halfbyte.quant.integer_linear_layer import IntegerLinear
 from halfbyte.quant.layers import NativeEmbedding, NativeLinear
 from halfbyte.quant.lsq import LearnedStep
 from halfbyte.quant.moving_average import MovingAverageAffine

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from halfbyte.quant import integer_reference as reference
+from halfbyte.ops import integer_reference as reference
 
 _EXACT_SUMS = (2**24 - 1) // 127**2  # products of two codes that float32 adds without rounding
 
@@ -60,12 +60,6 @@ def layer_norm(
     factor = ((1 << 61) // root).clamp_max((1 << 31) - 1)
     z = round_shift((d * x - total) * factor, 61 - reference.NORM_BITS - h)
     return round_shift(z * weight + bias, shift).clamp(-high, high)
-
-
-def glu(x: Tensor, gates: Tensor, multiplier: int, shift: int) -> Tensor:
-    """clip(round(a · gates[b + 128] · multiplier / 2^shift), ±127)."""
-    value, gate = x.chunk(2, -1)
-    return round_shift(value * gates[gate + 128] * multiplier, shift).clamp(-127, 127)
 
 
 def depthwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

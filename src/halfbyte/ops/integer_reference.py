@@ -111,21 +111,6 @@ def _rescaled(acc: Int32Array, multipliers: Int32Array, shift: int) -> Int64Arra
     return round_shift(acc.astype(np.int64) * multipliers.astype(np.int64), shift)
 
 
-def table(x: Int8Array, entries: Int8Array) -> Int8Array:
-    """entries[x + 128]; 256 entries."""
-    return entries[x.astype(np.int64) + 128]
-
-
-def glu(x: Int8Array, gates: Int16Array, multiplier: int, shift: int) -> Int8Array:
-    """clip(round(a · gates[b + 128] · multiplier / 2^shift), ±127); x (..., 2D) holds a, then b.
-
-    gates: (256,), sigmoid in units of 2^-15.
-    """
-    value, gate = np.split(x.astype(np.int64), 2, axis=-1)
-    product = value * gates.astype(np.int64)[gate + 128] * multiplier
-    return np.clip(round_shift(product, shift), -127, 127).astype(np.int8)
-
-
 def inverse_root(v: int) -> tuple[int, int]:
     """(f, h) with f · 2^h / 2^61 about 1 / sqrt(v).
 

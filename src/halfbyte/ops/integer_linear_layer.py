@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from halfbyte.errors import ConfigError
-from halfbyte.quant import integer_arithmetic as arithmetic
+from halfbyte.ops import integer_arithmetic as arithmetic
 from halfbyte.quant.integer_linear import _int_mm, _padded_int_mm
 from halfbyte.quant.layers import NativeLinear
 from halfbyte.quant.quantizer import Quantized

@@ -6,16 +6,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from halfbyte.quant import integer_arithmetic as arithmetic
-from halfbyte.quant import integer_reference as reference
-from halfbyte.quant.integer_layers import _Layer
+from halfbyte.ops import integer_arithmetic as arithmetic
+from halfbyte.ops import integer_reference as reference
+from halfbyte.ops.integer_leaf import IntegerLeaf
 from halfbyte.quant.ranges import Range
 
 LARGEST_SHIFT = 55
 _NOT_SEEN = -1e9
 
 
-class IntegerAttend(_Layer):
+class IntegerAttend(IntegerLeaf):
     """softmax(((q + u) · k + (q + v) · p) / sqrt(D/H)) · value, in integers.
 
     Scores are in 1/64 of a nat; exponentials, in units of 1/127 of the largest, multiply the

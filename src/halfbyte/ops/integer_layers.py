@@ -6,49 +6,18 @@ gradient of the same function in float (straight through the rounding). Ranges t
 leave values as they are: so the first batch calibrates.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from halfbyte.quant import integer_arithmetic as arithmetic
-from halfbyte.quant import integer_reference as reference
+from halfbyte.ops import integer_arithmetic as arithmetic
+from halfbyte.ops import integer_reference as reference
+from halfbyte.ops.integer_leaf import IntegerLeaf
+from halfbyte.ops.integer_linear_layer import LARGEST_BIAS
 from halfbyte.quant.absmax import quantize_weight
-from halfbyte.quant.integer_linear_layer import LARGEST_BIAS
 from halfbyte.quant.ranges import Range
 
-_MIDDLE = 128  # of a table: its first entry is that of code -128
 _LARGEST_OFFSET = 2.0**60
-
-
-class _Layer(nn.Module):
-    """A layer with one input and one output range, held by whoever made them."""
-
-    def __init__(self, source: Range, out: Range):
-        super().__init__()
-        self._held = [source, out]
-
-    @property
-    def source(self) -> Range:
-        """The range of the input."""
-        return self._held[0]
-
-    @property
-    def out(self) -> Range:
-        """The range of the output."""
-        return self._held[1]
-
-    def _finish(self, real: Tensor, codes: Callable[[], Tensor]) -> Tensor:
-        """Observe the float result, and round to codes where the range has started."""
-        if self.training:
-            self.out.observe(real)
-            if not self.out.is_started:
-                return real
-        device = real.device.type
-        with torch.no_grad(), torch.autocast(device, enabled=False):
-            whole = codes()
-        return self.out.settle(real, whole)
 
 
 class FeatureCodes(nn.Module):
@@ -78,7 +47,7 @@ class FeatureCodes(nn.Module):
         return self.out_range.numbers(codes)
 
 
-class IntegerLayerNorm(_Layer):
+class IntegerLayerNorm(IntegerLeaf):
     """Layer norm in fixed point, from int16 to int8 or int16."""
 
     def __init__(self, norm: nn.LayerNorm, source: Range, out: Range):
@@ -107,53 +76,7 @@ class IntegerLayerNorm(_Layer):
         return self._finish(real, codes)
 
 
-class CodeTable(_Layer):
-    """y = silu(x), one entry for each code."""
-
-    def entries(self) -> Tensor:
-        """(256,) int64."""
-        x = torch.arange(-_MIDDLE, _MIDDLE).double() * self.source.scale
-        return torch.round(functional.silu(x) / self.out.scale).clamp(-127, 127).to(torch.int64)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: any shape, float32 -> the same."""
-        return self._finish(
-            functional.silu(x), lambda: self.entries().to(x.device)[self.source.codes(x) + _MIDDLE]
-        )
-
-
-class IntegerGlu(_Layer):
-    """y = a · sigmoid(b), the gate from a table in units of 2^-15.
-
-    Args:
-        gates: range of b; `source` is that of a.
-    """
-
-    def __init__(self, source: Range, gates: Range, out: Range):
-        super().__init__(source, out)
-        self._gates = [gates]
-
-    def constants(self) -> tuple[Tensor, int, int]:
-        """Table (256,) int64, multiplier, shift."""
-        b = torch.arange(-_MIDDLE, _MIDDLE).double() * self._gates[0].scale
-        table = torch.round(2.0**15 * torch.sigmoid(b)).clamp_max(2.0**15 - 1).to(torch.int64)
-        ratio = self.source.scale / self.out.scale * 2.0**-15
-        multiplier, shift = arithmetic.fixed_point(torch.tensor([ratio], dtype=torch.float64))
-        return table, int(multiplier), shift
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (..., 2D) float32 -> (..., D) float32."""
-
-        def codes() -> Tensor:
-            value, gate = x.chunk(2, -1)
-            both = [self.source.codes(value), self._gates[0].codes(gate)]
-            table, multiplier, shift = self.constants()
-            return arithmetic.glu(torch.cat(both, -1), table.to(x.device), multiplier, shift)
-
-        return self._finish(functional.glu(x, -1), codes)
-
-
-class IntegerDepthwise(_Layer):
+class IntegerDepthwise(IntegerLeaf):
     """Depthwise convolution over time, weights in 8 bits per channel, from int8 to int16."""
 
     def __init__(self, convolution: nn.Conv1d, source: Range, out: Range):

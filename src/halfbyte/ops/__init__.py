@@ -1,0 +1,1 @@
+"""Operators of the domain `halfbyte`, one a file: see operator.py."""
