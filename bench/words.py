@@ -18,7 +18,6 @@ from typing import Any
 import yaml
 from origin import RESULTS, ROOT, append_line, origin
 
-RECIPE = ROOT / "recipes" / "words"
 BUSY_SHARE = 0.9  # of the time that one process could have had, below which others were at work
 
 
@@ -29,7 +28,7 @@ def main(words: list[str]) -> None:
     recordings, run, *overrides = words
     start_s = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        command = [str(RECIPE / "run.sh"), recordings, run, *overrides]
+        command = [str(ROOT / "recipes" / "run.sh"), "words", recordings, run, *overrides]
         subprocess.run(command, check=True, env=os.environ | {"PATH": path_with_verbs(folder)})
     wall_s = time.monotonic() - start_s
     cpu_s = child_cpu_s()

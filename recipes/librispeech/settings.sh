@@ -1,0 +1,1 @@
+prepare_options=--lower-case test_split=test-clean
