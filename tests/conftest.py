@@ -7,7 +7,6 @@ import pytest
 from hypothesis import settings
 
 TESTS = Path(__file__).parent
-GOLDEN = TESTS / "golden"
 sys.path[:0] = [str(TESTS), str(TESTS / "engine")]  # tests/engine: the graph builders
 
 # The same examples every time, and no clock: a loaded machine fails no test.
@@ -15,12 +14,20 @@ settings.register_profile("house", deadline=None, derandomize=True, database=Non
 settings.load_profile("house")
 
 
+@pytest.fixture
+def halfbyte(capfd):
+    """Calls `halfbyte WORDS…` in this process."""
+    from verbs import calling
+
+    return calling(capfd)
+
+
 @pytest.fixture(scope="session")
 def mixed(tmp_path_factory):
     """The model of tests/golden/tones-mixed, exported: WeNet's attention, all number formats."""
     from export.models import export_checkpoint
 
-    return export_checkpoint(GOLDEN / "tones-mixed", tmp_path_factory.mktemp("mixed"))
+    return export_checkpoint(TESTS / "golden" / "tones-mixed", tmp_path_factory.mktemp("mixed"))
 
 
 @pytest.fixture(scope="session")

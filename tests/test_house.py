@@ -7,14 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from paths import ROOT, TONES
 
 import halfbyte
 
-ROOT = Path(__file__).parents[1]
 DEVICE_ROOMS = ["halfbyte", "halfbyte.cli", "halfbyte.listen", "halfbyte.engine"]
 TRAINING_ONLY = {"torch", "numpy", "lightning", "onnx", "onnxruntime", "sentencepiece", "soundfile"}
 LARGEST_INSTALL_BYTES = 12_000_000
-GOLDEN = ROOT / "tests" / "golden" / "tones.hb"
 SPEECH = ROOT / "tests" / "data" / "ljspeech_LJ001-0002.wav"
 VERBS_OF_A_DEVICE = ["transcribe", "info"]
 
@@ -56,7 +55,7 @@ def test_a_verb_of_a_device_starts_without_torch_and_numpy(verb):
     assert not imported(code) & TRAINING_ONLY
 
 
-@pytest.mark.parametrize("model", [None, GOLDEN], ids=["shipped", "golden"])
+@pytest.mark.parametrize("model", [None, TONES], ids=["shipped", "golden"])
 def test_a_file_is_transcribed_where_torch_and_numpy_cannot_be_imported(model):
     words = ["transcribe", "--json", str(SPEECH)] + (["--model", str(model)] if model else [])
     assert "text" in run_without_training_packages(words)
@@ -65,7 +64,7 @@ def test_a_file_is_transcribed_where_torch_and_numpy_cannot_be_imported(model):
 def test_a_model_file_is_evaluated_where_torch_and_numpy_cannot_be_imported(tmp_path):
     line = {"audio_filepath": str(SPEECH), "text": "low high", "duration": 1.9}
     (tmp_path / "test.jsonl").write_text(json.dumps(line) + "\n")
-    words = ["eval", "--json", str(GOLDEN), str(tmp_path / "test.jsonl")]
+    words = ["eval", "--json", str(TONES), str(tmp_path / "test.jsonl")]
     assert run_without_training_packages(words)["words"] == 2
 
 

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT, TONES
 from tones import recording
 
-ROOT = Path(__file__).parents[2]
 NATIVE, ARM = (ROOT / "build" / name / "engine_check" for name in ("c", "arm"))
 VOICE = ROOT / "src" / "halfbyte" / "assets" / "en-voice.hb"
-TONES = ROOT / "tests" / "golden" / "tones.hb"
 INTEGER_ONLY = TONES.with_name("tones-integer.hb")
 SPEECH = [*sorted((ROOT / "tests" / "data").glob("*.wav")), VOICE.parent / "demo.wav"]
 NUM_UTTERANCES = 20

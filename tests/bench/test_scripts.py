@@ -7,14 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from paths import ROOT, TONES
 
 from halfbyte.errors import UsageError
-
-ROOT = Path(__file__).resolve().parents[2]
-MODEL = ROOT / "tests" / "golden" / "tones.hb"
 
 
 @pytest.fixture(name="corpora")
@@ -39,7 +36,7 @@ def test_evaluation_gives_a_line_per_split_and_one_for_all(corpora):
     results = ROOT / "build" / "bench" / "trial.jsonl"
     before = len(results.read_text().splitlines()) if results.exists() else 0
     options = ["--again", "--limit", "3", "--mode", "greedy", "--chunk-ms", "0", "--workers", "2"]
-    run("evaluate.py", f"w4a8={MODEL}", *options, corpora=corpora)
+    run("evaluate.py", f"w4a8={TONES}", *options, corpora=corpora)
     lines = [json.loads(text) for text in results.read_text().splitlines()[before:]]
     assert [line["split"] for line in lines] == ["corpus/test", "all"]
     for line in lines:
@@ -51,7 +48,7 @@ def test_evaluation_gives_a_line_per_split_and_one_for_all(corpora):
 
 @pytest.mark.parametrize("graph", ["encoder", "decoder"])
 def test_times_of_operators_add_up(graph):
-    printed = run("operators.py", str(MODEL), "--graph", graph, "--trial", "--repeat", "3").stdout
+    printed = run("operators.py", str(TONES), "--graph", graph, "--trial", "--repeat", "3").stdout
     line = json.loads(printed.splitlines()[-1])
     operators = line["operators"].values()
     assert sum(o["share"] for o in operators) == pytest.approx(1, abs=0.01)

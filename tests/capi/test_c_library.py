@@ -8,13 +8,13 @@ from array import array
 import pytest
 from capi.c_library import AUDIO, MODEL_FILE, OK, PROGRAM, ROOT, USAGE, Library, Said
 from hostile.models import SECTIONS, with_sections
+from paths import TONES
 from tones import recording
 
 from halfbyte import EndpointRule, Event, ModelFileError, Recognizer
 from halfbyte.listen.settings import MODES
 from halfbyte.listen.transcript import as_text
 
-TONES = ROOT / "tests" / "golden" / "tones.hb"
 VOICE = ROOT / "src" / "halfbyte" / "assets" / "en-voice.hb"
 RECORDINGS = [*sorted((ROOT / "tests" / "data").glob("*.wav")), VOICE.parent / "demo.wav"]
 SENTENCE = recording("low high mid", pause_s=0.9)

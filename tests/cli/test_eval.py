@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
-from cli.conftest import TONES
+from paths import TONES
 from tones import recording, silence
 from train.corpus import RATE_HZ
 

@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from cli.conftest import TONES
+from paths import TONES
 
 from halfbyte.engine import ModelFile
 from halfbyte.export.hb_writer import container, tensor_section

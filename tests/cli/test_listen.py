@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from cli.conftest import TONES, start
+from paths import TONES
 from tones import recording
+from verbs import start
 
 from halfbyte import Recognizer
 from halfbyte.cli.listen import MUTE, listen

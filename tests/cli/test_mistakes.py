@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cli.conftest import GOLDEN, TONES
+from paths import GOLDEN, TONES
 
 SPEECH = Path(__file__).parents[1] / "data" / "ljspeech_LJ001-0002.wav"
 WAV = SPEECH.read_bytes()

@@ -7,8 +7,9 @@ import signal
 
 import pytest
 import soundfile
-from cli.conftest import TONES, start
+from paths import TONES
 from tones import recording
+from verbs import start
 
 from halfbyte import Recognizer
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data.test_log_mel import RATE_HZ, kaldi_fbank, tolerance
+from data.kaldi import kaldi_fbank, tolerance
+from data.sounds import RATE_HZ
 
 from halfbyte.data.audio import read_audio
 from halfbyte.data.fbank import FeatureConfig, log_mel

@@ -14,7 +14,7 @@ from halfbyte.engine import ModelFile, Session
 from halfbyte.export.onnx_model import DECODER, ENCODER, compile_folder, export
 from halfbyte.families.u2.model import U2
 from halfbyte.train.checkpoint import build_model, load_checkpoint, save_checkpoint
-from halfbyte.train.config import load_config
+from halfbyte.train.config import TrainConfig, load_config
 
 Arrays = dict[str, np.ndarray]
 ROOT = Path(__file__).parents[2]
@@ -104,16 +104,23 @@ def export_checkpoint(checkpoint: Path, folder: Path) -> Exported:
 def write_voice_checkpoint(folder: Path) -> Path:
     """A model of the size of recipes/en-voice with seeded random weights, none of them zero."""
     config = load_config(ROOT / "recipes" / "en-voice" / "config.yaml")
-    tokenizer = _tokenizer(config.tokens.size)
-    torch.manual_seed(1)
-    model = build_model(config, len(tokenizer.tokens))
-    _draw_weights(model)
+    tokenizer, model = random_model(config)
     save_checkpoint(folder, config, tokenizer, model.state_dict())
     return folder
 
 
-def _draw_weights(model: U2) -> None:
-    """As after training: a layer that starts at zero would be too easy, and too small a file."""
+def random_model(config: TrainConfig, num_pieces: int = 0) -> tuple[Tokenizer, U2]:
+    """A tokenizer of made-up words and a model with seeded weights.
+
+    Args:
+        num_pieces: of the tokenizer; 0 for as many as are configured.
+
+    Weights are as after training: a layer that starts at zero would be too easy, and too small a
+    file.
+    """
+    tokenizer = made_up_tokenizer(num_pieces or config.tokens.size)
+    torch.manual_seed(1)
+    model = build_model(config, len(tokenizer.tokens))
     for name, parameter in model.named_parameters():
         if parameter.dim() > 1:
             torch.nn.init.normal_(parameter, std=parameter.shape[-1] ** -0.5)
@@ -121,9 +128,11 @@ def _draw_weights(model: U2) -> None:
             torch.nn.init.normal_(parameter, 1.0 if "norm" in name else 0.0, 0.1)
     model.encoder.feature_norm.mean.normal_(12.0, 1.0)
     model.encoder.feature_norm.inverse_deviation.uniform_(0.2, 0.4)
+    return tokenizer, model
 
 
-def _tokenizer(num_pieces: int) -> Tokenizer:
+def made_up_tokenizer(num_pieces: int) -> Tokenizer:
+    """BPE pieces of random words."""
     random = np.random.default_rng(2)
     letters = list("abcdefghijklmnopqrstuvwxyz")
     words = ["".join(random.choice(letters, size=random.integers(2, 8))) for _ in range(2000)]

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pytest
-import torch
-from export.models import ROOT, _draw_weights, _tokenizer
+from export.models import ROOT, random_model
 
 from halfbyte.export.onnx_model import compile_folder, export
-from halfbyte.train.checkpoint import build_model, save_checkpoint
+from halfbyte.train.checkpoint import save_checkpoint
 from halfbyte.train.config import load_config
 
 NUM_LAYERS = 12
@@ -20,10 +19,7 @@ def sizes(folder: Path, num_layers: int) -> tuple[int, int]:
     sizes["subsampling_channels"] = 256
     overrides = [f"model.encoder.{key}={size}" for key, size in sizes.items()]
     config = load_config(ROOT / "recipes" / "en-voice" / "config.yaml", overrides)
-    tokenizer = _tokenizer(config.tokens.size)
-    torch.manual_seed(1)
-    model = build_model(config, len(tokenizer.tokens))
-    _draw_weights(model)
+    tokenizer, model = random_model(config)
     save_checkpoint(folder / "checkpoint", config, tokenizer, model.state_dict())
     export(folder / "checkpoint", folder / "onnx", {"licence": "none"})
     compile_folder(folder / "onnx", folder / "m.hb")

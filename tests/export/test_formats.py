@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
-from export.models import _draw_weights, _tokenizer, export_checkpoint
+from export.models import export_checkpoint, random_model
 from train.corpus import write_config
 
 from halfbyte.errors import UsageError
@@ -11,7 +10,7 @@ from halfbyte.export.onnx_model import export
 from halfbyte.quant.formats import FORMATS
 from halfbyte.quant.lsq import LearnedStep
 from halfbyte.quant.native import native_layers
-from halfbyte.train.checkpoint import build_model, save_checkpoint
+from halfbyte.train.checkpoint import save_checkpoint
 from halfbyte.train.config import load_config
 
 BY_LAYER = {
@@ -32,10 +31,7 @@ BY_LAYER = {
 def checkpoint(folder, *overrides: str):
     config = load_config(write_config(folder, folder), list(overrides))
     config.quantization.layers = BY_LAYER
-    tokenizer = _tokenizer(40)
-    torch.manual_seed(1)
-    model = build_model(config, len(tokenizer.tokens))
-    _draw_weights(model)
+    tokenizer, model = random_model(config, 40)
     for layer in native_layers(model).values():
         if isinstance(layer.weight_quantizer, LearnedStep):
             layer.weight_quantizer.start(layer.weight.detach())

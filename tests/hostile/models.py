@@ -5,17 +5,17 @@ import json
 import struct
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hostile.case import Hostile
+from paths import TONES
 
 from halfbyte.export.graph_ir import Graph, Input, Node, PackedCodes
 from halfbyte.export.graph_section import Weights, graph_section
 from halfbyte.export.hb_writer import container
 
-MODEL = (Path(__file__).parents[1] / "golden" / "tones.hb").read_bytes()
+MODEL = TONES.read_bytes()
 DAMAGED = "damaged|version|HALFBYTE|bytes|sections|section|padding|zero"
 
 

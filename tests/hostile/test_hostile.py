@@ -5,11 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
-from cli.conftest import TONES, start
 from hostile.audio import SAMPLES, hostile_audio, odd_audio
 from hostile.case import Hostile
 from hostile.configs import hostile_configs
 from hostile.models import hostile_models
+from paths import TONES
+from verbs import start
 
 AUDIO, MODELS, CONFIGS, ODD = hostile_audio(), hostile_models(), hostile_configs(), odd_audio()
 SPEECH = Path(__file__).parents[1] / "data" / "ljspeech_LJ001-0002.wav"

@@ -5,7 +5,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from export.models import Exported, _draw_weights, _tokenizer, export_checkpoint, following
+from export.models import Exported, export_checkpoint, following, random_model
 from isas import ISAS
 from onnx_graphs import as_array
 
@@ -48,10 +48,8 @@ def batch(seed=0):
 def trained(tmp_path_factory):
     """A checkpoint after two steps of training: ranges set, none of the weights zero."""
     config = configuration(layers={"ctc": "w8a8"})
-    tokenizer = _tokenizer(60)
-    torch.manual_seed(3)
-    model = build_model(config, len(tokenizer.tokens)).train()
-    _draw_weights(model)
+    tokenizer, model = random_model(config, 60)
+    model.train()
     optimizer = torch.optim.SGD(model.parameters(), 1e-3)
     for chunk_steps in (0, 4):
         features, num_frames, tokens, num_tokens = batch(chunk_steps)
@@ -242,10 +240,8 @@ def test_a_longer_context_than_the_table_of_distances_is_refused(exported):
 
 def test_a_dynamic_checkpoint_goes_on_as_an_integer_one(tmp_path):
     config = configuration()
-    tokenizer = _tokenizer(60)
     dynamic = TrainConfig(model=config.model)
-    model = build_model(dynamic, len(tokenizer.tokens))
-    _draw_weights(model)
+    tokenizer, model = random_model(dynamic, 60)
     save_checkpoint(tmp_path / "dynamic", dynamic, tokenizer, model.state_dict())
     integer = build_model(config, len(tokenizer.tokens))
     load_weights(integer, tmp_path / "dynamic")

@@ -1,16 +1,15 @@
 """A trained integer-only model as a stream: threads and batches do not change its bits."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from isas import ISAS
+from paths import GOLDEN
 from tones import recording
 
 from halfbyte.engine import ModelFile, Session, State
 from halfbyte.listen.recognizer import Recognizer
 
-GOLDEN_INTEGER = Path(__file__).parents[1] / "golden" / "tones-integer.hb"
+INTEGER_ONLY = GOLDEN / "tones-integer.hb"
 WINDOWS = [(8, 0), (4, 0), (8, 0), (70, 0), (3, 2)]  # encoder steps, frames more
 RATE, OVERLAP = 8, 7
 
@@ -23,12 +22,12 @@ def features(steps, extra, seed):
 
 @pytest.fixture(scope="module")
 def file():
-    return ModelFile(GOLDEN_INTEGER)
+    return ModelFile(INTEGER_ONLY)
 
 
 def test_it_is_integer_only_and_hears_words(file):
     assert file.audit().floating == []
-    recognizer = Recognizer(GOLDEN_INTEGER)
+    recognizer = Recognizer(INTEGER_ONLY)
     for mode in ("greedy", "rescoring"):
         stream = recognizer.stream(320, mode)
         events = stream.accept(recording("low mid high", seed=0)) + stream.finish()

@@ -3,7 +3,7 @@
 import copy
 from typing import Any
 
-from listen.conftest import TONES
+from paths import TONES
 
 from halfbyte.engine import ModelFile
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from isas import ISAS
-from listen.conftest import TONES
 from listen.streams import feed, noting_stream
+from paths import TONES
 from tones import recording
 
 from halfbyte import Recognizer, _core

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli.conftest import TONES, start
 from listen.streams import feed, finals
+from paths import TONES
 from tones import recording
+from verbs import start
 
 from halfbyte import Event, Recognizer
 

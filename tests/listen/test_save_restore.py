@@ -7,8 +7,8 @@ import sys
 
 import numpy as np
 import pytest
-from listen.conftest import TONES
 from listen.streams import SHORT_PAUSE, feed, noting_stream, pieces
+from paths import TONES
 from tones import recording
 
 from halfbyte import HalfbyteError, InputError, UsageError

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli.conftest import GOLDEN, TONES
 from data.corpora_on_disk import write_jsonl
+from paths import GOLDEN, TONES
 from train.corpus import write_config, write_corpus
 
 from halfbyte.cli import main

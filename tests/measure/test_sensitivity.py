@@ -3,8 +3,7 @@
 import json
 
 import pytest
-import torch
-from export.models import _draw_weights, _tokenizer
+from export.models import random_model
 from train.corpus import write_config, write_corpus
 
 from halfbyte.cli import main
@@ -23,10 +22,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sensitivity")
     corpus = write_corpus(folder / "corpus", num_utterances=3)
     config = load_config(write_config(folder, corpus), ["quantization.default=float32"])
-    tokenizer = _tokenizer(40)
-    torch.manual_seed(1)
-    model = build_model(config, len(tokenizer.tokens))
-    _draw_weights(model)
+    tokenizer, model = random_model(config, 40)
     model.get_submodule(DEAR).weight.data[:, 0] = 3.0
     save_checkpoint(folder / "float", config, tokenizer, model.state_dict())
     return folder

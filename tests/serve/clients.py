@@ -4,6 +4,7 @@ import array
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from aiohttp.test_utils import TestServer
 from halfbyte import Recognizer, _core
 from halfbyte.listen.audio_file import AudioFile
 from halfbyte.serve.app import make_app
+from halfbyte.serve.app_keys import SERVER
 from halfbyte.serve.session import Session, Step
+from halfbyte.serve.wyoming import wyoming_server
 
 SPEECH = sorted((Path(__file__).parents[1] / "data").glob("*.wav"))
 
@@ -126,3 +129,16 @@ def finals(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for event in events
         if event["type"] == "final"
     ]
+
+
+@contextlib.asynccontextmanager
+async def wyoming(app):
+    """A connection to a Wyoming server of this application."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        async with wyoming_server(app[SERVER], listener):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            yield reader, writer
+            writer.close()

@@ -1,5 +1,6 @@
 """Models of the tests of this folder, and a server as a user starts it."""
 
+import logging
 import os
 import re
 import subprocess
@@ -11,17 +12,27 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
+from paths import TONES
 from serve.clients import stream_finals
 from tones import recording
 
 from halfbyte import Recognizer
 
-TONES = Path(__file__).parents[1] / "golden" / "tones.hb"
-
 
 @pytest.fixture(scope="session")
 def recognizer() -> Recognizer:
     return Recognizer()
+
+
+@pytest.fixture(scope="module")
+def complaints():
+    """What the server logs."""
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = records.append
+    logging.getLogger("halfbyte.serve").addHandler(handler)
+    yield records
+    logging.getLogger("halfbyte.serve").removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

@@ -2,21 +2,14 @@
 
 import asyncio
 import json
-import logging
 from typing import Any
 
-import aiohttp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from serve.babble import hear, say, values
 from serve.clients import SPEECH, finals, running, s16, stream_finals
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
-values = st.recursive(
-    scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-    max_leaves=5,
-)
 known_keys = st.sampled_from(
     [
         *("type", "version", "sample_rate_hz", "encoding", "chunk_ms", "mode", "partials"),
@@ -37,25 +30,6 @@ messages = st.lists(
     controls | st.text(max_size=50) | st.binary(max_size=4000) | st.just(bytes(40_000)), max_size=6
 )
 conversations = st.tuples(plain_start.map(json.dumps) | controls, messages)
-
-
-async def say(socket: aiohttp.ClientWebSocketResponse, said: list[str | bytes]) -> None:
-    try:
-        for message in said:
-            if isinstance(message, bytes):
-                await socket.send_bytes(message)
-            else:
-                await socket.send_str(message.encode("utf-8", "replace").decode())
-        await socket.send_str('{"type": "finish"}')
-    except (ConnectionError, aiohttp.ClientError):
-        pass  # the server has closed already
-
-
-async def hear(socket: aiohttp.ClientWebSocketResponse) -> list[dict[str, Any]]:
-    heard = []
-    while (message := await socket.receive(timeout=20)).type is aiohttp.WSMsgType.TEXT:
-        heard.append(json.loads(message.data))
-    return heard
 
 
 def check(heard: list[dict[str, Any]], close_code: int | None) -> None:
@@ -80,17 +54,6 @@ def test_messages_of_the_grammar_and_beside_it(recognizer, talks):
             check(heard, client.socket.close_code)
 
     asyncio.run(all_at_once())
-
-
-@pytest.fixture(scope="module")
-def complaints():
-    """What the server logs."""
-    records: list[logging.LogRecord] = []
-    handler = logging.Handler()
-    handler.emit = records.append
-    logging.getLogger("halfbyte.serve").addHandler(handler)
-    yield records
-    logging.getLogger("halfbyte.serve").removeHandler(handler)
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,8 @@ import aiohttp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serve.clients import running
-from serve.test_fuzz import complaints, hear, say, values  # noqa: F401
-from serve.test_goodbye import wyoming
+from serve.babble import hear, say, values
+from serve.clients import running, wyoming
 
 from halfbyte.serve.refusals import CLOSE_CODES
 
@@ -45,7 +44,7 @@ def messages(path):
 
 
 @pytest.mark.parametrize("path", WORDS)
-def test_messages_of_the_grammar_and_beside_it(tones, complaints, path):  # noqa: F811
+def test_messages_of_the_grammar_and_beside_it(tones, complaints, path):
     @settings(max_examples=40, deadline=None)
     @given(st.lists(messages(path), min_size=1, max_size=4))
     def talk(conversations):
@@ -81,7 +80,7 @@ lines = heads.map(lambda head: json.dumps(head).encode() + b"\n")
 
 @settings(max_examples=60, deadline=None)
 @given(sent=st.lists(lines | st.binary(max_size=60), max_size=8))
-def test_wyoming(tones, complaints, sent):  # noqa: F811
+def test_wyoming(tones, complaints, sent):
     async def talk():
         async with running(tones) as bench, wyoming(bench.server.app) as (reader, writer):
             writer.write(b"".join(sent))
@@ -100,7 +99,7 @@ names = st.sampled_from(
 
 @settings(max_examples=40, deadline=None)
 @given(body=st.binary(max_size=300), name=names, value=st.text(max_size=10))
-def test_files(tones, complaints, body, name, value):  # noqa: F811
+def test_files(tones, complaints, body, name, value):
     async def talk():
         form = aiohttp.FormData()
         form.add_field("file", b"RIFF" + body, filename=name)

@@ -2,16 +2,13 @@
 
 import asyncio
 import base64
-import contextlib
 import json
-import socket
 
 import pytest
 import soundfile
-from serve.clients import running
+from serve.clients import running, wyoming
 
 from halfbyte.serve.app_keys import SERVER
-from halfbyte.serve.wyoming import wyoming_server
 from halfbyte.serve.wyoming_events import WyomingEvent, pack, read_event
 
 GOING_AWAY = 1001
@@ -68,19 +65,6 @@ def test_websockets(tones, audio, protocol):
     assert "low high mid" in result
     assert "the server is stopping" in goodbye
     assert came[-1] == goodbye
-
-
-@contextlib.asynccontextmanager
-async def wyoming(app):
-    """A connection to a Wyoming server of this application."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        port = listener.getsockname()[1]
-        async with wyoming_server(app[SERVER], listener):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            yield reader, writer
-            writer.close()
 
 
 def test_wyoming(tones, audio):

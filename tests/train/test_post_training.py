@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from cli.conftest import halfbyte  # noqa: F401 - a fixture
-from export.models import _draw_weights, _tokenizer
+from export.models import made_up_tokenizer, random_model
 from onnx_graphs import as_array
 from train.corpus import RATE_HZ, write_config, write_corpus
 
@@ -33,22 +32,19 @@ def work(tmp_path_factory):
     folder = tmp_path_factory.mktemp("post-training")
     corpus = write_corpus(folder / "corpus", num_utterances=4)
     config = load_config(write_config(folder, corpus), ["quantization.default=float32"])
-    tokenizer = _tokenizer(40)
-    torch.manual_seed(1)
-    model = build_model(config, len(tokenizer.tokens))
-    _draw_weights(model)
+    tokenizer, model = random_model(config, 40)
     save_checkpoint(folder / "float", config, tokenizer, model.state_dict())
     return folder
 
 
-def quantize(halfbyte, work, name: str, *words: str):  # noqa: F811
+def quantize(halfbyte, work, name: str, *words: str):
     manifest = work / "corpus" / "train.jsonl"
     return halfbyte(
         "quantize", work / "float", "-o", work / name, "--calibration", manifest, *words
     )
 
 
-def test_minmax_is_absmax(halfbyte, work):  # noqa: F811
+def test_minmax_is_absmax(halfbyte, work):
     assert quantize(halfbyte, work, "minmax", "--observer", "minmax").status == 0
     config, _, model = load_checkpoint(work / "minmax")
     assert (config.quantization.default, config.quantization.weights) == ("w4a8", "lsq")
@@ -60,7 +56,7 @@ def test_minmax_is_absmax(halfbyte, work):  # noqa: F811
         assert torch.equal(layer.quantized_weight().codes, others[name].quantized_weight().codes)
 
 
-def test_mse_has_less_error_in_every_layer_on_what_it_heard(halfbyte, work):  # noqa: F811
+def test_mse_has_less_error_in_every_layer_on_what_it_heard(halfbyte, work):
     two_bits = "quantization.default=w2a8"
     assert quantize(halfbyte, work, "mse", two_bits).status == 0
     assert quantize(halfbyte, work, "range", two_bits, "--observer", "minmax").status == 0
@@ -86,7 +82,7 @@ def _rounding(layer: torch.nn.Module) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("method", ["lsq", "moving_average"])
-def test_activations_may_be_static(halfbyte, work, method):  # noqa: F811
+def test_activations_may_be_static(halfbyte, work, method):
     refused = quantize(halfbyte, work, method, f"quantization.activations={method}")
     assert refused.is_mistake()
     assert f"quantization.activations={method}" in refused.err
@@ -102,7 +98,7 @@ def test_activations_may_be_static(halfbyte, work, method):  # noqa: F811
         assert error.square().mean() < 0.01 * values.square().mean(), name
 
 
-def test_an_integer_only_model_without_training(halfbyte, work):  # noqa: F811
+def test_an_integer_only_model_without_training(halfbyte, work):
     words = ["quantization.arithmetic=integer", "quantization.default=w8a8"]
     assert quantize(halfbyte, work, "integer", *words).status == 0
     export(work / "integer", work / "integer-onnx")
@@ -122,7 +118,7 @@ def test_an_integer_only_model_without_training(halfbyte, work):  # noqa: F811
         assert (encoded - real).square().mean() < 0.1 * real.square().mean()
 
 
-def test_observers_choose_ranges_of_integer_only_models(halfbyte, work):  # noqa: F811
+def test_observers_choose_ranges_of_integer_only_models(halfbyte, work):
     widths = {}
     for observer in ("minmax", "percentile"):
         words = ["quantization.arithmetic=integer", "--observer", observer]
@@ -155,13 +151,13 @@ def test_observer_weighs_inputs():
         (["--utterances", "0"], "0 utterances were asked for"),
     ],
 )
-def test_mistakes(halfbyte, work, words, named):  # noqa: F811
+def test_mistakes(halfbyte, work, words, named):
     done = quantize(halfbyte, work, "mistake", *words)
     assert done.is_mistake(), done
     assert named in done.err
 
 
-def test_the_float_model_is_not_overwritten(halfbyte, work):  # noqa: F811
+def test_the_float_model_is_not_overwritten(halfbyte, work):
     before = (work / "float" / "config.yaml").read_bytes()
     done = quantize(halfbyte, work, "float")
     assert done.is_mistake(), done
@@ -169,7 +165,7 @@ def test_the_float_model_is_not_overwritten(halfbyte, work):  # noqa: F811
     assert (work / "float" / "config.yaml").read_bytes() == before
 
 
-def test_silence_is_nothing_to_calibrate_with(halfbyte, work, tmp_path):  # noqa: F811
+def test_silence_is_nothing_to_calibrate_with(halfbyte, work, tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(RATE_HZ), RATE_HZ)
     line = {"audio_filepath": "a.wav", "text": "", "duration": 1.0}
     (tmp_path / "silent.jsonl").write_text(json.dumps(line) + "\n")
@@ -180,7 +176,7 @@ def test_silence_is_nothing_to_calibrate_with(halfbyte, work, tmp_path):  # noqa
     assert "calibration audio is silent" in done.err
 
 
-def test_a_quantised_checkpoint_is_not_quantised_again(halfbyte, work):  # noqa: F811
+def test_a_quantised_checkpoint_is_not_quantised_again(halfbyte, work):
     assert quantize(halfbyte, work, "once").status == 0
     manifest = work / "corpus" / "train.jsonl"
     done = halfbyte("quantize", work / "once", "-o", work / "twice", "--calibration", manifest)
@@ -188,7 +184,7 @@ def test_a_quantised_checkpoint_is_not_quantised_again(halfbyte, work):  # noqa:
     assert "trained as w4a8" in done.err
 
 
-def test_deployed_layers_equal_the_trained_ones_and_others_do_not(halfbyte, work, tmp_path):  # noqa: F811
+def test_deployed_layers_equal_the_trained_ones_and_others_do_not(halfbyte, work, tmp_path):
     layers = "quantization.layers={'*.expand': w8a8, '*.contract': w2a8, ctc: w4a32}"
     assert quantize(halfbyte, work, "mixed", layers).status == 0
     export(work / "mixed", tmp_path / "onnx")
@@ -209,7 +205,7 @@ def test_deployed_layers_equal_the_trained_ones_and_others_do_not(halfbyte, work
     assert "neither a checkpoint nor a run" in done.err
 
 
-def test_what_was_trained_in_float_is_not_verified(halfbyte, work, tmp_path):  # noqa: F811
+def test_what_was_trained_in_float_is_not_verified(halfbyte, work, tmp_path):
     done = halfbyte("info", "--verify", work / "float")
     assert done.is_mistake(), done
     assert "has no quantised layer" in done.err
@@ -233,7 +229,7 @@ def test_what_was_trained_in_float_is_not_verified(halfbyte, work, tmp_path):  #
         ("float", ["distillation.teacher=nowhere"], "nowhere is no checkpoint"),
     ],
 )
-def test_a_refused_run_leaves_nothing_behind(halfbyte, work, start, words, named):  # noqa: F811
+def test_a_refused_run_leaves_nothing_behind(halfbyte, work, start, words, named):
     (work / "run" / "result").mkdir(parents=True, exist_ok=True)
     (work / "run" / "config.yaml").touch()
     done = halfbyte(
@@ -266,11 +262,11 @@ def test_mistakes_of_distillation(work):
     with pytest.raises(ConfigError, match="is no checkpoint"):
         read_teacher(DistillationConfig(str(work / "none")), tokenizer)
     with pytest.raises(ConfigError, match="has other tokens"):
-        read_teacher(DistillationConfig(str(work / "float")), _tokenizer(44))
+        read_teacher(DistillationConfig(str(work / "float")), made_up_tokenizer(44))
     assert read_teacher(DistillationConfig(str(work / "float")), tokenizer) is not None
 
 
-def test_fine_tuning_with_a_teacher_and_learned_steps(halfbyte, work):  # noqa: F811
+def test_fine_tuning_with_a_teacher_and_learned_steps(halfbyte, work):
     done = halfbyte(
         "train", work / "config.yaml", "--run", work / "tuned", "--from", work / "float",
         f"distillation.teacher={work / 'float'}", "quantization.weights=lsq", "loop.epochs=1",
