@@ -1,9 +1,12 @@
-"""A figure names the code that it was measured with."""
+"""A figure names the code and the machine that it was measured with."""
 
 import subprocess
 
+import pytest
+
 import halfbyte
 from halfbyte.measure.code import code_name, commit_of
+from halfbyte.measure.cpu import machine
 
 
 def git(folder, *words: str) -> str:
@@ -32,3 +35,20 @@ def test_an_installed_package_is_named_by_its_version(tmp_path, monkeypatch):
     for folder in ("venv/lib/halfbyte", "src/halfbyte"):  # the second: a checkout without a commit
         monkeypatch.setattr(halfbyte, "__file__", str(tmp_path / folder / "__init__.py"))
         assert code_name() == halfbyte.__version__
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "label"),
+    [
+        (
+            "cpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\nstepping\t: 1\n\n"
+            "cpu family\t: 0\nmodel name\t: another\n",
+            "AMD EPYC (family 25, model 17, stepping 1)",
+        ),
+        ("model name\t: ARMv7 Processor\n", "ARMv7 Processor"),
+    ],
+)
+def test_a_machine_is_named_with_its_generation(tmp_path, cpuinfo, label):
+    (tmp_path / "cpuinfo").write_text(cpuinfo)
+    assert machine(tmp_path / "cpuinfo") == label
+    assert machine(tmp_path / "none")

@@ -5,6 +5,8 @@ import platform
 import re
 from pathlib import Path
 
+_GENERATION = {"family": "cpu family", "model": "model", "stepping": "stepping"}
+
 
 def pin() -> None:
     """Keeps this process on its last processor, where the system can."""
@@ -12,11 +14,17 @@ def pin() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
-def machine() -> str:
-    """The processor's name."""
+def machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor's name with its generation: "AMD EPYC (family 25, model 17, stepping 1)".
+
+    A virtual machine may call several generations by one name.
+    """
     try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    found = re.search(r"^model name\s*: *(.*)$", text, re.MULTILINE)
-    return found[1].strip() if found else platform.machine()
+    pairs = [re.split(r"\s*:\s*", line, maxsplit=1) for line in reversed(lines) if ":" in line]
+    facts = {key: value.strip() for key, value in pairs}  # of the first processor
+    told = [f"{name} {facts[key]}" for name, key in _GENERATION.items() if key in facts]
+    name = facts.get("model name") or platform.machine()
+    return f"{name} ({', '.join(told)})" if told else name
