@@ -30,6 +30,14 @@ struct CodeRows {
   float* scales;
 };
 
+// One scale for all activations of a layer, known beforehand:
+//   code = clip(rint(x / scale) + zero_point, low, high)
+struct StaticScale {
+  float scale;         // 2^-100..2^100
+  int32_t zero_point;  // low..high
+  int32_t low, high;   // within -128..127
+};
+
 // Columns of a row of codes that kernels may read: K rounded up to 64.
 constexpr int64_t padded_codes(int64_t k) { return (k + 63) / 64 * 64; }
 
@@ -48,7 +56,7 @@ enum class Activation : uint8_t { kNone, kSilu, kRelu, kGlu };
 
 // What follows the integer sum, each step one fp32 operation, so that fused and separate operators give
 // the same bits:
-//   y[m][n]   = ((float(acc) * x.scales[m]) * scales[n]) + bias[n]
+//   y[m][n]   = ((float(acc + offsets[n]) * x.scales[m]) * scales[n]) + bias[n]
 //   out[m][n] = activation(y)                                   without a residual
 //   out[m][n] = residual[m][n] + (activation(y) * factor)       with one
 struct Epilogue {
@@ -60,7 +68,8 @@ struct Epilogue {
   const float* residual = nullptr;  // (M, N), row m at residual + m * residual_stride; may be out
   int64_t residual_stride = 0;
   float factor = 1.0f;
-  int32_t* sums = nullptr;  // in place of all that: (M, N) acc, row m at sums + m * out_stride
+  const int32_t* offsets = nullptr;  // (N), what a zero point adds to the sums; nullptr: nothing
+  int32_t* sums = nullptr;           // in place of all that: (M, N) acc, row m at sums + m * out_stride
   const IntegerEpilogue* integer = nullptr;  // in place of all that (integer_only.h)
 };
 
@@ -145,6 +154,10 @@ struct Kernels {
   // NaN or infinity; rows from there on are then not written. quantize_rows() below throws instead.
   int64_t (*quantize_rows)(const float* x, int64_t x_stride, int qmax, const CodeRows& out);
 
+  // The same with one scale for all rows, which fills out.scales.
+  int64_t (*quantize_rows_static)(const float* x, int64_t x_stride, const StaticScale& scale,
+                                  const CodeRows& out);
+
   // Integer linear layers: [b] has weights of b bits (1..8) and activation codes of 8 bits, which may
   // hold any byte; linear_w4a4 has activation codes in -8..7. find_linear() below picks one.
   LinearKernel linear[kMaxWeightBits + 1];
@@ -209,5 +222,9 @@ LinearKernel find_linear(const Kernels& kernels, int weight_bits, int act_bits);
 // `first_row`.
 void quantize_rows(const Kernels& kernels, const float* x, int64_t x_stride, int qmax, const CodeRows& out,
                    int64_t first_row = 0);
+
+// Kernels::quantize_rows_static, likewise.
+void quantize_rows(const Kernels& kernels, const float* x, int64_t x_stride, const StaticScale& scale,
+                   const CodeRows& out, int64_t first_row = 0);
 
 }  // namespace halfbyte

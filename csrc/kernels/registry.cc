@@ -93,6 +93,13 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
+void check_finite(int64_t bad_row, int64_t first_row) {
+  if (bad_row >= 0)
+    throw Error(ErrorKind::kInput, "row " + std::to_string(first_row + bad_row) +
+                                       " of a linear layer's input holds "
+                                       "NaN or infinity; activations must be finite, check the samples");
+}
+
 const Kernels& kernels_of_environment() {
   const char* isa = std::getenv("HALFBYTE_ISA");
   return isa == nullptr || *isa == '\0' ? best_kernels() : find_kernels(isa);
@@ -134,11 +141,12 @@ LinearKernel find_linear(const Kernels& kernels, int weight_bits, int act_bits) 
 
 void quantize_rows(const Kernels& kernels, const float* x, int64_t x_stride, int qmax, const CodeRows& out,
                    int64_t first_row) {
-  const int64_t bad_row = kernels.quantize_rows(x, x_stride, qmax, out);
-  if (bad_row >= 0)
-    throw Error(ErrorKind::kInput, "row " + std::to_string(first_row + bad_row) +
-                                       " of a linear layer's input holds "
-                                       "NaN or infinity; activations must be finite, check the samples");
+  check_finite(kernels.quantize_rows(x, x_stride, qmax, out), first_row);
+}
+
+void quantize_rows(const Kernels& kernels, const float* x, int64_t x_stride, const StaticScale& scale,
+                   const CodeRows& out, int64_t first_row) {
+  check_finite(kernels.quantize_rows_static(x, x_stride, scale, out), first_row);
 }
 
 }  // namespace halfbyte

@@ -36,6 +36,7 @@ constexpr Kernels make_kernels(const char* isa, const IntegerKernels& integer) {
   return {
       isa,
       quantize_rows_f32,
+      quantize_rows_static_f32,
       {nullptr, integer.linear[1], integer.linear[2], integer.linear[3], integer.linear[4], integer.linear[5],
        integer.linear[6], integer.linear[7], integer.linear[8]},
       integer.linear_w4a4,

@@ -106,16 +106,20 @@ HB_INLINE void for_each_block(const CodeRows& x, int64_t n, Each each) {
 // 16 outputs from n on, of which `count` exist.
 struct OutputLanes {
   Lanes scales, bias;
+  IntLanes offsets = splat_int(0);
 
   HB_INLINE OutputLanes(const Epilogue& e, int64_t n, int64_t count) {
     const bool is_whole = count == kLanes;
+    if (e.offsets != nullptr)
+      offsets = is_whole ? load(e.offsets + n)
+                         : as_int(load_part(reinterpret_cast<const float*>(e.offsets + n), count, 0.0f));
     scales = is_whole ? load(e.scales + n) : load_part(e.scales + n, count, 0.0f);
     bias = is_whole ? load(e.bias + n) : load_part(e.bias + n, count, 0.0f);
   }
 
-  // ((float(acc) * s_x) * s_w) + bias
+  // ((float(acc + offset) * s_x) * s_w) + bias
   HB_INLINE Lanes of(const int32_t* acc, float s_x) const {
-    return ((to_float(load(acc)) * splat(s_x)) * scales) + bias;
+    return ((to_float(load(acc) + offsets) * splat(s_x)) * scales) + bias;
   }
 };
 

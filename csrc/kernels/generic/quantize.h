@@ -1,4 +1,4 @@
-// Dynamic activation quantisation, one scale a row.
+// Quantisation of activations: one scale a row, or one for all rows.
 #pragma once
 #include "kernels/generic/byte_lanes.h"
 #include "kernels/generic/functions.h"
@@ -32,10 +32,6 @@ HB_INLINE void store_all_codes(const float* x, int64_t count, int8_t* codes, Cod
 // What adding kRound to a number rounded it to.
 HB_INLINE IntLanes rounded(Lanes shifted) { return as_int(shifted) - as_int(splat(kRound)); }
 
-// The nearest even integer of x / scale. No clip is needed: |x| <= amax and scale is amax / qmax rounded
-// once, so the quotient stays below qmax + 1/2.
-HB_INLINE IntLanes codes_of(Lanes x, Lanes scale) { return rounded(x / scale + splat(kRound)); }
-
 // A division takes as long as ten other operations, so x is multiplied by 1 / scale, and divided only where
 // that might round to another integer. With e = 2^-24 and |x / scale| < 127 (1 + 2 e):
 //   the product, rounded twice, is off the true quotient by less than 127.1 * 2.001 e < 2^-16,
@@ -43,29 +39,36 @@ HB_INLINE IntLanes codes_of(Lanes x, Lanes scale) { return rounded(x / scale + s
 // (or both by less than 2^-149, where they are denormal; 1 / scale never is, as scale lies in 2^-107..2^126).
 // So a product within 1/2 - 2^-15 of an integer n, a distance that float arithmetic gives exactly, has its
 // quotient within less than 1/2 of n: both round to n.
-constexpr float kSureDistance = 0.5f - 0x1p-15f;
+// With a static scale a quotient may lie anywhere, but is clipped to -255..255 (code less zero point): there
+// the bounds are 2^-15 and 2^-16, the sure distance 1/2 - 2^-14, and what is clipped either way is the same.
+constexpr float kSureDistance = 0.5f - 0x1p-15f, kSureStaticDistance = 0.5f - 0x1p-14f;
 constexpr int64_t kCheckedInputs = 256;  // one in 2^14 is unsure, and takes as many divisions with it
 
-HB_INLINE void quantize_row(const float* x, int64_t k, float scale, int8_t* codes) {
+// code = rint(clip(x / scale)) + zero_point.
+template <class Clip>
+HB_INLINE void quantize_row(const float* x, int64_t k, float scale, float sure_distance, Clip clip,
+                            int32_t zero_point, int8_t* codes) {
   const Lanes divisor = splat(scale), factor = splat(1.0f / scale);
-  const IntLanes magnitude = splat_int(0x7fffffff), sure = as_int(splat(kSureDistance));
+  const IntLanes magnitude = splat_int(0x7fffffff), sure = as_int(splat(sure_distance));
+  const IntLanes zero = splat_int(zero_point);
   for (int64_t i = 0; i < k; i += kCheckedInputs) {
     const int64_t count = k - i < kCheckedInputs ? k - i : kCheckedInputs;
     IntLanes farthest = splat_int(0);  // of non-negative floats the integer order is the float order
     store_all_codes(x + i, count, codes + i, [&](Lanes values) {
-      const Lanes product = values * factor, shifted = product + splat(kRound);
+      const Lanes product = clip(values * factor), shifted = product + splat(kRound);
       const IntLanes distance = as_int(product - (shifted - splat(kRound))) & magnitude;
       farthest = larger(farthest, distance);
-      return rounded(shifted);
+      return rounded(shifted) + zero;
     });
     if (any(farthest > sure))
-      store_all_codes(x + i, count, codes + i, [&](Lanes values) { return codes_of(values, divisor); });
+      store_all_codes(x + i, count, codes + i,
+                      [&](Lanes values) { return rounded(clip(values / divisor) + splat(kRound)) + zero; });
   }
-  const int64_t written = (k + kLanes - 1) / kLanes * kLanes;
-  std::memset(codes + written, 0, padded_codes(k) - written);
+  std::memset(codes + k, 0, padded_codes(k) - k);
 }
 
-// s = amax < 2^-100 ? 1 : amax / qmax; code = rint(x / s). See Kernels::quantize_rows.
+// s = amax < 2^-100 ? 1 : amax / qmax; code = rint(x / s). See Kernels::quantize_rows. No clip is needed:
+// |x| <= amax and scale is amax / qmax rounded once, so the quotient stays below qmax + 1/2.
 int64_t quantize_rows_f32(const float* x, int64_t x_stride, int qmax, const CodeRows& out) {
   for (int64_t row = 0; row < out.rows; ++row) {
     const float* values = x + row * x_stride;
@@ -74,7 +77,27 @@ int64_t quantize_rows_f32(const float* x, int64_t x_stride, int qmax, const Code
     float amax;
     std::memcpy(&amax, &bits, sizeof amax);
     out.scales[row] = amax < 0x1p-100f ? 1.0f : amax / static_cast<float>(qmax);
-    quantize_row(values, out.k, out.scales[row], out.codes + row * out.stride);
+    const auto keep = [](Lanes v) { return v; };
+    quantize_row(values, out.k, out.scales[row], kSureDistance, keep, 0, out.codes + row * out.stride);
+  }
+  return -1;
+}
+
+// See Kernels::quantize_rows_static.
+int64_t quantize_rows_static_f32(const float* x, int64_t x_stride, const StaticScale& s,
+                                 const CodeRows& out) {
+  const Lanes low = splat(static_cast<float>(s.low - s.zero_point));
+  const Lanes high = splat(static_cast<float>(s.high - s.zero_point));
+  const auto clip = [&](Lanes v) {
+    v = select(v < low, low, v);
+    return select(v > high, high, v);
+  };
+  for (int64_t row = 0; row < out.rows; ++row) {
+    const float* values = x + row * x_stride;
+    if (row_amax_bits(values, out.k) >= 0x7f800000) return row;
+    out.scales[row] = s.scale;
+    quantize_row(values, out.k, s.scale, kSureStaticDistance, clip, s.zero_point,
+                 out.codes + row * out.stride);
   }
   return -1;
 }
