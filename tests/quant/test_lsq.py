@@ -3,12 +3,15 @@
 import pytest
 import torch
 
-from halfbyte.quant.lsq import FOLLOWED_STEPS, LearnedStep
+from halfbyte.quant.absmax import stored_scale
+from halfbyte.quant.lsq import FOLLOWED_STEPS, LearnedStep, power_of_two, real_scale
 from halfbyte.quant.quantizer import CHANNEL, TENSOR, Granularity
 
 
 def started(bits: int, x: torch.Tensor, granularity=TENSOR, half: bool = False) -> LearnedStep:
-    quantizer = LearnedStep(bits, granularity, tuple(x.shape), is_stored_half=half)
+    quantizer = LearnedStep(
+        bits, granularity, tuple(x.shape), form=stored_scale if half else real_scale
+    )
     quantizer.start(x)
     return quantizer
 
@@ -28,7 +31,7 @@ def test_start_and_codes_by_hand():
 
 
 def test_gradients_by_hand():
-    quantizer = LearnedStep(2, TENSOR, (1, 3), is_stored_half=False)
+    quantizer = LearnedStep(2, TENSOR, (1, 3), form=real_scale)
     quantizer.set_scales(torch.tensor([[1.0]]))
     x = torch.tensor([[0.25, -0.75, 3.0]], requires_grad=True)
     quantizer.gradient_path(x).backward(torch.tensor([[1.0, 10.0, 100.0]]))
@@ -95,9 +98,28 @@ def test_scales_of_weights_are_those_of_the_file():
 
 
 def test_the_step_follows_the_first_batches_and_is_learned_after():
-    quantizer = LearnedStep(4, TENSOR, (1, 4), is_stored_half=False)
+    quantizer = LearnedStep(4, TENSOR, (1, 4), form=real_scale)
     for _ in range(FOLLOWED_STEPS):
         quantizer.observe(torch.ones(1, 4))
     learned = quantizer.step.clone()
     quantizer.observe(torch.full((1, 4), 100.0))
     assert torch.equal(quantizer.step, learned)
+
+
+@pytest.mark.parametrize("exponent", [-99, -14, -1, 0, 1, 7, 100])
+def test_powers_of_two_are_exact_and_nearest_on_a_logarithmic_scale(exponent):
+    exact = torch.tensor([2.0**exponent])
+    shares = torch.tensor([0.7072, 1.0, 1.4142])  # between the square roots of 1/2 and 2
+    assert torch.equal(power_of_two(exact * shares), exact.expand(3))
+    assert torch.equal(power_of_two(exact * 1.4143), 2 * exact)
+
+
+def test_a_learned_step_may_be_used_as_a_power_of_two():
+    quantizer = LearnedStep(8, form=power_of_two)
+    quantizer.set_scales(torch.tensor([[0.013]]))
+    x = torch.tensor([[0.5, -7.0, 0.01]], requires_grad=True)
+    quantized = quantizer.quantize(x.detach())
+    assert quantized.scales.item() == 2.0**-6  # 0.013 lies nearer to it than to 2^-7
+    assert quantized.codes.tolist() == [[32, -127, 1]]
+    quantizer.gradient_path(x).sum().backward()
+    assert quantizer.step.grad.item() != 0

@@ -11,9 +11,12 @@ it (Li et al. 2021, arXiv:2111.03759).
 
 Differences: codes are symmetric (theirs reach -2^(b-1)); the scale of weights is used as the file
 stores it, in fp16, and at 1 bit the code is the sign. The published step sizes of theirs are per
-tensor, ours per channel too, each with its own number of elements.
+tensor, ours per channel too, each with its own number of elements. A step may be used as the power
+of two nearest to it on a logarithmic scale, 2^rint(log2 s), as MQBench has it for TVM; the gradient
+passes that rounding straight through.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -30,6 +33,23 @@ from halfbyte.quant.quantizer import (
 )
 
 FOLLOWED_STEPS = 200  # batches in which the step follows the starting rule
+ScaleForm = Callable[[Tensor], Tensor]  # how a step is used: float32 in and out
+
+
+def real_scale(step: Tensor) -> Tensor:
+    """The step itself, at least 2^-100."""
+    return step.clamp_min(2.0**-100)
+
+
+def power_of_two(step: Tensor) -> Tensor:
+    """2^rint(log2 step), exact, at least 2^-100.
+
+    >>> power_of_two(torch.tensor([1.0, 1.4, 1.5, 0.3])).tolist()
+    [1.0, 1.0, 2.0, 0.25]
+    """
+    step = real_scale(step)
+    mantissa, _ = torch.frexp(step)  # step = mantissa · 2^e, 1/2 <= mantissa < 1
+    return step / mantissa * torch.where(mantissa < 0.5**0.5, 0.5, 1.0)
 
 
 class _LearnedStep(torch.autograd.Function):
@@ -63,7 +83,8 @@ class LearnedStep(Quantizer):
 
     Args:
         shape: of what is quantised, (N, K); of activations (1, K).
-        is_stored_half: whether the scale is used in fp16, as that of weights is.
+        form: how the step is used: `stored_scale`, in fp16, as that of weights; `real_scale` or
+            `power_of_two`.
     """
 
     num_observed: Tensor
@@ -73,13 +94,13 @@ class LearnedStep(Quantizer):
         num_bits: int,
         granularity: Granularity = TENSOR,
         shape: tuple[int, int] = (1, 1),
-        is_stored_half: bool = True,
+        form: ScaleForm = stored_scale,
     ):
         super().__init__(num_bits, granularity)
         split = granularity.split(torch.empty(shape, device="meta"))
         self.step = nn.Parameter(torch.ones(split.shape[:2]))
         self.register_buffer("num_observed", torch.zeros(()))
-        self._is_stored_half = is_stored_half
+        self._form = form
 
     def start(self, x: Tensor) -> None:
         """Set the step to 2 · mean|x| / sqrt(qmax); x: (N, K) float32."""
@@ -94,8 +115,7 @@ class LearnedStep(Quantizer):
 
     def scales(self) -> Tensor:
         """The scales in use; (rows, groups) float32, each > 0."""
-        step = self.step.detach().abs()
-        return stored_scale(step) if self._is_stored_half else step.clamp_min(2.0**-100)
+        return self._form(self.step.detach().abs())
 
     def quantize(self, x: Tensor) -> Quantized:
         scales = self.scales()

@@ -1,16 +1,25 @@
 """The methods by name, and which layers each can serve."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from halfbyte.errors import ConfigError
 from halfbyte.quant.absmax import AbsMaxRows, AbsMaxWeight
 from halfbyte.quant.formats import Format
-from halfbyte.quant.lsq import LearnedStep
+from halfbyte.quant.learned_clip import LearnedClip
+from halfbyte.quant.lsq import LearnedStep, power_of_two, real_scale
 from halfbyte.quant.moving_average import MovingAverageAffine
 from halfbyte.quant.quantizer import CHANNEL, Granularity, Quantizer
 
 WEIGHT_METHODS = ("absmax", "lsq")
-ACTIVATION_METHODS = ("absmax", "moving_average", "lsq")
+_ACTIVATIONS: dict[str, Callable[[int], Quantizer]] = {
+    "absmax": AbsMaxRows,
+    "moving_average": MovingAverageAffine,
+    "lsq": lambda num_bits: LearnedStep(num_bits, form=real_scale),
+    "pact": LearnedClip,
+    "power_of_two": lambda num_bits: LearnedStep(num_bits, form=power_of_two),
+}
+ACTIVATION_METHODS = tuple(_ACTIVATIONS)
 
 
 @dataclass(frozen=True)
@@ -19,7 +28,9 @@ class Methods:
 
     Attributes:
         weights: "absmax" or "lsq".
-        activations: "absmax" (a scale per live row), "moving_average" or "lsq" (static).
+        activations: "absmax" (a scale per live row), or one static scale a tensor:
+            "moving_average" and "pact" (affine, tracked and learned range), "lsq" (symmetric,
+            learned) or "power_of_two" (the same, rounded to a power of two).
         group: inputs per weight scale; 0 is one scale per output. Weight-only layers alone
             compute with groups.
 
@@ -58,11 +69,7 @@ class Methods:
         """The quantiser of a layer's input; None where it stays float32."""
         if number.is_weight_only:
             return None
-        if self.activations == "moving_average":
-            return MovingAverageAffine(number.activation_bits)
-        if self.activations == "lsq":
-            return LearnedStep(number.activation_bits, is_stored_half=False)
-        return AbsMaxRows(number.activation_bits)
+        return _ACTIVATIONS[self.activations](number.activation_bits)
 
     def _of_weights(
         self, shape: tuple[int, int], number: Format, granularity: Granularity

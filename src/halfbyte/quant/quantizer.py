@@ -124,6 +124,11 @@ class Quantizer(nn.Module, ABC):
         largest_code(num_bits)
         self.num_bits, self.granularity = num_bits, granularity
 
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The least and the largest code."""
+        return -largest_code(self.num_bits), largest_code(self.num_bits)
+
     @abstractmethod
     def quantize(self, x: Tensor) -> Quantized:
         """Codes and scales of x, as training computes with and as the file stores.

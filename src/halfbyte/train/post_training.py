@@ -25,10 +25,10 @@ from halfbyte.errors import ConfigError
 from halfbyte.families.u2.model import U2
 from halfbyte.ops.integer_linear_layer import IntegerLinear
 from halfbyte.progress import progress_bar
+from halfbyte.quant.affine import Affine
 from halfbyte.quant.formats import LayerMap
 from halfbyte.quant.layers import NativeEmbedding, NativeLinear
 from halfbyte.quant.lsq import LearnedStep
-from halfbyte.quant.moving_average import MovingAverageAffine
 from halfbyte.quant.native import native_layers
 from halfbyte.quant.observers import Observer, Sample, observer_named
 from halfbyte.quant.ranges import Range
@@ -165,7 +165,7 @@ def _set_weight_steps(
 
 def _set_input_range(layer: NativeLinear, sample: Sample, observer: Observer) -> None:
     quantizer = layer.activation_quantizer
-    if isinstance(quantizer, MovingAverageAffine):
+    if isinstance(quantizer, Affine):
         quantizer.set_range(*observer.range(sample.values, quantizer.num_bits))
     elif isinstance(quantizer, LearnedStep):
         scales = observer.scales(sample.values.reshape(1, 1, -1), quantizer.num_bits)
