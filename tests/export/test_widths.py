@@ -11,9 +11,9 @@ from onnx_graphs import as_array
 from halfbyte.engine import ModelFile, Session
 from halfbyte.export.compile import compile_model
 from halfbyte.export.onnx_model import finish
+from halfbyte.quant.codecs.uniform import packed_size, unpack
 from halfbyte.quant.formats import format_named
 from halfbyte.quant.layers import NativeEmbedding, NativeLinear
-from halfbyte.quant.packing import packed_size, unpack
 
 ROWS, K, N = 5, 70, 33  # no multiple of any tile
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64

@@ -6,7 +6,7 @@ import pytest
 from kernel_cases import SHAPES, Guarded, generator, make_codes, unaligned
 
 from halfbyte import _core
-from halfbyte.quant import packing
+from halfbyte.quant.codecs import uniform as packing
 
 kernels = _core.kernels
 

@@ -6,7 +6,7 @@ from kernel_cases import SHAPES, Guarded, make_codes
 
 from halfbyte import _core
 from halfbyte.errors import InputError, UsageError
-from halfbyte.quant import packing
+from halfbyte.quant.codecs import uniform as packing
 
 kernels = _core.kernels
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from halfbyte.errors import UsageError
 from halfbyte.export.graph_ir import Array, Constant, Graph, Node, PackedCodes
-from halfbyte.quant.packing import pack
+from halfbyte.quant.codecs.uniform import pack
 
 ALIGNMENT_BYTES = 64
 ABSENT_INPUT = 0xFFFFFFFF

@@ -14,7 +14,6 @@ from halfbyte.export.onnx_model import compile_folder, export
 from halfbyte.measure.deployed_integer import raise_if_other_operators
 from halfbyte.ops.integer_linear_layer import IntegerLinear
 from halfbyte.quant.native import NativeLayer, native_layers
-from halfbyte.quant.packing import unpack
 from halfbyte.quant.quantizer import Quantized
 from halfbyte.train.checkpoint import WEIGHTS, load_checkpoint
 
@@ -164,9 +163,8 @@ def _check(name: str, layer: NativeLayer, place: _Place) -> LayerCheck:
         raise ModelFileError(
             f"{place.file.path}: layer {name} has {rows} × {inputs} codes, trained are {n} × {k}"
         )
-    bits = int(packed.dtype.removeprefix("packed"))
     own = slice(place.first, place.first + n)
-    codes = unpack(np.frombuffer(packed.data, np.uint8), bits, rows, inputs)[own]
+    codes = layer.number.codec.unpack(np.frombuffer(packed.data, np.uint8), rows, inputs)[own]
     return LayerCheck(
         name,
         layer.number.name,

@@ -22,7 +22,8 @@ from halfbyte import _core
 from halfbyte.errors import HalfbyteError
 from halfbyte.measure.cpu import machine
 from halfbyte.measure.peers.layer import Call, Peer, open_peers, quiet
-from halfbyte.quant import packing, reference
+from halfbyte.quant import reference
+from halfbyte.quant.codecs import uniform as packing
 
 SHAPES = [(256, 1024), (512, 2048), (1024, 1024)]  # inputs, outputs
 ROWS = [1, 2, 3, 4, 8, 16, 32, 64, 128, 256]

@@ -35,7 +35,6 @@ from halfbyte.quant.formats import Format, format_named
 from halfbyte.quant.layers import NativeLinear
 from halfbyte.quant.methods import Methods
 from halfbyte.quant.native import NativeLayer, native_layers
-from halfbyte.quant.packing import pack
 from halfbyte.scores.words import Errors, count_errors
 from halfbyte.train.checkpoint import build_model, load_checkpoint, load_weights
 from halfbyte.train.config import QuantizationConfig, TrainConfig
@@ -296,7 +295,7 @@ def _kernel_us(layer: NativeLinear, number: Format) -> float:
     codes = random.integers(-edge, edge + 1, (n, k)).astype(np.int8)
     if bits == 1:
         codes[codes == 0] = 1
-    packed = pack(codes, bits)
+    packed = number.codec.pack(codes)
     x, scales = random.standard_normal((_ROWS, k), np.float32), np.ones(n, np.float32)
     out = np.empty((_ROWS, n), np.float32)
     best = np.inf

@@ -4,26 +4,42 @@ import fnmatch
 from dataclasses import dataclass
 
 from halfbyte.errors import ConfigError
+from halfbyte.quant.codecs import CODECS
+from halfbyte.quant.codecs.codec import Codec
 
 FLOAT_BITS = 32
 
 
 @dataclass(frozen=True)
 class Format:
-    """Bits of the weights and activations of one layer; 32 bits are float32.
+    """How the weights of one layer are stored, and the bits of its activations; 32 are float32.
 
     `w4a8` computes on integers, `w4a32` widens its weights and multiplies in float32, `float32`
     stores its weights in float32 too.
+
+    Attributes:
+        stored_codec: of the weights; None where they are float32.
     """
 
     name: str
-    weight_bits: int
+    stored_codec: Codec | None
     activation_bits: int
+
+    @property
+    def codec(self) -> Codec:
+        """How the codes of the weights are stored, of a format that has any."""
+        assert self.stored_codec is not None
+        return self.stored_codec
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of a weight; 32 are float32."""
+        return FLOAT_BITS if self.stored_codec is None else self.stored_codec.bits
 
     @property
     def is_float(self) -> bool:
         """Whether nothing is quantised."""
-        return self.weight_bits == FLOAT_BITS
+        return self.stored_codec is None
 
     @property
     def is_weight_only(self) -> bool:
@@ -41,9 +57,11 @@ class Format:
         return f"EmbeddingW{self.weight_bits}"
 
 
-_FLOAT = Format("float32", FLOAT_BITS, FLOAT_BITS)
+_FLOAT = Format("float32", None, FLOAT_BITS)
 _PAIRS = [*((bits, 8) for bits in range(1, 9)), (4, 4), (4, FLOAT_BITS)]
-FORMATS = {_FLOAT.name: _FLOAT} | {f"w{w}a{a}": Format(f"w{w}a{a}", w, a) for w, a in _PAIRS}
+FORMATS = {_FLOAT.name: _FLOAT} | {
+    f"w{w}a{a}": Format(f"w{w}a{a}", CODECS[f"uniform{w}"], a) for w, a in _PAIRS
+}
 
 
 def format_named(name: str, key: str = "number format") -> Format:

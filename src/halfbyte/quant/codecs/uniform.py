@@ -1,18 +1,23 @@
-"""The packed weight layout in numpy; docs/integer-spec.md, "Packed weights", draws it.
+"""Codes of 1 to 8 bits at even distances, packed; docs/integer-spec.md, "Packed weights", draws it.
 
 Tiles of 16 outputs x 4 inputs, groups of 64 bytes, one layout for all instruction sets.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from halfbyte.errors import InputError, UsageError
+from halfbyte.quant.codecs.codec import ByteArray, Codec, Int8Array
 
 TILE_OUTPUTS = 16
 BLOCK_INPUTS = 4
-
-Int8Array = NDArray[np.int8]
-ByteArray = NDArray[np.uint8]
+_OPERATORS = {
+    "dynamic": "Linear",
+    "static": "StaticLinear",
+    "weight_only": "WeightOnlyLinear",
+    "table": "Embedding",
+    "codes": "IntLinear",
+}
+_TENSOR_TYPES = {1: 7, 2: 8, 3: 9, 4: 5, 5: 10, 6: 11, 7: 12, 8: 6}
 
 
 def planes(bits: int) -> list[int]:
@@ -139,3 +144,25 @@ def _check_codes(codes: Int8Array, bits: int) -> None:
         raise InputError(
             f"codes {codes.min()}..{codes.max()} came; {bits}-bit codes lie in {low}..{high}"
         )
+
+
+class Uniform(Codec):
+    """Codes of `bits` bits, value = code · scale."""
+
+    def __init__(self, bits: int):
+        self.name, self.bits = f"uniform{bits}", bits
+        self.attributes, self.operators = {"weight_bits": bits}, _OPERATORS
+        self.tensor_type = _TENSOR_TYPES[bits]
+        self.onnx_type = "INT4" if bits <= 4 else "INT8"  # the narrowest container of opset 21
+
+    def pack(self, codes: Int8Array) -> ByteArray:
+        return pack(codes, self.bits)
+
+    def unpack(self, packed: ByteArray, n: int, k: int) -> Int8Array:
+        return unpack(packed, self.bits, n, k)
+
+    def packed_size(self, n: int, k: int) -> int:
+        return packed_size(n, k, self.bits)
+
+
+CODECS = [Uniform(bits) for bits in _TENSOR_TYPES]
