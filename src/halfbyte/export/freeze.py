@@ -24,7 +24,8 @@ class FrozenLinear(nn.Module):
     def __init__(self, layer: NativeLinear):
         super().__init__()
         quantized = layer.quantized_weight()
-        bias = torch.zeros(layer.out_features) if layer.bias is None else layer.bias.detach()
+        bias = layer.folded_bias()
+        bias = torch.zeros(layer.out_features) if bias is None else bias.detach()
         self.operator = f"halfbyte::{layer.number.linear_operator}"
         # Weight-only scales are a matrix, one for each group of inputs; others one per output.
         scales = quantized.scales if layer.number.is_weight_only else quantized.scales[:, 0]

@@ -109,7 +109,7 @@ class IntegerLinear(NativeLinear):
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """x: (..., K) float32 -> (..., N) float32; the residual is in the range of the output."""
-        self._observe_weight()
+        self._observe_weight(self.weight)
         if self.training and self.gives_numbers:
             self.out.move()  # nobody else does, for what gives numbers stands at the end
         if self.training and not self.out.is_started:
@@ -130,7 +130,7 @@ class IntegerLinear(NativeLinear):
 
     def observe_output(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """The layer in float, on its rounded weights, while ranges take note of the output."""
-        real = torch.nn.functional.linear(x, self._dequantized_weight(), self.bias)
+        real = torch.nn.functional.linear(x, self._dequantized(self.weight), self.bias)
         return self._observed(real.float(), residual)
 
     def _observed(self, real: Tensor, residual: Tensor | None) -> Tensor:

@@ -82,9 +82,12 @@ class _IntegerProduct(torch.autograd.Function):
         return dx, dw, db, None, None, None
 
 
-class _Carry(torch.autograd.Function):
-    """A value, with the gradient going into another tensor of its shape."""
+def carry(path: Tensor, value: Tensor) -> Tensor:
+    """The value, with the gradient going into another tensor of its shape."""
+    return _Carry.apply(path, value)  # type: ignore[no-untyped-call]
 
+
+class _Carry(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, path: Tensor, value: Tensor) -> Tensor:
         return value.view_as(value)
@@ -100,17 +103,21 @@ class _StoredWeight(nn.Module):
     weight: Tensor
     weight_quantizer: Quantizer
 
+    def folded_weight(self) -> Tensor:
+        """What is quantised: the master weight, with what is folded into it (folding.py)."""
+        return self.weight
+
     def quantized_weight(self) -> Quantized:
         """Codes and scales of the weight: what the layer computes with, and what is exported."""
-        return self.weight_quantizer.quantize(self.weight.detach())
+        return self.weight_quantizer.quantize(self.folded_weight().detach())
 
-    def _dequantized_weight(self) -> Tensor:
-        path = self.weight_quantizer.gradient_path(self.weight)
-        return _Carry.apply(path, self.quantized_weight().dequantize())  # type: ignore[no-untyped-call]
+    def _dequantized(self, weight: Tensor) -> Tensor:
+        codes = self.weight_quantizer.quantize(weight.detach())
+        return carry(self.weight_quantizer.gradient_path(weight), codes.dequantize())
 
-    def _observe_weight(self) -> None:
+    def _observe_weight(self, weight: Tensor) -> None:
         if self.training:
-            self.weight_quantizer.observe(self.weight.detach())
+            self.weight_quantizer.observe(weight.detach())
 
 
 class NativeLinear(nn.Linear, _StoredWeight):
@@ -149,17 +156,25 @@ class NativeLinear(nn.Linear, _StoredWeight):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (..., K) float32 -> (..., N) float32, or under autocast (..., N) bfloat16."""
-        self._observe_weight()
+        return self._product(x, self.folded_weight(), self.folded_bias())
+
+    def folded_bias(self) -> Tensor | None:
+        """What is added, before it is rounded to fp16."""
+        return self.bias
+
+    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        self._observe_weight(weight)
         if self.activation_quantizer is None:
-            bias = None if self.bias is None else stored_half(self.bias)
-            return nn.functional.linear(x, self._dequantized_weight(), bias)
+            stored = None if bias is None else stored_half(bias)
+            return nn.functional.linear(x, self._dequantized(weight), stored)
         static = None
         path = x
         if not isinstance(self.activation_quantizer, AbsMaxRows):
             static, path = self._static_codes(x)
-        w_path = self.weight_quantizer.gradient_path(self.weight)
+        w_path = self.weight_quantizer.gradient_path(weight)
+        quantized = self.weight_quantizer.quantize(weight.detach())
         return _IntegerProduct.apply(  # type: ignore[no-untyped-call]
-            path, w_path, self.bias, self.quantized_weight(), static, self.number
+            path, w_path, bias, quantized, static, self.number
         )
 
     def _static_codes(self, x: Tensor) -> tuple[Quantized, Tensor]:
@@ -193,8 +208,8 @@ class NativeEmbedding(nn.Embedding, _StoredWeight):
 
     def forward(self, ids: Tensor) -> Tensor:
         """ids: (...) int64 -> (..., D) float32."""
-        self._observe_weight()
-        return nn.functional.embedding(ids, self._dequantized_weight())
+        self._observe_weight(self.weight)
+        return nn.functional.embedding(ids, self._dequantized(self.weight))
 
 
 class StoredParameters:

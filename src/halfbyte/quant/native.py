@@ -3,6 +3,7 @@
 from torch import nn
 
 from halfbyte.errors import ConfigError
+from halfbyte.quant.folding import NativeNormedLinear, NormedLinear
 from halfbyte.quant.formats import Format, LayerMap
 from halfbyte.quant.layers import NativeEmbedding, NativeLinear, StoredParameters
 from halfbyte.quant.methods import Methods
@@ -63,5 +64,7 @@ def _twin(
         return NativeEmbedding(n, k, number, methods.of_table((n, k), number))
     weight_quantizer = methods.of_weights(name, (n, k), number)
     activation_quantizer = methods.of_activations(number)
+    if isinstance(layer, NormedLinear):
+        return NativeNormedLinear(layer, number, weight_quantizer, activation_quantizer)
     has_bias = layer.bias is not None
     return NativeLinear(k, n, number, has_bias, weight_quantizer, activation_quantizer)

@@ -154,7 +154,7 @@ def _set_weight_steps(
 ) -> None:
     quantizer = layer.weight_quantizer
     assert isinstance(quantizer, LearnedStep)
-    weight = layer.weight.detach()
+    weight = layer.folded_weight().detach()
     split = quantizer.granularity.split(weight)
     importance = None
     if sample is not None and isinstance(layer, NativeLinear):
