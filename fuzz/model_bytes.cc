@@ -38,7 +38,7 @@ Bytes model_of(const std::vector<std::pair<std::string, Bytes>>& sections) {
     file.insert(file.end(), content.begin(), content.end());
   }
   std::memcpy(file.data(), "HALFBYTE", 8);
-  put<std::uint32_t>(&file, 8, 1);
+  put<std::uint32_t>(&file, 8, 2);
   put<std::uint32_t>(&file, 12, static_cast<std::uint32_t>(sections.size()));
   put<std::uint64_t>(&file, 16, file.size());
   put(&file, 24, halfbyte::crc32(file.data() + kHeaderBytes, directory_bytes));

@@ -29,8 +29,11 @@ def graphs(folder: Path) -> Seeds:
     """The graph section of a streaming model and of one model per operator."""
     models = {case: case_model(case)[0] for case in CASES}
     models["streaming"] = streaming_model()
-    for op in ("LinearW4A8", "LinearW8A8", "LinearW4A4"):
-        models[op] = quantized_model(op, np.zeros((3, 8), np.float32), 8, 8)
+    for bits, act_bits in ((4, 8), (8, 8), (4, 4)):
+        attributes = {"weight_bits": bits, "activation_bits": act_bits}
+        models[f"w{bits}a{act_bits}"] = quantized_model(
+            "Linear", np.zeros((3, 8), np.float32), 8, 8, **attributes
+        )
     opened = {name: compiled(model, folder) for name, model in models.items()}
     return {name: file.core.section("graph:graph") for name, file in opened.items()}
 

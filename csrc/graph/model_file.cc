@@ -13,7 +13,7 @@ constexpr std::uint64_t kHeaderBytes = 64;
 constexpr std::uint64_t kEntryBytes = 64;
 constexpr std::uint64_t kNameBytes = 40;
 constexpr std::uint64_t kAlignmentBytes = 64;
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::uint32_t kMaxSections = 64;
 constexpr char kMagic[] = "HALFBYTE";
 
@@ -42,8 +42,10 @@ void ModelFile::read_header() {
     fail("does not start with HALFBYTE, so it is no model file; give a .hb file");
   const auto version = number_at<std::uint32_t>(8);
   if (version != kVersion)
-    fail("has format version " + std::to_string(version) + ", this halfbyte reads version " +
-         std::to_string(kVersion) + "; compile the model again with this version");
+    fail(
+        "has format version " + std::to_string(version) + ", this halfbyte reads version " +
+        std::to_string(kVersion) +
+        "; compile it anew with this version, from its checkpoint by halfbyte export, then halfbyte compile");
   if (number_at<std::uint32_t>(60) != crc32(bytes_, 60))
     fail("has a damaged header; fetch or compile it again");
   const auto stated_bytes = number_at<std::uint64_t>(16);

@@ -74,25 +74,12 @@ RunFunction plan_glu(NodePlanner& node);
 
 // ops_linear.cc
 RunFunction plan_linear_float(NodePlanner& node);
-// Of weights of kBits bits with activations of kActBits.
-RunFunction plan_linear_int(NodePlanner& node, int bits, int act_bits);
-template <int kBits, int kActBits>
-RunFunction plan_linear_int(NodePlanner& node) {
-  return plan_linear_int(node, kBits, kActBits);
-}
-RunFunction plan_linear_w4a32(NodePlanner& node);
-RunFunction plan_embedding(NodePlanner& node, int bits);
-template <int kBits>
-RunFunction plan_embedding(NodePlanner& node) {
-  return plan_embedding(node, kBits);
-}
+RunFunction plan_linear(NodePlanner& node);
+RunFunction plan_weight_only_linear(NodePlanner& node);
+RunFunction plan_embedding(NodePlanner& node);
 
 // ops_patches.cc
-RunFunction plan_patch_linear(NodePlanner& node, int bits, int act_bits);
-template <int kBits, int kActBits>
-RunFunction plan_patch_linear(NodePlanner& node) {
-  return plan_patch_linear(node, kBits, kActBits);
-}
+RunFunction plan_patch_linear(NodePlanner& node);
 
 // ops_matmul.cc, ops_attention.cc, ops_conv.cc
 RunFunction plan_matmul(NodePlanner& node);
@@ -108,14 +95,10 @@ RunFunction plan_int_depthwise(NodePlanner& node);
 RunFunction plan_int_depthwise_wide(NodePlanner& node);
 
 // ops_integer_linear.cc: to sums, to int8 codes with a table, to int16 with a residual
-RunFunction plan_int_linear(NodePlanner& node, int bits);
-RunFunction plan_int_linear_codes(NodePlanner& node, int bits);
-RunFunction plan_int_linear_wide(NodePlanner& node, int bits);
-RunFunction plan_int_patch_linear(NodePlanner& node, int bits);
-template <RunFunction (*plan)(NodePlanner&, int), int kBits>
-RunFunction plan_of_bits(NodePlanner& node) {
-  return plan(node, kBits);
-}
+RunFunction plan_int_linear(NodePlanner& node);
+RunFunction plan_int_linear_codes(NodePlanner& node);
+RunFunction plan_int_linear_wide(NodePlanner& node);
+RunFunction plan_int_patch_linear(NodePlanner& node);
 
 // ops_integer_rows.cc
 RunFunction plan_requantize(NodePlanner& node);

@@ -30,18 +30,17 @@ void add_bias(const std::uint32_t* bias, std::int64_t n, std::uint32_t* sums) {
 // acc[n] = bias[n] + sum over k of x[k] * code[n][k], exact in int32.
 class IntegerProduct {
  public:
-  IntegerProduct(NodePlanner& node, int bits)
-      : bits_(bits),
+  explicit IntegerProduct(NodePlanner& node)
+      : bits_(packed_bits(node.dtype(kCodes))),
         n_(node.shape(kCodes)[0]),
         k_(node.shape(kCodes)[1]),
-        linear_(find_linear(node.kernels(), bits, 8)) {
+        linear_(find_linear(node.kernels(), bits_, 8)) {
     Shape shape = node.shape(kX);
     const int last = shape.rank() - 1;
-    if (packed_bits(node.dtype(kCodes)) != bits) node.fail("its codes have another width");
     if (last < 0 || shape[last] != k_ || k_ == 0)
       node.fail("the last axis has not the size of the weights' inputs");
     if (node.shape(kBias) != Shape{n_}) node.fail("the bias must have one value per output");
-    if (k_ > largest_k(bits, 8) / 2) node.fail("so many inputs and a bias could overflow int32");
+    if (k_ > largest_k(bits_, 8) / 2) node.fail("so many inputs and a bias could overflow int32");
     shape[last] = n_;
     node.set_output(0, shape);
     rows_ = shape.product(0, last);
@@ -152,11 +151,12 @@ struct Patches {
 
 }  // namespace
 
-RunFunction plan_int_patch_linear(NodePlanner& node, int bits) {
+RunFunction plan_int_patch_linear(NodePlanner& node) {
   const Shape& x = node.shape(kX);
+  const int bits = packed_bits(node.dtype(kCodes));
   if (x.rank() != 4) node.fail("expected x (B, T, F, channels)");
   const std::int64_t n = node.shape(kCodes)[0], k = node.shape(kCodes)[1], run = kTaps * x[3];
-  if (packed_bits(node.dtype(kCodes)) != bits || k != kTaps * run || k == 0 || k > largest_k(bits, 8) / 2)
+  if (k != kTaps * run || k == 0 || k > largest_k(bits, 8) / 2)
     node.fail("the weights do not fit the patches");
   if (node.shape(kBias) != Shape{n} || node.shape(kMultipliers) != Shape{n})
     node.fail("there must be one bias and one multiplier per output");
@@ -186,8 +186,8 @@ RunFunction plan_int_patch_linear(NodePlanner& node, int bits) {
   };
 }
 
-RunFunction plan_int_linear(NodePlanner& node, int bits) {
-  const IntegerProduct product(node, bits);
+RunFunction plan_int_linear(NodePlanner& node) {
+  const IntegerProduct product(node);
   return [product](const Operands& operands) {
     Epilogue epilogue{nullptr, nullptr, nullptr, product.num_outputs()};
     epilogue.sums = operands.out<std::int32_t>(0);
@@ -198,8 +198,8 @@ RunFunction plan_int_linear(NodePlanner& node, int bits) {
   };
 }
 
-RunFunction plan_int_linear_codes(NodePlanner& node, int bits) {
-  const IntegerProduct product(node, bits);
+RunFunction plan_int_linear_codes(NodePlanner& node) {
+  const IntegerProduct product(node);
   IntegerEpilogue epilogue = epilogue_of(node, product);
   epilogue.low = low_attribute(node);
   const bool has_table = node.has(kTable);
@@ -212,8 +212,8 @@ RunFunction plan_int_linear_codes(NodePlanner& node, int bits) {
   };
 }
 
-RunFunction plan_int_linear_wide(NodePlanner& node, int bits) {
-  const IntegerProduct product(node, bits);
+RunFunction plan_int_linear_wide(NodePlanner& node) {
+  const IntegerProduct product(node);
   const IntegerEpilogue epilogue = epilogue_of(node, product);
   const bool has_residual = node.has(kResidual);
   if (has_residual && node.shape(kResidual) != node.outputs()[0].value.shape)

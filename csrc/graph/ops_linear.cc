@@ -40,8 +40,8 @@ RunFunction plan_linear_broadcast(NodePlanner& node, const QuantizedLinear& line
 
 }  // namespace
 
-RunFunction plan_linear_int(NodePlanner& node, int weight_bits, int act_bits) {
-  const QuantizedLinear linear(node, weight_bits, act_bits);
+RunFunction plan_linear(NodePlanner& node) {
+  const QuantizedLinear linear(node);
   const std::int64_t k = linear.num_inputs();
   const std::int64_t rows = plan_linear_shape(node, linear.num_outputs(), k);
   const bool has_residual = node.has(kResidual);
@@ -56,9 +56,9 @@ RunFunction plan_linear_int(NodePlanner& node, int weight_bits, int act_bits) {
   };
 }
 
-RunFunction plan_embedding(NodePlanner& node, int bits) {
+RunFunction plan_embedding(NodePlanner& node) {
+  const int bits = packed_bits(node.dtype(1));
   const std::int64_t v = node.shape(1)[0], d = node.shape(1)[1];
-  if (packed_bits(node.dtype(1)) != bits) node.fail("its codes have another width");
   if (node.shape(2) != Shape{v}) node.fail("scales must have one value per row");
   Shape shape = node.shape(0);
   shape.push_back(d);

@@ -82,8 +82,8 @@ Patches patches_of(NodePlanner& node) {
 
 }  // namespace
 
-RunFunction plan_patch_linear(NodePlanner& node, int weight_bits, int act_bits) {
-  const QuantizedLinear linear(node, weight_bits, act_bits);
+RunFunction plan_patch_linear(NodePlanner& node) {
+  const QuantizedLinear linear(node);
   const Patches patches = patches_of(node);
   if (patches.size != linear.num_inputs()) node.fail("a patch has not the size of the weights' inputs");
   node.set_output(0, {patches.batch, patches.rows, patches.columns, linear.num_outputs()});

@@ -5,10 +5,10 @@ namespace halfbyte::ops {
 
 // y = x · wᵀ + b with w widened to float32 on the way: small in the file and in memory, but a float product.
 // scales (N, K / G) float32.
-RunFunction plan_linear_w4a32(NodePlanner& node) {
+RunFunction plan_weight_only_linear(NodePlanner& node) {
   const std::int64_t n = node.shape(1)[0], k = node.shape(1)[1];
   const Shape& scales = node.shape(2);
-  if (packed_bits(node.dtype(1)) != 4) node.fail("its codes have another width");
+  if (packed_bits(node.dtype(1)) != 4) node.fail("its codes do not have 4 bits");
   if (scales.rank() != 2 || scales[0] != n || scales[1] < 1 || k % scales[1] != 0)
     node.fail("scales must be (N, K / G)");
   if (node.shape(3) != Shape{n}) node.fail("the bias must have one value per output");

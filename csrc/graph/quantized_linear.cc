@@ -20,17 +20,19 @@ Activation activation_named(NodePlanner& node, const std::string& name, std::int
 
 }  // namespace
 
-QuantizedLinear::QuantizedLinear(NodePlanner& node, int weight_bits, int act_bits)
-    : kernels_(&node.kernels()),
-      linear_(find_linear(*kernels_, weight_bits, act_bits)),
-      qmax_(act_bits == 8 ? 127 : 7),
-      weight_bits_(weight_bits) {
+QuantizedLinear::QuantizedLinear(NodePlanner& node)
+    : kernels_(&node.kernels()), weight_bits_(packed_bits(node.dtype(1))) {
+  const std::int64_t act_bits = node.attribute("activation_bits");
+  if (act_bits != 8 && (act_bits != 4 || weight_bits_ != 4))
+    node.fail("activation_bits is " + std::to_string(act_bits) + "; it is 8, or 4 with weights of 4 bits");
+  linear_ = find_linear(*kernels_, weight_bits_, static_cast<int>(act_bits));
+  qmax_ = act_bits == 8 ? 127 : 7;
   n_ = node.shape(1)[0], k_ = node.shape(1)[1];
-  if (packed_bits(node.dtype(1)) != weight_bits) node.fail("its codes have another width");
   if (node.shape(2) != Shape{n_} || node.shape(3) != Shape{n_})
     node.fail("scales and bias must have one value per output");
   if (k_ == 0) node.fail("the weights have no inputs");
-  if (k_ > largest_k(weight_bits, act_bits)) node.fail("so many inputs could overflow int32");
+  if (k_ > largest_k(weight_bits_, static_cast<int>(act_bits)))
+    node.fail("so many inputs could overflow int32");
   activation_ = activation_named(node, node.text_attribute("activation", ""), n_);
   has_separate_glu_ = activation_ == Activation::kGlu && n_ / 2 % kTileOutputs != 0;
   factor_ = node.real_attribute("factor", 1.0f);

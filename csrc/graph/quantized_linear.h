@@ -7,12 +7,13 @@
 namespace halfbyte {
 
 // Inputs 1 to 3 of a node: packed codes (N, K), scales (N), bias (N). Attributes of the node:
+//   activation_bits  8, or 4 where the weights have 4, too
 //   activation  "silu", "relu" or "glu", whose output has half as many columns
 //   factor      with a residual: out = residual + activation(y) * factor
 class QuantizedLinear {
  public:
   // Reads and checks inputs and attributes; the node fails where they do not fit together.
-  QuantizedLinear(NodePlanner& node, int weight_bits, int act_bits);
+  explicit QuantizedLinear(NodePlanner& node);
 
   std::int64_t num_inputs() const { return k_; }
   std::int64_t num_outputs() const { return activation_ == Activation::kGlu ? n_ / 2 : n_; }

@@ -96,7 +96,15 @@ nb::list outputs_of(const Graph& graph) {
   return list;
 }
 
-// Layers with weights: (name, operator, dtype, shape, bytes in the file, names of all constants).
+// Bits of a layer's activations, 0 where they are floats.
+std::int64_t activation_bits(const Node& node) {
+  for (const Attribute& attribute : node.attributes)
+    if (attribute.name == "activation_bits") return attribute.number;
+  return 0;
+}
+
+// Layers with weights: (name, operator, dtype, bits of activations, shape, parameters, bytes in the file,
+// names of all constants).
 nb::list layers_of(const Graph& graph) {
   nb::list list;
   for (const Node& node : graph.nodes()) {
@@ -121,7 +129,8 @@ nb::list layers_of(const Graph& graph) {
     if (largest < 0 || graph.values()[largest].dtype == DType::kInt64) continue;
     const Tensor& weight = graph.constants()[graph.values()[largest].constant];
     list.append(nb::make_tuple(graph.values()[largest].name, node.op->name, dtype_name(weight.dtype),
-                               tuple_of(weight.shape), num_parameters, num_bytes, nb::tuple(names)));
+                               activation_bits(node), tuple_of(weight.shape), num_parameters, num_bytes,
+                               nb::tuple(names)));
   }
   return list;
 }

@@ -20,8 +20,8 @@ def test_json_adds_up(halfbyte):
     assert sum(facts["sections"].values()) <= facts["bytes"]
     layers = facts["layers_by_operator"]
     assert facts["parameters"] == sum(row["parameters"] for row in layers.values())
-    assert {"LinearW4A8", "EmbeddingW4"} <= layers.keys()
-    for row in (layers["LinearW4A8"], layers["EmbeddingW4"]):
+    assert {"Linear w4a8", "Embedding w4"} <= layers.keys()
+    for row in (layers["Linear w4a8"], layers["Embedding w4"]):
         assert 0.5 <= row["bytes"] / row["parameters"] < 1.2  # half a byte, padding and scales
     assert facts["streaming"]["subsampling"] == 4
     assert facts["test_vector"].keys() == {"encoder_out", "ctc_log_probs"}
@@ -36,7 +36,7 @@ def test_for_people(halfbyte):
     file = ModelFile(TONES)
     for graph in file.graph_names:
         for layer in file.layers(graph):
-            assert any(layer.name in line and layer.op in line for line in lines)
+            assert any(layer.name in line and layer.kind in line for line in lines)
     assert any("largest difference from the training graph" in line for line in lines)
 
 

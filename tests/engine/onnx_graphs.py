@@ -19,6 +19,7 @@ TYPES = {
     np.dtype(np.int16): onnx.TensorProto.INT16,
     np.dtype(np.int32): onnx.TensorProto.INT32,
 }
+W4A8 = {"weight_bits": 4, "activation_bits": 8}
 
 
 def int4_tensor(name, codes):

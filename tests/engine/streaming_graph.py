@@ -2,7 +2,7 @@
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
-from onnx_graphs import int4_tensor
+from onnx_graphs import W4A8, int4_tensor
 
 from halfbyte.export.functions import functions
 
@@ -24,7 +24,7 @@ def streaming_model(left_axis="left"):
     }
     nodes = [
         helper.make_node(
-            "LinearW4A8", ["features", "codes", "scales", "bias"], ["h"], domain="halfbyte"
+            "Linear", ["features", "codes", "scales", "bias"], ["h"], domain="halfbyte", **W4A8
         ),
         helper.make_node("Concat", ["state.conv", "h"], ["hs"], axis=1),
         helper.make_node("Slice", ["hs", "from_end", "end", "one"], ["next.conv"]),

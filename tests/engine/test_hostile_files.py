@@ -71,7 +71,9 @@ def test_trailing_bytes_are_refused(good, tmp_path):
 
 
 def test_wrong_headers_are_refused(good, tmp_path):
-    assert_refused(tmp_path, with_header(good, version=2), "version 2")
+    assert_refused(tmp_path, with_header(good, version=3), "version 3")
+    anew = "version 1, this halfbyte reads version 2; compile it anew .* halfbyte compile"
+    assert_refused(tmp_path, with_header(good, version=1), anew)
     assert_refused(tmp_path, with_header(good, magic=b"OTHERONE"), "HALFBYTE")
     assert_refused(tmp_path, with_header(good, num_sections=0), "0 sections")
     assert_refused(tmp_path, with_header(good, num_sections=2**32 - 1), "sections")
@@ -153,7 +155,7 @@ HOSTILE_GRAPHS = {
     "too_many_outputs": ([Node("Neg", ["x"], ["y", "z"])], "2 outputs"),
     "no_outputs": ([Node("Neg", ["x"], ["y"]), Node("Neg", ["x"], [])], "0 outputs"),
     "codes_as_floats": ([Node("Add", ["x", "p"], ["y"])], "does not take packed4"),
-    "floats_as_codes": ([Node("LinearW4A8", ["x", "x", "c", "c"], ["y"])], "does not take float32"),
+    "floats_as_codes": ([Node("Linear", ["x", "x", "c", "c"], ["y"])], "does not take float32"),
     "codes_as_output": ([], "codes as an output"),
     "cast_to_nothing": ([Node("Cast", ["x"], ["y"], {"to": 77})], "output type"),
 }

@@ -5,6 +5,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 from onnx_graphs import (
+    W4A8,
     as_array,
     assert_same,
     compiled,
@@ -173,14 +174,14 @@ def linear_model(k, n):
         "layer.scales": np.full(n, 0.5, np.float16),
         "layer.bias": np.zeros(n, np.float16),
     }
-    call = helper.make_node("LinearW4A8", ["x", *arrays], ["y"], domain="halfbyte")
+    call = helper.make_node("Linear", ["x", *arrays], ["y"], domain="halfbyte", **W4A8)
     return model_of([call], {"x": floats(2, k)}, ["y"], arrays)
 
 
 def test_four_bit_layers_take_half_a_byte_a_weight(tmp_path):
     model_file = compiled(linear_model(64, 160), tmp_path)
     (layer,) = model_file.layers("graph")
-    assert (layer.name, layer.op, layer.bits) == ("layer.codes", "LinearW4A8", 4)
+    assert (layer.name, layer.kind, layer.bits) == ("layer.codes", "Linear w4a8", 4)
     assert (layer.shape, layer.num_bytes) == ((160, 64), 160 * 64 // 2 + 2 * 160 * 2)
     assert model_file.sections["weights"] == layer.num_bytes
 
@@ -278,10 +279,21 @@ def test_control_flow_and_foreign_domains_are_refused(tmp_path):
         compiled(model, tmp_path)
 
 
-@pytest.mark.parametrize(("op", "bits", "act_bits"), [("LinearW8A8", 8, 8), ("LinearW4A8", 4, 8)])
-def test_sums_that_could_overflow_are_refused_when_compiled(op, bits, act_bits, tmp_path):
-    largest = largest_num_inputs(bits, act_bits)
-    assert largest == (2**31 - 1) // 2 ** (bits + act_bits - 2)
+def test_bits_that_no_kernel_has_are_refused_when_compiled(tmp_path):
+    for bits, act_bits in ((3, 4), (4, 7), (9, 8)):
+        model = linear_model(64, 160)
+        attributes = {"weight_bits": bits, "activation_bits": act_bits}
+        (layer,) = model.graph.node
+        del layer.attribute[:]
+        layer.attribute.extend(helper.make_attribute(*item) for item in attributes.items())
+        with pytest.raises(UsageError, match="Linear y"):
+            compiled(model, tmp_path)
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_sums_that_could_overflow_are_refused_when_compiled(bits, tmp_path):
+    largest = largest_num_inputs(bits, 8)
+    assert largest == (2**31 - 1) // 2 ** (bits + 8 - 2)
     for num_inputs in (largest, largest + 1):
         codes = np.zeros((1, num_inputs), np.int8)
         tensor = numpy_helper.from_array(codes, "codes") if bits == 8 else None
@@ -290,11 +302,12 @@ def test_sums_that_could_overflow_are_refused_when_compiled(op, bits, act_bits, 
                 "codes", onnx.TensorProto.INT4, codes.shape, bytes((num_inputs + 1) // 2), raw=True
             )
         halves = {name: np.ones(1, np.float16) for name in ("scales", "bias")}
-        layer = helper.make_node(op, ["x", "codes", "scales", "bias"], ["y"], domain="halfbyte")
+        names, attributes = ["x", "codes", "scales", "bias"], W4A8 | {"weight_bits": bits}
+        layer = helper.make_node("Linear", names, ["y"], domain="halfbyte", **attributes)
         x = np.zeros((1, num_inputs), np.float32)
         model = model_of([layer], {"x": x}, ["y"], {"codes": tensor, **halves})
         if num_inputs > largest:
-            with pytest.raises(UsageError, match=rf"{op} y sums {num_inputs} products; {largest}"):
+            with pytest.raises(UsageError, match=rf"y sums {num_inputs} products; {largest}"):
                 compiled(model, tmp_path)
         else:
             compiled(model, tmp_path)

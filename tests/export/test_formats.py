@@ -48,9 +48,16 @@ def exported(tmp_path_factory):
 
 def test_every_format_is_in_the_graph(exported):
     graphs = (exported.encoder.graph, exported.decoder.graph)
-    operators = {node.op_type for graph in graphs for node in graph.node if node.domain}
-    wanted = {f.linear_operator for f in FORMATS.values() if not f.is_float}
-    assert operators == wanted | {"EmbeddingW2"}
+    found = [
+        (node.op_type, {a.name: a.i for a in node.attribute})
+        for graph in graphs
+        for node in graph.node
+        if node.domain
+    ]
+    wanted = [(f.linear_operator, f.linear_attributes) for f in FORMATS.values() if not f.is_float]
+    wanted.append(("Embedding", {"weight_bits": 2}))
+    assert all(layer in wanted for layer in found)
+    assert all(layer in found for layer in wanted)
 
 
 @pytest.mark.parametrize("runner", ["in_engine", "in_onnx_runtime"])

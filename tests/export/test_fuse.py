@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from onnx import helper
-from onnx_graphs import int4_tensor, model_of, run_engine
+from onnx_graphs import W4A8, int4_tensor, model_of, run_engine
 
 import halfbyte.export.lower
 from halfbyte.engine import ModelFile, Session, State
@@ -13,7 +13,7 @@ from halfbyte.export.lower import lower
 
 CHUNKS = [(8, 0), (4, 0), (1, 0), (8, 0), (3, 2), (1, 3)]  # steps, frames more
 BLOCKS = {  # fixture -> operators of a whole block, and how many layers
-    "voice": ({"PatchLinearW4A8": 3, "ChunkAttention": 4, "ChunkConv": 4}),
+    "voice": ({"PatchLinear": 3, "ChunkAttention": 4, "ChunkConv": 4}),
     "mixed": ({"ChunkAttention": 2, "ChunkConv": 2}),
 }
 
@@ -88,7 +88,7 @@ def linear_with(tail, inputs, initializers=(), num_outputs=16):
         **dict(initializers),
     }
     linear = helper.make_node(
-        "LinearW4A8", ["x", "codes", "scales", "bias"], ["y"], domain="halfbyte"
+        "Linear", ["x", "codes", "scales", "bias"], ["y"], domain="halfbyte", **W4A8
     )
     return model_of([linear, *tail], inputs, ["z"], constants)
 
@@ -99,18 +99,18 @@ def after(op, names, output="z", **attributes):
 
 HALF = {"half": np.array(0.5, np.float32)}
 TAILS = {  # id: (nodes after y, shape of r, constants, operators of the fused graph)
-    "relu": ([after("Relu", "y")], None, {}, ["LinearW4A8"]),
-    "silu": ([after("Sigmoid", "y", "s"), after("Mul", "s y")], None, {}, ["LinearW4A8"]),
-    "residual": ([after("Add", "r y")], (2, 5, 16), {}, ["LinearW4A8"]),
-    "half": ([after("Mul", "y half", "h"), after("Add", "h r")], (2, 5, 16), HALF, ["LinearW4A8"]),
-    "smaller": ([after("Add", "y r")], (5, 1), {}, ["LinearW4A8"]),
-    "larger": ([after("Add", "y r")], (3, 2, 5, 16), {}, ["LinearW4A8"]),
-    "twice": ([after("Add", "y y")], None, {}, ["LinearW4A8", "Add"]),
+    "relu": ([after("Relu", "y")], None, {}, ["Linear"]),
+    "silu": ([after("Sigmoid", "y", "s"), after("Mul", "s y")], None, {}, ["Linear"]),
+    "residual": ([after("Add", "r y")], (2, 5, 16), {}, ["Linear"]),
+    "half": ([after("Mul", "y half", "h"), after("Add", "h r")], (2, 5, 16), HALF, ["Linear"]),
+    "smaller": ([after("Add", "y r")], (5, 1), {}, ["Linear"]),
+    "larger": ([after("Add", "y r")], (3, 2, 5, 16), {}, ["Linear"]),
+    "twice": ([after("Add", "y y")], None, {}, ["Linear", "Add"]),
     "read_twice": (
         [after("Relu", "y", "a"), after("Add", "a y")],
         None,
         {},
-        ["LinearW4A8", "Relu", "Add"],
+        ["Linear", "Relu", "Add"],
     ),
 }
 

@@ -19,15 +19,19 @@ ROWS, K, N = 5, 70, 33  # no multiple of any tile
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 
 
-def graph_of(operator: str, layer, inputs: dict[str, np.ndarray]) -> onnx.ModelProto:
+def graph_of(layer, inputs: dict[str, np.ndarray]) -> onnx.ModelProto:
     """One quantised layer as export writes it."""
     quantized = layer.quantized_weight()
     halves = {"scales": quantized.scales[:, 0].half().numpy()}
     if getattr(layer, "bias", None) is not None:
         halves["bias"] = layer.bias.detach().half().numpy()
     arrays = {"codes": quantized.codes.numpy(), **halves}
-    node = helper.make_node(operator, [*inputs, *arrays], ["y"], domain="halfbyte")
-    width = K if isinstance(layer, NativeEmbedding) else N
+    number, is_table = layer.number, isinstance(layer, NativeEmbedding)
+    operator = "Embedding" if is_table else "Linear"
+    attributes = {"weight_bits": number.weight_bits} if is_table else number.linear_attributes
+    names = [*inputs, *arrays]
+    node = helper.make_node(operator, names, ["y"], domain="halfbyte", **attributes)
+    width = K if is_table else N
     types = {np.dtype(np.float32): FLOAT, np.dtype(np.int64): INT64}
     graph = helper.make_graph(
         [node],
@@ -55,9 +59,7 @@ def table(bits: int) -> tuple[NativeEmbedding, dict[str, np.ndarray]]:
 @pytest.mark.parametrize("bits", range(1, 9))
 def test_a_width_is_stored_as_it_is_and_gives_equal_bits(bits, kind, tmp_path):
     layer, inputs = linear(bits) if kind == "linear" else table(bits)
-    number = layer.number
-    operator = number.linear_operator if kind == "linear" else number.embedding_operator
-    model, path = graph_of(operator, layer, inputs), tmp_path / "m.hb"
+    model, path = graph_of(layer, inputs), tmp_path / "m.hb"
     compile_model({"g": model}, {}, path)
 
     codes = model.graph.initializer[0]
@@ -84,6 +86,6 @@ def test_the_file_shrinks_with_every_bit(tmp_path):
     for bits in range(1, 9):
         layer = NativeLinear(64, 32, format_named(f"w{bits}a8"))
         x = {"x": np.ones((1, 64), np.float32)}
-        compile_model({"g": graph_of(f"LinearW{bits}A8", layer, x)}, {}, tmp_path / "m.hb")
+        compile_model({"g": graph_of(layer, x)}, {}, tmp_path / "m.hb")
         (stored,) = ModelFile(tmp_path / "m.hb").layers("g")
         assert stored.num_bytes == 64 * 32 * bits // 8 + 32 * 4

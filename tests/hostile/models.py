@@ -84,7 +84,7 @@ def flipped_bytes() -> dict[str, Hostile]:
 
 def lying_headers() -> dict[str, Hostile]:
     files = {}
-    for version in (0, 2, 9, 2**31, 2**32 - 1):
+    for version in (0, 1, 3, 9, 2**31, 2**32 - 1):
         files[f"version-{version}"] = Hostile(with_header(MODEL, version=version), "version")
     for count in (0, 1, 4, 6, 65, 2**32 - 1):
         files[f"{count}-sections"] = Hostile(with_header(MODEL, num_sections=count), DAMAGED)
@@ -166,7 +166,7 @@ ILL_TYPED: dict[str, tuple[list[Node], str]] = {
     "too-many-outputs": ([Node("Neg", ["x"], ["y", "z"])], "2 outputs"),
     "no-outputs": ([Node("Neg", ["x"], ["y"]), Node("Neg", ["x"], [])], "0 outputs"),
     "codes-as-floats": ([Node("Add", ["x", "p"], ["y"])], "does not take packed4"),
-    "floats-as-codes": ([Node("LinearW4A8", ["x", "x", "c", "c"], ["y"])], "not take float32"),
+    "floats-as-codes": ([Node("Linear", ["x", "x", "c", "c"], ["y"])], "not take float32"),
     "cast-to-nothing": ([Node("Cast", ["x"], ["y"], {"to": 77})], "output type"),
     # Well-typed, but not what a recogniser asks of its encoder.
     "other-inputs": ([Node("Neg", ["x"], ["y"])], "features|encoder"),

@@ -60,7 +60,7 @@ def test_codes_of_a_layer(rng, shape, bits, shift, tmp_path):
     entries = codes_like(rng, 256)
     for low, has_table in ((-127, False), (0, False), (-127, True)):
         nodes = [
-            node(f"IntLinearW{bits}", "x codes bias", "acc"),
+            node("IntLinear", "x codes bias", "acc", weight_bits=bits),
             node("Requantize", "acc m", "c" if has_table else "y", divisor=1 << shift, low=low),
         ]
         expected = reference.requantize(acc, constants["m"], shift, low)
@@ -69,7 +69,7 @@ def test_codes_of_a_layer(rng, shape, bits, shift, tmp_path):
             nodes.append(node("IntTable", "c entries"))
             expected = int_table.reference(expected, entries)
             given["entries"] = entries
-        check(nodes, {"x": x}, given, [f"IntLinearCodesW{bits}"], expected, tmp_path)
+        check(nodes, {"x": x}, given, ["IntLinearCodes"], expected, tmp_path)
 
 
 @pytest.mark.parametrize("shift", SHIFTS)
@@ -78,10 +78,10 @@ def test_codes_of_a_layer(rng, shape, bits, shift, tmp_path):
 def test_a_layer_and_its_residual(rng, shape, bits, shift, tmp_path):
     x, constants, acc = layer(rng, shape, bits)
     residual = rng.integers(-32767, 32768, acc.shape).astype(I16)
-    linear = node(f"IntLinearW{bits}", "x codes bias", "acc")
+    linear = node("IntLinear", "x codes bias", "acc", weight_bits=bits)
     expected = reference.requantize_wide(acc, constants["m"], shift, residual)
     nodes = [linear, node("RequantizeAdd", "acc m r", divisor=1 << shift)]
-    operators = [f"IntLinearWideW{bits}"]
+    operators = ["IntLinearWide"]
     check(nodes, {"x": x, "r": residual}, constants, operators, expected, tmp_path)
     expected = reference.requantize_wide(acc, constants["m"], shift)
     nodes = [linear, node("RequantizeWide", "acc m", divisor=1 << shift)]
@@ -135,16 +135,16 @@ def test_patches_of_codes_and_a_layer(rng, frames, bins, channels, tmp_path):
     expected = reference.requantize(acc, constants["m"], 40, 0).reshape(2, rows, columns, 37)
     nodes = [
         node("IntPatches", "x", "p"),
-        node("IntLinearW4", "p codes bias", "acc"),
+        node("IntLinear", "p codes bias", "acc", weight_bits=4),
         node("Requantize", "acc m", divisor=1 << 40, low=0),
     ]
-    check(nodes, {"x": x}, constants, ["IntPatchLinearW4"], expected, tmp_path)
+    check(nodes, {"x": x}, constants, ["IntPatchLinear"], expected, tmp_path)
 
 
 def test_what_is_read_twice_stays_apart(rng, tmp_path):
     x, constants, acc = layer(rng, (3, 24, 16), 4)
     nodes = [
-        node("IntLinearW4", "x codes bias", "acc"),
+        node("IntLinear", "x codes bias", "acc", weight_bits=4),
         node("Requantize", "acc m", "c", divisor=1 << 40, low=-127),
         node("IntTable", "c entries", "t"),
         helper.make_node("Concat", ["c", "t"], ["y"], axis=-1),
@@ -152,6 +152,4 @@ def test_what_is_read_twice_stays_apart(rng, tmp_path):
     entries = constants["entries"] = codes_like(rng, 256)
     codes = reference.requantize(acc, constants["m"], 40)
     expected = np.concatenate([codes, int_table.reference(codes, entries)], axis=-1)
-    check(
-        nodes, {"x": x}, constants, ["IntLinearCodesW4", "IntTable", "Concat"], expected, tmp_path
-    )
+    check(nodes, {"x": x}, constants, ["IntLinearCodes", "IntTable", "Concat"], expected, tmp_path)

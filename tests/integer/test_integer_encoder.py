@@ -141,7 +141,7 @@ def test_the_audit_passes_and_names_what_computes_in_float(exported, capsys):
     assert error.count("\n") == 1
     assert "LayerNormalization (" in error
     floating = {op for op, _ in ModelFile(default_model()).audit("encoder").floating}
-    assert floating >= {"LayerNormalization", "LinearW4A8"}
+    assert floating >= {"LayerNormalization", "Linear"}
 
 
 def test_numbers_that_come_back_to_integers_are_refused(tmp_path):

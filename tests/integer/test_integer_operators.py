@@ -82,7 +82,7 @@ def test_linear(rng, bits, fill, tmp_path):
     expected = reference.linear(x, codes, bias)
     stored = int4_tensor("codes", codes) if bits == 4 else codes
     constants = {"codes": stored, "bias": bias}
-    check(f"IntLinearW{bits}", {"x": x}, constants, {}, expected, tmp_path)
+    check("IntLinear", {"x": x}, constants, {"weight_bits": bits}, expected, tmp_path)
 
 
 @pytest.mark.parametrize("fill", FILLS)

@@ -11,7 +11,7 @@ from halfbyte.export.functions import functions
 from halfbyte.ops.operator import DOMAIN, OPSET
 from halfbyte.quant import reference
 
-LINEARS = {f"LinearW{bits}A8": (bits, 8) for bits in range(1, 9)} | {"LinearW4A4": (4, 4)}
+LINEARS = [*((bits, 8) for bits in range(1, 9)), (4, 4)]
 LEVELS = [
     ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
     ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
@@ -28,8 +28,9 @@ def codes_initializer(codes, bits):
     return helper.make_tensor("codes", TensorProto.INT4, codes.shape, packed, raw=True)
 
 
-def session_of(op, x_type, x_rank, initializers, level):
-    node = helper.make_node(op, ["x", *(i.name for i in initializers)], ["y"], domain=DOMAIN)
+def session_of(op, x_type, x_rank, initializers, level, **attributes):
+    inputs = ["x", *(i.name for i in initializers)]
+    node = helper.make_node(op, inputs, ["y"], domain=DOMAIN, **attributes)
     axes = [f"axis{i}" for i in range(3)]
     x = helper.make_tensor_value_info("x", x_type, axes[:x_rank])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [*axes[:2], "last_axis"])
@@ -59,9 +60,8 @@ def make_layer(bits, n, k, fill):
 
 @pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name)
 @pytest.mark.parametrize("weight_fill", ["random", "all_min", "all_max"])
-@pytest.mark.parametrize("op", LINEARS)
-def test_linear_function_equals_reference(op, weight_fill, level):
-    bits, act_bits = LINEARS[op]
+@pytest.mark.parametrize(("bits", "act_bits"), LINEARS)
+def test_linear_function_equals_reference(bits, act_bits, weight_fill, level):
     n, k = 37, 145
     codes, scales, bias = make_layer(bits, n, k, weight_fill)
     initializers = [
@@ -69,7 +69,8 @@ def test_linear_function_equals_reference(op, weight_fill, level):
         numpy_helper.from_array(scales, "scales"),
         numpy_helper.from_array(bias, "bias"),
     ]
-    session = session_of(op, TensorProto.FLOAT, 3, initializers, level)
+    attributes = {"weight_bits": bits, "activation_bits": act_bits}
+    session = session_of("Linear", TensorProto.FLOAT, 3, initializers, level, **attributes)
     for fill in FLOAT_FILLS:
         for batch, frames in [(1, 1), (1, 6), (2, 3)]:
             x = make_floats(fill, (batch * frames, k)).reshape(batch, frames, k)
@@ -83,7 +84,8 @@ def test_linear_function_equals_reference(op, weight_fill, level):
 def test_embedding_function_equals_reference(bits, level):
     codes, scales, _ = make_layer(bits, 21, 9, "random")
     initializers = [codes_initializer(codes, bits), numpy_helper.from_array(scales, "scales")]
-    session = session_of(f"EmbeddingW{bits}", TensorProto.INT64, 2, initializers, level)
+    attributes = {"weight_bits": bits}
+    session = session_of("Embedding", TensorProto.INT64, 2, initializers, level, **attributes)
     ids = np.array([[0, 20, 7], [7, 1, 2]], np.int64)
     (y,) = session.run(["y"], {"x": ids})
     np.testing.assert_array_equal(y, reference.embedding(ids, codes, scales))
@@ -99,7 +101,10 @@ def test_weight_only_function_equals_reference(groups, level):
         numpy_helper.from_array(scales.astype(np.float16), "scales"),
         numpy_helper.from_array(bias, "bias"),
     ]
-    session = session_of("LinearW4A32", TensorProto.FLOAT, 3, initializers, level)
+    attributes = {"weight_bits": 4}
+    session = session_of(
+        "WeightOnlyLinear", TensorProto.FLOAT, 3, initializers, level, **attributes
+    )
     x = make_floats("random", (6, 145)).reshape(2, 3, 145)
     (y,) = session.run(["y"], {"x": x})
     expected = reference.linear_weight_only(x, codes, scales.astype(np.float16), bias)

@@ -149,10 +149,10 @@ def _object(file: ModelFile, key: str) -> dict[str, Any]:
 
 
 def _by_operator(layers: list[Layer]) -> dict[str, dict[str, int]]:
-    """Operator -> number of layers, parameters and bytes."""
+    """Operator and number format -> number of layers, parameters and bytes."""
     table: dict[str, dict[str, int]] = {}
     for layer in layers:
-        row = table.setdefault(layer.op, {"layers": 0, "parameters": 0, "bytes": 0})
+        row = table.setdefault(layer.kind, {"layers": 0, "parameters": 0, "bytes": 0})
         row["layers"] += 1
         row["parameters"] += layer.num_parameters
         row["bytes"] += layer.num_bytes
@@ -215,6 +215,6 @@ def _print_layers(layers: dict[str, list[Layer]]) -> None:
         for layer in group:
             shape = " × ".join(str(size) for size in layer.shape)
             print(
-                f"  {graph:<8} {layer.op:<18} {shape:<12} {layer.num_bytes:>9,} bytes "
+                f"  {graph:<8} {layer.kind:<20} {shape:<12} {layer.num_bytes:>9,} bytes "
                 f"{layer.bits_per_weight:>7.3f} bits/weight {layer.name}"
             )

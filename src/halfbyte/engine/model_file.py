@@ -13,6 +13,7 @@ from halfbyte.errors import ModelFileError
 
 _BITS = {"float32": 32, "bool": 8, "int64": 64, "int8": 8, "int16": 16, "int32": 32}
 _BITS |= {f"packed{bits}": bits for bits in range(1, 9)}
+LARGEST_CODE_BITS = 8
 _TEST_TYPES = {1: ("float32", 4), 2: ("int64", 8), 3: ("bool", 1), 4: ("float32", 2)}
 _FLOAT16 = 4
 
@@ -23,8 +24,9 @@ class Layer:
 
     Attributes:
         name: of its largest tensor.
-        op: operator, such as "LinearW4A8".
+        op: operator, such as "Linear".
         bits: of one weight in a kernel.
+        activation_bits: of the integers that it multiplies them with; 0 where it does not say.
         shape: of that tensor: (outputs, inputs) for quantised layers.
         num_parameters: trained numbers of all its tensors, biases too; scales are not counted, as
             they are what quantisation adds.
@@ -35,10 +37,17 @@ class Layer:
     name: str
     op: str
     bits: int
+    activation_bits: int
     shape: tuple[int, ...]
     num_parameters: int
     num_bytes: int
     constants: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """Operator and number format: "Linear w4a8", "Embedding w4", "LayerNormalization"."""
+        weights = f" w{self.bits}" if self.bits <= LARGEST_CODE_BITS else ""
+        return self.op + weights + (f"a{self.activation_bits}" if self.activation_bits else "")
 
     @property
     def bits_per_weight(self) -> float:

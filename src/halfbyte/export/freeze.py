@@ -1,7 +1,7 @@
 """A copy of a model whose parameters are what its file stores."""
 
 import copy
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ class FrozenLinear(nn.Module):
         bias = layer.folded_bias()
         bias = torch.zeros(layer.out_features) if bias is None else bias.detach()
         self.operator = f"halfbyte::{layer.number.linear_operator}"
+        self.attributes = layer.number.linear_attributes
         # Weight-only scales are a matrix, one for each group of inputs; others one per output.
         scales = quantized.scales if layer.number.is_weight_only else quantized.scales[:, 0]
         self.register_buffer("codes", quantized.codes)
@@ -38,6 +39,7 @@ class FrozenLinear(nn.Module):
         return torch.onnx.ops.symbolic(
             self.operator,
             (x, self.codes, self.scales, self.bias),
+            self.attributes,
             dtype=torch.float32,
             shape=(*x.shape[:-1], self.codes.shape[0]),
             version=1,
@@ -53,15 +55,16 @@ class FrozenEmbedding(nn.Module):
     def __init__(self, layer: NativeEmbedding):
         super().__init__()
         quantized = layer.quantized_weight()
-        self.operator = f"halfbyte::{layer.number.embedding_operator}"
+        self.attributes: dict[str, Any] = {"weight_bits": layer.number.weight_bits}
         self.register_buffer("codes", quantized.codes)
         self.register_buffer("scales", quantized.scales[:, 0].half())
 
     def forward(self, ids: Tensor) -> Tensor:
         """ids: (...) int64 -> (..., D) float32."""
         return torch.onnx.ops.symbolic(
-            self.operator,
+            "halfbyte::Embedding",
             (ids, self.codes, self.scales),
+            self.attributes,
             dtype=torch.float32,
             shape=(*ids.shape, self.codes.shape[1]),
             version=1,

@@ -70,7 +70,7 @@ class _FrozenLinear(nn.Module):
         super().__init__()
         quantized = layer.quantized_weight()
         multipliers, shift = layer.multipliers(quantized)
-        self.operator = f"halfbyte::IntLinearW{layer.number.weight_bits}"
+        self.attributes: Attributes = {"weight_bits": layer.number.weight_bits}
         self.register_buffer("codes", quantized.codes)
         self.register_buffer("bias", layer.whole_bias(quantized))
         self.register_buffer("multipliers", multipliers.to(torch.int32))
@@ -81,8 +81,9 @@ class _FrozenLinear(nn.Module):
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         acc = torch.onnx.ops.symbolic(
-            self.operator,
+            "halfbyte::IntLinear",
             (x, self.codes, self.bias),
+            self.attributes,
             dtype=torch.int32,
             shape=(*x.shape[:-1], self.codes.shape[0]),
             version=1,

@@ -18,11 +18,13 @@ from halfbyte.ops.operator import operators
 
 _LINEAR = """
 <domain: "halfbyte", opset_import: ["" : 21]>
-{name} (x, codes, scales, bias) => (y)
+Linear <weight_bits, activation_bits> (x, codes, scales, bias) => (y)
 {{
     last = Constant <value_ints = [-1]> ()
-    qmax = Constant <value_float = {qmax}.0> ()
-    qmin = Constant <value_float = -{qmax}.0> ()
+    largest = Constant <value_floats = {largest_codes}> ()
+    bits = Constant <value_int: int = @activation_bits> ()
+    qmax = Gather (largest, bits)
+    qmin = Neg (qmax)
     one = Constant <value_float = 1.0> ()
     silence = Constant <value_float = {silence}> ()
     magnitude = Abs (x)
@@ -48,7 +50,7 @@ _LINEAR = """
 
 _EMBEDDING = """
 <domain: "halfbyte", opset_import: ["" : 21]>
-{name} (ids, codes, scales) => (y)
+Embedding <weight_bits> (ids, codes, scales) => (y)
 {{
     last = Constant <value_ints = [-1]> ()
     bytes_w = Cast <to = {int8}> (codes)
@@ -63,7 +65,7 @@ _EMBEDDING = """
 
 _WEIGHT_ONLY = """
 <domain: "halfbyte", opset_import: ["" : 21]>
-{name} (x, codes, scales, bias) => (y)
+WeightOnlyLinear <weight_bits> (x, codes, scales, bias) => (y)
 {{
     last = Constant <value_ints = [-1]> ()
     bytes_w = Cast <to = {int8}> (codes)
@@ -83,32 +85,29 @@ _WEIGHT_ONLY = """
 }}
 """
 
-_BITS = range(1, 9)
-_LINEAR_QMAX = {f"LinearW{bits}A8": 127 for bits in _BITS} | {"LinearW4A4": 7}
-_WEIGHT_ONLY_LINEAR = ("LinearW4A32",)
-_EMBEDDINGS = tuple(f"EmbeddingW{bits}" for bits in _BITS)
+_LARGEST_CODES = [0.0, *(2.0 ** (bits - 1) - 1 for bits in range(1, 9))]  # by activation bits
 
 
 def functions() -> list[onnx.FunctionProto]:
     """All functions of the domain `halfbyte`, for `ModelProto.functions`.
 
-    LinearW1A8 … LinearW8A8, LinearW4A4 (x, codes, scales, bias) -> y:
+    Linear <weight_bits, activation_bits> (x, codes, scales, bias) -> y:
         x (..., K) float32; codes (N, K) INT4 or INT8; scales and bias (N,) FLOAT16; y (..., N)
         float32, as `halfbyte.quant.reference.linear`.
-    LinearW4A32 (x, codes, scales, bias) -> y:
+    WeightOnlyLinear <weight_bits> (x, codes, scales, bias) -> y:
         the same with scales (N, K / G), one for each group of G inputs, and a float32 product.
-    EmbeddingW1 … EmbeddingW8 (ids, codes, scales) -> y:
+    Embedding <weight_bits> (ids, codes, scales) -> y:
         ids (...) int64; codes (V, D) INT4 or INT8; scales (V,) FLOAT16; y (..., D) float32.
     Those of integer-only models: `integer_functions.py`, and `halfbyte.ops`.
 
     The model must import the domain `halfbyte`, version 1, and opset 21.
     """
-    types = {"int8": onnx.TensorProto.INT8, "float32": onnx.TensorProto.FLOAT}
-    texts = [
-        _LINEAR.format(name=name, qmax=qmax, silence=repr(2.0**-100), **types)
-        for name, qmax in _LINEAR_QMAX.items()
-    ]
-    texts += [_WEIGHT_ONLY.format(name=name, **types) for name in _WEIGHT_ONLY_LINEAR]
-    texts += [_EMBEDDING.format(name=name, **types) for name in _EMBEDDINGS]
+    values = {
+        "int8": onnx.TensorProto.INT8,
+        "float32": onnx.TensorProto.FLOAT,
+        "silence": repr(2.0**-100),
+        "largest_codes": _LARGEST_CODES,
+    }
+    texts = [text.format(**values) for text in (_LINEAR, _WEIGHT_ONLY, _EMBEDDING)]
     texts += [operator.onnx_text for operator in operators().values()]
     return [*(parser.parse_function(text) for text in texts), *integer_functions()]

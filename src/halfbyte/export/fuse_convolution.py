@@ -1,6 +1,5 @@
 """Convolutions: over time with a cache, and over patches of an image."""
 
-from halfbyte.export.fuse_linear import LINEAR_OPS
 from halfbyte.export.graph_ir import Node
 from halfbyte.export.graph_pattern import UNTIL_THE_END, Index
 
@@ -33,7 +32,7 @@ def kept_from(index: Index, node: Node, axis: int) -> str | None:
 
 def patch_linear_of(index: Index, node: Node) -> Node | None:
     """PatchLinear: strided slices of an image, joined along the channels, and a layer over them."""
-    if node.op not in LINEAR_OPS or len(node.inputs) != 4:
+    if node.op != "Linear" or len(node.inputs) != 4:
         return None
     joined = index.sole(node.inputs[0], "Concat")
     if joined is None or joined.attributes["axis"] not in (-1, 3):
@@ -49,10 +48,9 @@ def patch_linear_of(index: Index, node: Node) -> Node | None:
             return None
         starts += part.starts
         ends += part.ends
-    attributes = {"starts": starts, "steps": first.steps}
-    return Node(
-        f"Patch{node.op}", [first.source, *node.inputs[1:], *ends], node.outputs, attributes
-    )
+    attributes = {**node.attributes, "starts": starts, "steps": first.steps}
+    inputs = [first.source, *node.inputs[1:], *ends]
+    return Node("PatchLinear", inputs, node.outputs, attributes)
 
 
 class _Part:

@@ -1,14 +1,14 @@
 """Operators of integer-only models with what follows them: sums never leave the registers."""
 
-import re
-
 from halfbyte.export.graph_ir import Node
 from halfbyte.export.graph_pattern import Index
 
-_LINEAR = re.compile(r"IntLinearW(\d)")
-_CODES = re.compile(r"IntLinearCodesW\d")
 _NUM_INPUTS = {"IntLinearCodes": 4, "IntLayerNorm": 3}  # without a table
-_KINDS = {"Requantize": "Codes", "RequantizeWide": "Wide", "RequantizeAdd": "Wide"}
+_KINDS = {
+    "Requantize": "IntLinearCodes",
+    "RequantizeWide": "IntLinearWide",
+    "RequantizeAdd": "IntLinearWide",
+}
 
 
 def requantized_of(index: Index, node: Node) -> Node | None:
@@ -19,9 +19,8 @@ def requantized_of(index: Index, node: Node) -> Node | None:
     if sums is None:
         return None
     inputs = [*sums.inputs, *node.inputs[1:]]
-    if (linear := _LINEAR.fullmatch(sums.op)) is not None:
-        op = f"IntLinear{_KINDS[node.op]}W{linear[1]}"
-        return Node(op, inputs, node.outputs, dict(node.attributes))
+    if sums.op == "IntLinear":
+        return Node(_KINDS[node.op], inputs, node.outputs, dict(node.attributes))
     if sums.op == "IntDepthwise" and node.op == "RequantizeWide":
         return Node("IntDepthwiseWide", inputs, node.outputs, dict(node.attributes))
     return None
@@ -29,13 +28,13 @@ def requantized_of(index: Index, node: Node) -> Node | None:
 
 def int_patch_linear_of(index: Index, node: Node) -> Node | None:
     """Patches of codes and a layer over them, as far as codes."""
-    if not _CODES.fullmatch(node.op) or len(node.inputs) != _NUM_INPUTS["IntLinearCodes"]:
+    if node.op != "IntLinearCodes" or len(node.inputs) != _NUM_INPUTS[node.op]:
         return None
     patches = index.sole(node.inputs[0], "IntPatches")
     if patches is None:
         return None
-    op = node.op.replace("IntLinearCodes", "IntPatchLinear")
-    return Node(op, [*patches.inputs, *node.inputs[1:]], node.outputs, node.attributes)
+    inputs = [*patches.inputs, *node.inputs[1:]]
+    return Node("IntPatchLinear", inputs, node.outputs, node.attributes)
 
 
 def with_table(index: Index, node: Node) -> Node | None:
@@ -45,7 +44,6 @@ def with_table(index: Index, node: Node) -> Node | None:
     before = index.writer.get(node.inputs[0])
     if before is None:
         return None
-    kind = "IntLinearCodes" if _CODES.fullmatch(before.op) else before.op
-    if len(before.inputs) != _NUM_INPUTS.get(kind):
+    if len(before.inputs) != _NUM_INPUTS.get(before.op):
         return None
     return Node(before.op, [*before.inputs, node.inputs[1]], node.outputs, before.attributes)

@@ -7,8 +7,6 @@ import numpy as np
 from halfbyte.export.graph_ir import Graph, Node, PackedCodes
 from halfbyte.export.graph_pattern import Index, either_way
 
-LINEAR_OPS = (*(f"LinearW{bits}A8" for bits in range(1, 9)), "LinearW4A4")
-PATCH_OPS = tuple(f"Patch{op}" for op in LINEAR_OPS)
 ACTIVATIONS = {"Silu": "silu", "Relu": "relu", "Glu": "glu"}
 JOINED = "+"  # between the names of constants that one constant holds, output after output
 NUM_INPUTS = 4  # of a quantised linear layer without a residual
@@ -34,7 +32,7 @@ def with_activation(index: Index, node: Node) -> Node | None:
     if node.op not in ACTIVATIONS:
         return None
     linear = index.writer.get(node.inputs[0])
-    if linear is None or linear.op not in LINEAR_OPS + PATCH_OPS:
+    if linear is None or linear.op not in ("Linear", "PatchLinear"):
         return None
     is_free = index.num_reads(node.inputs[0]) == 1 and "activation" not in linear.attributes
     if not is_free or node.attributes.get("axis", -1) != -1:
@@ -55,7 +53,7 @@ def with_residual(index: Index, node: Node) -> Node | None:
             if value is not None:
                 name, factor = scaled, value
         linear = index.writer.get(name)
-        if linear is None or linear.op not in LINEAR_OPS or index.num_reads(name) != 1:
+        if linear is None or linear.op != "Linear" or index.num_reads(name) != 1:
             continue
         if linear.attributes.get("activation") == "glu" or residual in index.graph.constants:
             continue
@@ -69,9 +67,11 @@ def with_residual(index: Index, node: Node) -> Node | None:
 def side_by_side(index: Index, layers: Sequence[Node]) -> Node | None:
     """Plain layers over the same rows as one layer, its outputs one after the other; or None."""
     first = layers[0]
-    same = all(node.op == first.op and node.inputs[0] == first.inputs[0] for node in layers)
-    plain = all(not node.attributes and len(node.inputs) == len(first.inputs) for node in layers)
-    if not same or not plain or first.op not in (*LINEAR_OPS, "LinearFloat"):
+    kinds = [(node.op, node.inputs[0], len(node.inputs), node.attributes) for node in layers]
+    is_plain = first.op in ("Linear", "LinearFloat") and first.attributes.keys() <= {
+        "activation_bits"
+    }
+    if not is_plain or any(kind != kinds[0] for kind in kinds):
         return None
     graph, stem = index.graph, first.outputs[0]
     inputs = [first.inputs[0]]
@@ -80,7 +80,7 @@ def side_by_side(index: Index, layers: Sequence[Node]) -> Node | None:
         if joined is None:
             return None
         inputs.append(joined)
-    return Node(first.op, inputs, [graph.new_name(stem)])
+    return Node(first.op, inputs, [graph.new_name(stem)], first.attributes)
 
 
 def _joined(graph: Graph, names: Sequence[str]) -> str | None:
@@ -88,7 +88,7 @@ def _joined(graph: Graph, names: Sequence[str]) -> str | None:
     constants = [graph.constants.get(name) for name in names]
     name = JOINED.join(names)
     packed = [c for c in constants if isinstance(c, PackedCodes)]
-    if len(packed) == len(constants):
+    if len(packed) == len(constants) and len({c.bits for c in packed}) == 1:
         codes = np.concatenate([c.codes for c in packed])
         graph.constants[name] = PackedCodes(codes, packed[0].bits)
         return name

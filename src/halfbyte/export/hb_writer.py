@@ -16,7 +16,7 @@ from halfbyte.export.graph_section import (
     u32,
 )
 
-VERSION = 1
+VERSION = 2
 ENTRY_BYTES = HEADER_BYTES = 64
 
 

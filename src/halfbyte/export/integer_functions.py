@@ -39,10 +39,7 @@ def _function(name: str, inputs: str, body: str, attributes: str = "") -> onnx.F
 
 def integer_functions() -> list[onnx.FunctionProto]:
     """Functions of integer-only models; docs/integer-spec.md has their formulas."""
-    linear = [
-        _function(f"IntLinearW{bits}", "x, codes, bias", _LINEAR_BODY) for bits in range(1, 9)
-    ]
-    return [*linear, *(_function(*parts) for parts in _FUNCTIONS)]
+    return [_function(*parts) for parts in _FUNCTIONS]
 
 
 _LINEAR_BODY = f"""
@@ -282,6 +279,7 @@ _ATTENTION = (
 )
 
 _FUNCTIONS = [
+    ("IntLinear", "x, codes, bias", _LINEAR_BODY, "weight_bits"),
     ("QuantizeFeatures", "x, mean, factor", _QUANTIZE_FEATURES),
     ("Dequantize", "x, scale", _DEQUANTIZE),
     ("IntPatches", "x", _PATCHES),

@@ -5,7 +5,6 @@ constants are computed, the others go through the rule of their operator. Then p
 nodes are fused (`fuse.py`) and what nothing reads is dropped.
 """
 
-import re
 from collections.abc import Callable
 
 import numpy as np
@@ -14,9 +13,11 @@ from onnx.reference import ReferenceEvaluator
 
 from halfbyte.errors import UsageError
 from halfbyte.export.fuse import fuse, fuse_blocks
-from halfbyte.export.graph_ir import Array, Attributes, Graph, Node, PackedCodes, plain
+from halfbyte.export.graph_ir import Array, Attributes, Graph, Node, plain
 from halfbyte.export.lower_integer import INTEGER_OPS, lower_integer
+from halfbyte.export.packed_weights import pack_weights
 from halfbyte.ops.operator import OPSET
+from halfbyte.quant.formats import FLOAT_BITS, FORMATS
 
 Rule = Callable[[Graph, Node], list[Node]]
 
@@ -31,9 +32,7 @@ MOVING_OPS = {
     *("Concat", "Constant", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice"),
     *("Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
 }
-LINEAR_BITS = {f"LinearW{bits}A8": bits for bits in range(1, 9)}
-LINEAR_BITS |= {"LinearW4A4": 4, "LinearW4A32": 4}
-EMBEDDING_BITS = {f"EmbeddingW{bits}": bits for bits in range(1, 9)}
+QUANTIZED_OPS = ("Linear", "WeightOnlyLinear", "Embedding")
 
 
 def lower(graph: Graph) -> None:
@@ -74,7 +73,7 @@ def _follow_halves(graph: Graph, node: Node) -> None:
         is_half = node.attributes["value"].data_type == onnx.TensorProto.FLOAT16
     else:
         is_half = not graph.halves.isdisjoint(node.inputs)
-    if not is_half or node.op in ("Cast", "Shape", *LINEAR_BITS, *EMBEDDING_BITS):
+    if not is_half or node.op in ("Cast", "Shape", *QUANTIZED_OPS):
         return
     if node.op not in MOVING_OPS:
         raise UsageError(f"{node.op} {node.outputs[0]} computes in float16; cast to float32 before")
@@ -84,7 +83,7 @@ def _follow_halves(graph: Graph, node: Node) -> None:
 def _fold(graph: Graph, node: Node) -> bool:
     """Computes a node whose inputs are all constants, unless the result is much larger."""
     arrays = {name: graph.array(name) for name in node.inputs if name}
-    if node.op in LINEAR_BITS or node.op in EMBEDDING_BITS or node.op in INTEGER_OPS:
+    if node.op in QUANTIZED_OPS or node.op in INTEGER_OPS:
         return False
     if any(array is None for array in arrays.values()):
         return False
@@ -261,15 +260,7 @@ def _time_major_conv(graph: Graph, node: Node, weight: Array, is_depthwise: bool
     return nodes
 
 
-def _quantized(graph: Graph, node: Node, bits: int) -> list[Node]:
-    codes = graph.array(node.inputs[1])
-    if codes is None:
-        packed = graph.constants.get(node.inputs[1])
-        if isinstance(packed, PackedCodes) and packed.bits == bits:
-            codes = packed.codes
-    if codes is None or codes.ndim != 2:
-        raise UsageError(f"{node.op} {node.outputs[0]}: codes must be a constant (N, K)")
-    graph.constants[node.inputs[1]] = PackedCodes(codes.astype(np.int8), bits)
+def _with_float_constants(graph: Graph, node: Node) -> list[Node]:
     for name in node.inputs[2:]:
         array = graph.array(name)
         if array is None:
@@ -279,26 +270,31 @@ def _quantized(graph: Graph, node: Node, bits: int) -> list[Node]:
 
 
 def _linear(graph: Graph, node: Node) -> list[Node]:
-    (linear,) = _quantized(graph, node, LINEAR_BITS[node.op])
-    weight_bits, act_bits = (int(number) for number in re.findall(r"\d+", linear.op))
-    packed = graph.constants[node.inputs[1]]
-    num_inputs = packed.codes.shape[1] if isinstance(packed, PackedCodes) else 0
-    if act_bits <= 8 and num_inputs > largest_num_inputs(weight_bits, act_bits):
+    act_bits = node.attributes.get("activation_bits", FLOAT_BITS)
+    codes = pack_weights(graph, node)
+    if (codes.bits, act_bits) not in {(f.weight_bits, f.activation_bits) for f in FORMATS.values()}:
+        raise UsageError(
+            f"{node.op} {node.outputs[0]} has weights of {codes.bits} bits and activations of "
+            f"{act_bits}; the engine runs {', '.join(FORMATS)}"
+        )
+    num_inputs = codes.codes.shape[1]
+    if act_bits <= 8 and num_inputs > largest_num_inputs(codes.bits, act_bits):
         raise UsageError(
             f"{node.op} {node.outputs[0]} sums {num_inputs} products; "
-            f"{largest_num_inputs(weight_bits, act_bits)} is the most that int32 holds for sure, "
+            f"{largest_num_inputs(codes.bits, act_bits)} is the most that int32 holds for sure, "
             "so split the layer"
         )
-    return [linear]
+    return _with_float_constants(graph, node)
+
+
+def _embedding(graph: Graph, node: Node) -> list[Node]:
+    pack_weights(graph, node)
+    return _with_float_constants(graph, node)
 
 
 def largest_num_inputs(weight_bits: int, act_bits: int) -> int:
     """Most inputs of a layer whose int32 sums cannot overflow (docs/integer-spec.md)."""
     return (2**31 - 1) >> (weight_bits + act_bits - 2)
-
-
-def _embedding(graph: Graph, node: Node) -> list[Node]:
-    return _quantized(graph, node, EMBEDDING_BITS[node.op])
 
 
 RULES: dict[str, Rule] = {
@@ -319,7 +315,8 @@ RULES: dict[str, Rule] = {
     "Gemm": _gemm,
     "LayerNormalization": _layer_norm,
     "Conv": _conv,
-    **dict.fromkeys(LINEAR_BITS, _linear),
-    **dict.fromkeys(EMBEDDING_BITS, _embedding),
+    "Linear": _linear,
+    "WeightOnlyLinear": _linear,
+    "Embedding": _embedding,
     **dict.fromkeys(INTEGER_OPS, lower_integer),
 }

@@ -3,14 +3,15 @@
 import numpy as np
 
 from halfbyte.errors import UsageError
-from halfbyte.export.graph_ir import Graph, Node, PackedCodes
+from halfbyte.export.graph_ir import Graph, Node
+from halfbyte.export.packed_weights import pack_weights
 from halfbyte.ops.operator import operators
 
-INT_LINEAR_BITS = {f"IntLinearW{bits}": bits for bits in range(1, 9)}
 _I8, _I16, _I32, _I64 = np.int8, np.int16, np.int32, np.int64
 _F32 = np.float32
 # Operator -> types of its constant inputs, from the second on.
 _CONSTANTS: dict[str, list[type]] = {
+    "IntLinear": [_I8, _I32],
     "QuantizeFeatures": [_F32, _F32],
     "Dequantize": [_F32],
     "IntPatches": [],
@@ -26,7 +27,7 @@ _CONSTANTS |= {
     name: [np.dtype(dtype).type for dtype in operator.constants.values()]
     for name, operator in operators().items()
 }
-INTEGER_OPS = {*INT_LINEAR_BITS, *_CONSTANTS}
+INTEGER_OPS = set(_CONSTANTS)
 
 
 def lower_integer(graph: Graph, node: Node) -> list[Node]:
@@ -35,16 +36,12 @@ def lower_integer(graph: Graph, node: Node) -> list[Node]:
     Raises:
         UsageError: weights, multipliers or tables are computed.
     """
-    types = _CONSTANTS.get(node.op, [_I8, _I32])
-    for name, dtype in zip(node.inputs[1:], types, strict=False):
+    for name, dtype in zip(node.inputs[1:], _CONSTANTS[node.op], strict=False):
         constant = graph.constants.get(name)
         if constant is None:
             raise UsageError(f"{node.op} {node.outputs[0]}: {name} must be a constant")
         if isinstance(constant, np.ndarray) and constant.dtype != dtype:
             graph.constants[name] = constant.astype(dtype)
-    if node.op in INT_LINEAR_BITS:
-        codes = graph.constants[node.inputs[1]]
-        if isinstance(codes, np.ndarray):
-            packed = PackedCodes(codes.astype(np.int8), INT_LINEAR_BITS[node.op])
-            graph.constants[node.inputs[1]] = packed
+    if node.op == "IntLinear":
+        pack_weights(graph, node)
     return [node]

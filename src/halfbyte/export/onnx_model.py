@@ -2,7 +2,6 @@
 
 import io
 import json
-import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -76,7 +75,7 @@ def finish(traced: onnx.ModelProto) -> onnx.ModelProto:
     four_bit = {
         node.input[1]
         for node in traced.graph.node
-        if node.domain == DOMAIN and 1 <= _weight_bits(node.op_type) <= 4
+        if node.domain == DOMAIN and 1 <= _weight_bits(node) <= 4
     }
     for initializer in traced.graph.initializer:
         if initializer.name in four_bit:
@@ -93,10 +92,9 @@ def _four_bit(codes: TensorProto) -> TensorProto:
     return helper.make_tensor(codes.name, TensorProto.INT4, codes.dims, packed, raw=True)
 
 
-def _weight_bits(operator: str) -> int:
-    """4 of LinearW4A8, EmbeddingW4 and IntLinearW4; 0 of operators without weights of few bits."""
-    found = re.search(r"W(\d)", operator)
-    return int(found[1]) if found else 0
+def _weight_bits(node: onnx.NodeProto) -> int:
+    """Of a quantised layer; 0 of other operators."""
+    return next((a.i for a in node.attribute if a.name == "weight_bits"), 0)
 
 
 def describe(

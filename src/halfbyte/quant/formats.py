@@ -2,6 +2,7 @@
 
 import fnmatch
 from dataclasses import dataclass
+from typing import Any
 
 from halfbyte.errors import ConfigError
 from halfbyte.quant.codecs import CODECS
@@ -48,13 +49,14 @@ class Format:
 
     @property
     def linear_operator(self) -> str:
-        """Name of the linear operator in ONNX and in the engine: `LinearW4A8`."""
-        return f"LinearW{self.weight_bits}A{self.activation_bits}"
+        """Name of the linear operator in ONNX and in the engine."""
+        return "WeightOnlyLinear" if self.is_weight_only else "Linear"
 
     @property
-    def embedding_operator(self) -> str:
-        """Name of the embedding operator: `EmbeddingW4`."""
-        return f"EmbeddingW{self.weight_bits}"
+    def linear_attributes(self) -> dict[str, Any]:
+        """The bits of a linear operator, as attributes of its node in ONNX."""
+        bits = {"weight_bits": self.weight_bits}
+        return bits if self.is_weight_only else bits | {"activation_bits": self.activation_bits}
 
 
 _FLOAT = Format("float32", None, FLOAT_BITS)

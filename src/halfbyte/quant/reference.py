@@ -142,7 +142,7 @@ def matmul_codes(codes_x: Int8Array, codes_w: Int8Array) -> Int32Array:
 def linear(
     x: FloatArray, codes: Int8Array, scales: HalfArray, bias: HalfArray, act_bits: int
 ) -> FloatArray:
-    """LinearW1A8 … LinearW8A8 and LinearW4A4: a linear layer in integers.
+    """Linear: a linear layer in integers.
 
     y = ((float(acc) * s_x) * s_w) + b, in this order, each step rounded to fp32; acc and s_x from
     `quantize_rows` and `matmul_codes`.
@@ -177,7 +177,7 @@ def linear(
 def linear_weight_only(
     x: FloatArray, codes: Int8Array, scales: HalfArray, bias: HalfArray
 ) -> FloatArray:
-    """LinearW4A32: weights are widened to fp32, the product is fp32.
+    """WeightOnlyLinear: weights are widened to fp32, the product is fp32.
 
     w[n][k] = float(code[n][k]) * float(scales[n][k // G]), y = x · wᵀ + bias
 
@@ -202,7 +202,7 @@ def linear_weight_only(
 
 
 def embedding(ids: NDArray[np.int64], codes: Int8Array, scales: HalfArray) -> FloatArray:
-    """EmbeddingW1 … EmbeddingW8: rows of a quantised table.
+    """Embedding: rows of a quantised table.
 
     y = float(code) * float(scale)
 
