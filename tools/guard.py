@@ -25,6 +25,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,7 +66,7 @@ Entry = dict[str, Any] | list[Any] | str
 
 def faces(checkout: Checkout) -> Iterator[tuple[str, Any]]:
     """Help of verbs, forms of output, the C library."""
-    demo = str(checkout.root / "src/halfbyte/assets/demo.wav")
+    demo = "src/halfbyte/assets/demo.wav"  # commands run in the checkout's root; --json names it
     forms = [[], ["--json"], ["--srt"], ["--vtt"], ["--stream"]]
     yield "help", checkout.helps
     yield (
@@ -170,14 +171,20 @@ def differences(before: Any, after: Any, place: str = "") -> Iterator[str]:
 
 def _first_difference(before: Any, after: Any) -> str:
     """Where two lists or two texts of several lines part, and what stands there."""
-    if isinstance(before, str) and isinstance(after, str):
+    if isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
         before, after = before.splitlines(), after.splitlines()
     if not (isinstance(before, list) and isinstance(after, list)):
-        return f"{before!r} became {after!r}"
+        return f"{_shown(before)} became {_shown(after)}"
     pairs = enumerate(zip(before, after, strict=False))
     at = next((i for i, (a, b) in pairs if a != b), min(len(before), len(after)))
-    shown = [repr(items[at]) if at < len(items) else "the end" for items in (before, after)]
+    shown = [_shown(items[at]) if at < len(items) else "the end" for items in (before, after)]
     return f"at {at} of {len(before)}, {shown[0]} became {shown[1]}"
+
+
+def _shown(value: Any) -> str:
+    """A value on a line; of a hash, its beginning."""
+    text = repr(value)
+    return f"{text[1:13]}…" if re.fullmatch("'[0-9a-f]{64}'", text) else text
 
 
 def parse() -> argparse.Namespace:
