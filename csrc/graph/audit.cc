@@ -1,6 +1,6 @@
 #include "graph/audit.h"
 
-#include "graph/op_registry.h"
+#include "graph/operator.h"
 
 namespace halfbyte {
 namespace {
@@ -13,8 +13,7 @@ bool is_float(const Graph& graph, int value) {
 // Packed codes of a float layer lie beside float scales, which are inputs too. Who asks for a shape only does
 // not look at the numbers.
 bool touches_float(const Graph& graph, const Node& node) {
-  const std::string op = node.op->name;
-  if (op == "Shape" || op == "Size") return false;
+  if (node.op->role == OpDefinition::Role::kReadsShape) return false;
   for (int input : node.inputs)
     if (input != Node::kAbsent && is_float(graph, input)) return true;
   return is_float(graph, node.outputs[0]);
@@ -37,9 +36,10 @@ std::vector<Kind> kinds_of(const Graph& graph) {
   std::vector<Kind> kinds;
   std::vector<bool> is_number(graph.values().size());
   for (const Node& node : graph.nodes()) {
-    const std::string op = node.op->name;
-    const bool from_input = op == "QuantizeFeatures" && graph.values()[node.inputs[0]].input >= 0;
-    const bool gives_numbers = op == "Dequantize" || follows_logits(graph, node, is_number);
+    const OpDefinition::Role role = node.op->role;
+    const bool from_input = role == OpDefinition::Role::kToCodes && graph.values()[node.inputs[0]].input >= 0;
+    const bool gives_numbers =
+        role == OpDefinition::Role::kFromCodes || follows_logits(graph, node, is_number);
     kinds.push_back(!touches_float(graph, node)   ? Kind::kInteger
                     : from_input || gives_numbers ? Kind::kBoundary
                                                   : Kind::kFloating);

@@ -5,7 +5,7 @@
 #include "graph/byte_reader.h"
 #include "graph/graph.h"
 #include "graph/half.h"
-#include "graph/op_registry.h"
+#include "graph/operator.h"
 #include "kernels/packing.h"
 
 namespace halfbyte {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "error.h"
-#include "graph/op_registry.h"
+#include "graph/operator.h"
 
 namespace halfbyte {
 namespace {

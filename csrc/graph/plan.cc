@@ -6,7 +6,7 @@
 #include <new>
 
 #include "error.h"
-#include "graph/op_registry.h"
+#include "graph/operator.h"
 
 namespace halfbyte {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "error.h"
-#include "graph/op_registry.h"
+#include "graph/operator.h"
 #include "graph/plan.h"
 #include "graph/thread_pool.h"
 #include "kernels/float_environment.h"

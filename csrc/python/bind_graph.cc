@@ -9,7 +9,7 @@
 #include "error.h"
 #include "graph/audit.h"
 #include "graph/model.h"
-#include "graph/op_registry.h"
+#include "graph/operator.h"
 #include "graph/session.h"
 #include "python/bindings.h"
 
@@ -292,7 +292,11 @@ void bind_graph(nb::module_& parent) {
   bind_model(m);
   bind_state(m);
   bind_session(m);
-  m.def("operators", &operator_names);
+  m.def("operators", [] {
+    std::vector<std::string> names;
+    for (const OpDefinition* op : all_operators()) names.emplace_back(op->name);
+    return names;
+  });
 }
 
 }  // namespace halfbyte::python

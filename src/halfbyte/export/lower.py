@@ -1,4 +1,4 @@
-"""From ONNX operators to the normal forms that the engine runs (csrc/graph/op_registry.cc).
+"""From ONNX operators to the normal forms that the engine runs (csrc/ops).
 
 Nodes are rewritten one after another: names of dropped nodes are replaced, nodes whose inputs are
 constants are computed, the others go through the rule of their operator. Then patterns of several

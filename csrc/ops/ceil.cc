@@ -1,0 +1,13 @@
+#include <cmath>
+
+#include "ops/shared/unary.h"
+
+namespace halfbyte::ops {
+
+static RunFunction plan(NodePlanner& node) {
+  return plan_elements<float, float>(node, [](float x) { return std::ceil(x); });
+}
+
+extern const OpDefinition op_ceil{"Ceil", "f>f", plan};
+
+}  // namespace halfbyte::ops

@@ -1,0 +1,7 @@
+#include "ops/shared/requantize_wide.h"
+
+namespace halfbyte::ops {
+
+extern const OpDefinition op_requantize_wide{"RequantizeWide", "ww>s", plan_requantize_wide};
+
+}  // namespace halfbyte::ops

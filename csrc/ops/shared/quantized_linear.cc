@@ -1,0 +1,108 @@
+#include "ops/shared/quantized_linear.h"
+
+#include <algorithm>
+
+namespace halfbyte {
+namespace {
+
+constexpr std::int64_t kLeastShared = 1 << 19;  // multiply-adds below which other threads only delay
+constexpr std::int64_t kBlockRows = 128;        // their codes stay in the second-level cache
+
+std::size_t aligned(std::int64_t num_bytes) { return static_cast<std::size_t>((num_bytes + 63) / 64 * 64); }
+
+Activation activation_named(NodePlanner& node, const std::string& name, std::int64_t n) {
+  if (name.empty()) return Activation::kNone;
+  if (name == "silu") return Activation::kSilu;
+  if (name == "relu") return Activation::kRelu;
+  if (name == "glu" && n % 2 == 0) return Activation::kGlu;
+  node.fail("it cannot be followed by " + name);
+}
+
+}  // namespace
+
+QuantizedLinear::QuantizedLinear(NodePlanner& node)
+    : kernels_(&node.kernels()), weight_bits_(packed_bits(node.dtype(1))) {
+  const std::int64_t act_bits = node.attribute("activation_bits");
+  if (act_bits != 8 && (act_bits != 4 || weight_bits_ != 4))
+    node.fail("activation_bits is " + std::to_string(act_bits) + "; it is 8, or 4 with weights of 4 bits");
+  linear_ = find_linear(*kernels_, weight_bits_, static_cast<int>(act_bits));
+  qmax_ = act_bits == 8 ? 127 : 7;
+  n_ = node.shape(1)[0], k_ = node.shape(1)[1];
+  if (node.shape(2) != Shape{n_} || node.shape(3) != Shape{n_})
+    node.fail("scales and bias must have one value per output");
+  if (k_ == 0) node.fail("the weights have no inputs");
+  if (k_ > largest_k(weight_bits_, static_cast<int>(act_bits)))
+    node.fail("so many inputs could overflow int32");
+  activation_ = activation_named(node, node.text_attribute("activation", ""), n_);
+  has_separate_glu_ = activation_ == Activation::kGlu && n_ / 2 % kTileOutputs != 0;
+  factor_ = node.real_attribute("factor", 1.0f);
+}
+
+std::size_t QuantizedLinear::scratch_bytes(std::int64_t rows) const {
+  const std::int64_t block = std::min(rows, kBlockRows);
+  return aligned(block * padded_codes(k_)) + aligned(block * 4) +
+         (has_separate_glu_ ? aligned(block * n_ * 4) : 0);
+}
+
+void QuantizedLinear::run(const Operands& operands, const float* x, std::int64_t x_stride, std::int64_t rows,
+                          const float* residual, float* out, void* scratch) const {
+  for (std::int64_t row = 0; row < rows; row += kBlockRows) {
+    const std::int64_t count = std::min(kBlockRows, rows - row), at = row * num_outputs();
+    run_block(operands, x + row * x_stride, x_stride, count, residual ? residual + at : nullptr, out + at,
+              scratch);
+  }
+}
+
+void QuantizedLinear::run_block(const Operands& operands, const float* x, std::int64_t x_stride,
+                                std::int64_t rows, const float* residual, float* out, void* scratch) const {
+  auto* bytes = static_cast<unsigned char*>(scratch);
+  auto* scales = bytes + aligned(rows * padded_codes(k_));
+  const CodeRows codes{rows, k_, reinterpret_cast<std::int8_t*>(bytes), padded_codes(k_),
+                       reinterpret_cast<float*>(scales)};
+  quantize_rows(*kernels_, x, x_stride, qmax_, codes);
+  const LinearOperands matrices{codes, operands.in<std::uint8_t>(1), n_};
+  Epilogue epilogue{operands.in<float>(2), operands.in<float>(3), out, num_outputs()};
+  if (has_separate_glu_) {
+    epilogue.out = reinterpret_cast<float*>(scales + aligned(rows * 4));
+    epilogue.out_stride = n_;
+    linear_(matrices, epilogue);
+    return kernels_->glu(epilogue.out, rows, n_ / 2, out);
+  }
+  epilogue.activation = activation_;
+  epilogue.residual = residual;
+  epilogue.residual_stride = num_outputs();
+  epilogue.factor = factor_;
+  if (operands.pool == nullptr || rows * n_ * k_ < kLeastShared)
+    linear_(matrices, epilogue);
+  else if (activation_ == Activation::kGlu)
+    share_rows(operands.pool, matrices, epilogue);
+  else
+    share_outputs(operands.pool, matrices, epilogue);
+}
+
+// Whole tiles of outputs for each thread.
+void QuantizedLinear::share_outputs(ThreadPool* pool, const LinearOperands& matrices,
+                                    const Epilogue& epilogue) const {
+  const std::int64_t tile_bytes = packed_bytes(weight_bits_, kTileOutputs, k_);
+  pool->run(tiles_of(n_), [&](int, std::int64_t first_tile, std::int64_t end_tile) {
+    const std::int64_t first = first_tile * kTileOutputs;
+    const std::int64_t end = std::min(end_tile * kTileOutputs, n_);
+    Epilogue part = epilogue;
+    part.scales += first, part.bias += first, part.out += first;
+    if (part.residual != nullptr) part.residual += first;
+    linear_({matrices.x, matrices.weights + first_tile * tile_bytes, end - first}, part);
+  });
+}
+
+void QuantizedLinear::share_rows(ThreadPool* pool, const LinearOperands& matrices,
+                                 const Epilogue& epilogue) const {
+  const CodeRows& x = matrices.x;
+  pool->run(x.rows, [&](int, std::int64_t first, std::int64_t end) {
+    const CodeRows rows{end - first, x.k, x.codes + first * x.stride, x.stride, x.scales + first};
+    Epilogue part = epilogue;
+    part.out += first * part.out_stride;
+    linear_({rows, matrices.weights, matrices.n}, part);
+  });
+}
+
+}  // namespace halfbyte
