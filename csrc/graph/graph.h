@@ -64,6 +64,10 @@ class Graph {
  public:
   // Throws kModelFile. Constants point into `weights`; float16 ones are widened into the graph.
   Graph(const Section& section, const Section& weights);
+  // A node alone, which reads one input after the other; kNone: left out. Throws kUsage for an operator that
+  // does not exist or does not take these types.
+  static Graph of_node(const std::string& op, const std::vector<DType>& inputs,
+                       std::vector<Attribute> attributes, int num_outputs);
 
   const std::string& name() const { return name_; }
   const std::vector<Value>& values() const { return values_; }
@@ -81,6 +85,7 @@ class Graph {
 
  private:
   friend class GraphReader;
+  Graph() = default;
   std::string name_;
   std::vector<Value> values_;
   std::vector<Tensor> constants_;

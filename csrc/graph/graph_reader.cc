@@ -237,11 +237,8 @@ class GraphReader {
     std::vector<DType> types;
     for (int input : node.inputs)
       types.push_back(input == Node::kAbsent ? DType::kNone : graph_.values_[input].dtype);
-    std::int64_t to = 0;
-    for (const Attribute& attribute : node.attributes)
-      if (attribute.name == "to" && attribute.type == Attribute::Type::kInt) to = attribute.number;
     std::string problem;
-    const DType type = check_signature(*node.op, types, num_outputs, to, problem);
+    const DType type = output_type(*node.op, types, num_outputs, node.attributes, problem);
     if (type == DType::kNone) reader_.fail("is ill-typed: " + problem);
     return type;
   }

@@ -86,8 +86,8 @@ const OpDefinition* find_op(const std::string& name) {
   return found == by_name.end() ? nullptr : found->second;
 }
 
-DType check_signature(const OpDefinition& op, const std::vector<DType>& inputs, int num_outputs,
-                      std::int64_t to, std::string& problem) {
+DType output_type(const OpDefinition& op, const std::vector<DType>& inputs, int num_outputs,
+                  const std::vector<Attribute>& attributes, std::string& problem) {
   const std::string signature = op.signature;
   const std::size_t arrow = signature.find('>');
   const std::vector<Slot> slots = parse(signature.substr(0, arrow));
@@ -110,6 +110,9 @@ DType check_signature(const OpDefinition& op, const std::vector<DType>& inputs, 
     problem = std::string(op.name) + " has " + std::to_string(num_outputs) + " outputs";
     return DType::kNone;
   }
+  std::int64_t to = 0;
+  for (const Attribute& attribute : attributes)
+    if (attribute.name == "to" && attribute.type == Attribute::Type::kInt) to = attribute.number;
   const DType dtype = result(outputs.back().letter, variable, to);
   if (dtype == DType::kNone) problem = std::string(op.name) + " has an unknown output type";
   return dtype;

@@ -38,8 +38,8 @@ const std::vector<const OpDefinition*>& all_operators();
 const OpDefinition* find_op(const std::string& name);
 
 // The type of a node's outputs, or kNone with `problem` saying what is wrong. An input left out has
-// type kNone; `to` is the attribute of that name, or 0.
-DType check_signature(const OpDefinition& op, const std::vector<DType>& inputs, int num_outputs,
-                      std::int64_t to, std::string& problem);
+// type kNone.
+DType output_type(const OpDefinition& op, const std::vector<DType>& inputs, int num_outputs,
+                  const std::vector<Attribute>& attributes, std::string& problem);
 
 }  // namespace halfbyte

@@ -42,6 +42,12 @@ const char* dtype_name(DType dtype) {
   return "unknown";
 }
 
+DType dtype_named(const std::string& name) {
+  for (std::uint32_t number = 1; number <= kLastDType; ++number)
+    if (name == dtype_name(static_cast<DType>(number))) return static_cast<DType>(number);
+  return DType::kNone;
+}
+
 int packed_bits(DType dtype) {
   switch (dtype) {
     case DType::kPacked1:

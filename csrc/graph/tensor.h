@@ -31,6 +31,8 @@ enum class DType : std::uint32_t {
 constexpr std::uint32_t kLastDType = 15;
 
 const char* dtype_name(DType dtype);
+// kNone if no type has that name.
+DType dtype_named(const std::string& name);
 // Bits of a code of a packed type; 0 for the others.
 int packed_bits(DType dtype);
 // Whether nodes may write values of this type: not float16 and packed codes.

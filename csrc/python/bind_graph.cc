@@ -4,13 +4,20 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/tuple.h>
+
 #include <cstring>
+#include <tuple>
 
 #include "error.h"
 #include "graph/audit.h"
 #include "graph/model.h"
 #include "graph/operator.h"
+#include "graph/run_operator.h"
 #include "graph/session.h"
+#include "kernels/packing.h"
+#include "python/arrays.h"
 #include "python/bindings.h"
 
 namespace nb = nanobind;
@@ -285,9 +292,58 @@ void bind_session(nb::module_& m) {
       .def_prop_ro("arena_bytes", &Session::arena_bytes);
 }
 
+Attribute attribute_of(nb::handle name, nb::handle value) {
+  Attribute attribute{nb::cast<std::string>(name), Attribute::Type::kInts};
+  if (nb::isinstance<nb::str>(value)) {
+    attribute.type = Attribute::Type::kText;
+    attribute.text = nb::cast<std::string>(value);
+  } else if (nb::isinstance<nb::float_>(value)) {
+    attribute.type = Attribute::Type::kFloat;
+    attribute.real = nb::cast<float>(value);
+  } else if (nb::isinstance<nb::int_>(value)) {
+    attribute.type = Attribute::Type::kInt;
+    attribute.number = nb::cast<std::int64_t>(value);
+  } else {
+    attribute.numbers = nb::cast<std::vector<std::int64_t>>(value);
+  }
+  return attribute;
+}
+
+// A buffer, None for an input left out, or packed codes: (type, (N, K), bytes).
+Tensor operand_of(nb::handle object) {
+  if (object.is_none()) return {};
+  if (!nb::isinstance<nb::tuple>(object)) return tensor_of(object);
+  const auto [name, shape, bytes] =
+      nb::cast<std::tuple<std::string, std::pair<std::int64_t, std::int64_t>, ByteVector>>(object);
+  const int bits = packed_bits(dtype_named(name));
+  const auto [n, k] = shape;
+  if (bits == 0 || n < 0 || k < 0 || static_cast<std::int64_t>(bytes.size()) != packed_bytes(bits, n, k))
+    throw Error(ErrorKind::kInput, "packed codes " + name + " have another size than their shape asks for");
+  return {dtype_named(name), {n, k}, bytes.data(), nullptr};
+}
+
+nb::list run_alone(const std::string& op, nb::sequence inputs, nb::dict attributes, const std::string& isa,
+                   int threads, int outputs, bool in_place) {
+  OperatorCall call{op, {}, {}, outputs, in_place};
+  for (nb::handle input : inputs) call.inputs.push_back(operand_of(input));
+  for (auto [name, value] : attributes) call.attributes.push_back(attribute_of(name, value));
+  std::vector<Tensor> results;
+  {
+    nb::gil_scoped_release no_gil;
+    results = run_operator(call, find_kernels(isa), threads);
+  }
+  nb::list list;
+  for (const Tensor& result : results) list.append(copy_of(result));
+  return list;
+}
+
 }  // namespace
 
 void bind_graph(nb::module_& parent) {
+  parent.def("run", run_alone, nb::arg("operator"), nb::arg("inputs"), nb::arg("attributes") = nb::dict(),
+             nb::arg("isa") = "", nb::arg("threads") = 1, nb::arg("outputs") = 1, nb::arg("in_place") = false,
+             "Plans and runs one operator as a graph would: buffers, None or (\"packed4\", (N, K), bytes) -> "
+             "outputs as (type, shape, bytes). RuntimeError if it writes beside its outputs.");
   nb::module_ m = parent.def_submodule("graph", "Model files, sessions and states.");
   bind_model(m);
   bind_state(m);

@@ -4,7 +4,6 @@
 
 namespace halfbyte::python {
 void bind_kernels(nanobind::module_& m);
-void bind_float_kernels(nanobind::module_& kernels);
 void bind_training_kernels(nanobind::module_& kernels);
 void bind_patches(nanobind::module_& kernels);
 void bind_graph(nanobind::module_& m);

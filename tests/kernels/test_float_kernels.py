@@ -4,9 +4,9 @@ import float_reference
 import numpy as np
 import pytest
 from kernel_cases import SHAPES, Guarded, generator, make_codes, unaligned
+from operator_calls import packed, run
 
 from halfbyte import _core
-from halfbyte.quant.codecs import uniform as packing
 
 kernels = _core.kernels
 
@@ -33,10 +33,7 @@ def unary_inputs(name):
 
 
 def run_unary(name, x, isa):
-    out = Guarded(x.shape, np.float32)
-    getattr(kernels, name)(x, out.view, isa)
-    out.assert_intact()
-    return out.view
+    return run(name.capitalize(), x, isa=isa)
 
 
 @pytest.mark.parametrize("name", UNARY)
@@ -51,8 +48,7 @@ def test_unary_bits(isa, name):
 def test_unary_of_any_length(isa, name, count):
     x = np.abs(random_rows(name, 1, count)[0])
     assert_same_bits(run_unary(name, x, isa), getattr(float_reference, name)(x))
-    in_place = x.copy()
-    getattr(kernels, name)(in_place, in_place, isa)
+    in_place = run(name.capitalize(), x, isa=isa, in_place=True)
     assert_same_bits(in_place, getattr(float_reference, name)(x))
 
 
@@ -87,63 +83,52 @@ def test_limits_of_exp_and_log(isa):
 
 
 @pytest.mark.parametrize("d", WIDTHS)
-@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
-def test_softmax_bits_and_error(isa, name, d):
+@pytest.mark.parametrize("op", ["Softmax", "LogSoftmax"])
+def test_softmax_bits_and_error(isa, op, d):
+    name = {"Softmax": "softmax", "LogSoftmax": "log_softmax"}[op]
     x = random_rows(name, 3, d)
     x[1, ::2] -= np.float32(1e9)  # a masked row
-    out = Guarded(x.shape, np.float32)
-    getattr(kernels, name)(x, out.view, isa)
-    out.assert_intact()
-    assert_same_bits(out.view, getattr(float_reference, name)(x))
+    y = run(op, x, isa=isa)
+    assert_same_bits(y, getattr(float_reference, name)(x))
     wide = x.astype(np.float64)
     truth = wide - wide.max(axis=1, keepdims=True)
     truth -= np.log(np.exp(truth).sum(axis=1, keepdims=True))
     # A sum of d terms in 16 lanes takes d / 16 + 4 roundings; exp, log and division a few more.
     bound = (d / 16 + 16) * EPSILON
-    if name == "softmax":
-        assert (np.abs(out.view - np.exp(truth)) <= bound * np.exp(truth) + 2.0**-125).all()
+    if op == "Softmax":
+        assert (np.abs(y - np.exp(truth)) <= bound * np.exp(truth) + 2.0**-125).all()
     else:
-        assert (np.abs(out.view - truth) <= bound * (1 + np.abs(truth))).all()
+        assert (np.abs(y - truth) <= bound * (1 + np.abs(truth))).all()
 
 
 @pytest.mark.parametrize("d", WIDTHS)
 def test_layer_norm_bits_and_error(isa, d):
     x = random_rows("layer_norm", 3, d)
     weight, bias = random_rows("parameters", 2, d)
-    out = Guarded(x.shape, np.float32)
-    kernels.layer_norm(x, unaligned(weight), unaligned(bias), 1e-5, out.view, isa)
-    out.assert_intact()
-    assert_same_bits(out.view, float_reference.layer_norm(x, weight, bias, 1e-5))
+    parameters = unaligned(weight), unaligned(bias)
+    y = run("LayerNormalization", x, *parameters, isa=isa, epsilon=1e-5)
+    assert_same_bits(y, float_reference.layer_norm(x, weight, bias, 1e-5))
     wide = x.astype(np.float64)
     centred = wide - wide.mean(axis=1, keepdims=True)
     factor = 1 / np.sqrt(wide.var(axis=1, keepdims=True) + np.float32(1e-5))
     truth = centred * factor * weight + bias
     # The mean's error, d / 16 + 5 roundings of values up to max|x|, passes through the factor.
     scale = (np.abs(wide).max(axis=1, keepdims=True) * factor + 1) * np.abs(weight) + np.abs(truth)
-    assert (np.abs(out.view - truth) <= (d / 16 + 16) * EPSILON * scale).all()
+    assert (np.abs(y - truth) <= (d / 16 + 16) * EPSILON * scale).all()
 
 
 @pytest.mark.parametrize("d", WIDTHS)
 def test_glu_bits(isa, d):
     x = random_rows("glu", 3, 2 * d)
-    out = Guarded((3, d), np.float32)
-    kernels.glu(x, out.view, isa)
-    out.assert_intact()
-    assert_same_bits(out.view, float_reference.glu(x))
+    assert_same_bits(run("Glu", x, isa=isa), float_reference.glu(x))
 
 
 @pytest.mark.parametrize("count", WIDTHS)
-def test_add_mul_scale_bits(isa, count):
+def test_add_mul_bits(isa, count):
     a, b = random_rows("add", 2, count)
-    for name, expected in (("add", a + b), ("mul", a * b)):
-        out = Guarded((count,), np.float32)
-        getattr(kernels, name)(a, b, out.view, isa)
-        out.assert_intact()
-        assert_same_bits(out.view, expected)
-    out = Guarded((count,), np.float32)
-    kernels.scale(a, 0.3, out.view, isa)
-    out.assert_intact()
-    assert_same_bits(out.view, a * np.float32(0.3))
+    for op, expected in (("Add", a + b), ("Mul", a * b)):
+        for in_place in (False, True):
+            assert_same_bits(run(op, a, b, isa=isa, in_place=in_place), expected)
 
 
 @pytest.mark.parametrize("d", WIDTHS)
@@ -151,13 +136,11 @@ def test_add_mul_scale_bits(isa, count):
 def test_depthwise_conv_bits_and_error(isa, frames, taps, d):
     x = random_rows("conv", frames + taps - 1, d)
     weight, bias = random_rows("taps", taps, d), random_rows("bias", 1, d)[0]
-    out = Guarded((frames, d), np.float32)
-    kernels.depthwise_conv(x, weight, bias, out.view, isa)
-    out.assert_intact()
-    assert_same_bits(out.view, float_reference.depthwise_conv(x, weight, bias))
+    (y,) = run("DepthwiseConv", x[None], weight, bias, isa=isa)
+    assert_same_bits(y, float_reference.depthwise_conv(x, weight, bias))
     windows = np.lib.stride_tricks.sliding_window_view(x.astype(np.float64), taps, axis=0)
     terms = windows * weight.T
-    error = np.abs(out.view - (terms.sum(axis=-1) + bias))
+    error = np.abs(y - (terms.sum(axis=-1) + bias))
     assert (error <= (taps + 2) * EPSILON * (np.abs(terms).sum(axis=-1) + np.abs(bias))).all()
 
 
@@ -188,27 +171,24 @@ def test_gemm_f32_bits_and_error(isa, shape, order):
 
 @pytest.mark.parametrize("group", [1, 5, 8, 24, 0])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_linear_w4a32_bits(isa, shape, group):
+def test_weight_only_linear_bits(isa, shape, group):
     m, n, k = shape
     group = group if group and k % group == 0 else k
     codes = make_codes("random", 4, (n, k), is_weight=True)
     x, bias = random_rows("weight only", m, k), random_rows("bias", 1, n)[0]
     scales = np.abs(random_rows("scales", n, k // group, 0.02))
     weight = codes.astype(np.float32) * np.repeat(scales, group, axis=1)
-    out = Guarded((m, n), np.float32)
-    kernels.linear_w4a32(x, packing.pack(codes, 4), scales, bias, out.view, isa)
-    out.assert_intact()
-    assert_same_bits(out.view, float_reference.gemm(x, weight.T) + bias)
+    y = run("WeightOnlyLinear", x, packed(codes, 4), scales, bias, isa=isa)
+    assert_same_bits(y, float_reference.gemm(x, weight.T) + bias)
 
 
 def test_denormals_and_rounding_do_not_follow_the_caller(isa):
     torch = pytest.importorskip("torch", reason="torch can set the denormal mode")
     tiny = np.full(17, 1e-40, np.float32)
     doubled = tiny + tiny
-    out = np.empty_like(tiny)
     assert torch.set_flush_denormal(True)
     try:
-        kernels.add(tiny, tiny, out, isa)
+        out = run("Add", tiny, tiny, isa=isa)
         still_flushed = float(torch.tensor([1e-40]) * 2)
     finally:
         torch.set_flush_denormal(False)

@@ -12,6 +12,7 @@ from kernel_cases import (
     make_floats,
     unaligned,
 )
+from operator_calls import packed, run
 
 from halfbyte import _core
 from halfbyte.errors import InputError, UsageError
@@ -80,6 +81,21 @@ def test_rows_that_are_not_finite_are_refused(isa, value, column):
         reference.quantize_rows(x, 8)
 
 
+def sums(codes_x, weights, isa=""):
+    """What IntLinear gives without a bias: exact sums (M, N) int32."""
+    return run("IntLinear", codes_x, weights, np.zeros(weights[1][0], np.int32), isa=isa)
+
+
+def linear(x, layer, *more, isa="", bits=4, act_bits=8, **attributes):
+    codes, scales, bias = layer
+    inputs = x, packed(codes, bits), scales.astype(np.float32), bias.astype(np.float32), *more
+    return run("Linear", *inputs, isa=isa, activation_bits=act_bits, **attributes)
+
+
+def assert_same_bits(actual, expected):
+    np.testing.assert_array_equal(actual.view(np.int32), expected.view(np.int32))
+
+
 @pytest.mark.parametrize("fill", CODE_FILLS)
 @pytest.mark.parametrize("bits", ALL_BITS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -87,46 +103,51 @@ def test_int32_sums_equal_reference(isa, shape, bits, fill):
     m, n, k = shape
     codes_x = unaligned(make_codes(fill, 8, (m, k), is_weight=False))
     codes_w = make_codes(fill, bits, (n, k), is_weight=True)
-    acc = Guarded((m, n), np.int32)
-    kernels.int_matmul(codes_x, kernels.pack(codes_w, bits), bits, acc.view, isa)
-    acc.assert_intact()
-    np.testing.assert_array_equal(acc.view, reference.matmul_codes(codes_x, codes_w))
+    acc = sums(codes_x, packed(codes_w, bits), isa)
+    np.testing.assert_array_equal(acc, reference.matmul_codes(codes_x, codes_w))
 
 
 @pytest.mark.parametrize("bits", ALL_BITS)
 def test_packed_weights_may_lie_off_a_vector_boundary(isa, bits):
     codes_x = make_codes("random", 8, (5, 40), is_weight=False)
     codes_w = make_codes("random", bits, (70, 40), is_weight=True)
-    acc = np.empty((5, 70), np.int32)
-    packed = unaligned(np.asarray(kernels.pack(codes_w, bits)))
-    kernels.int_matmul(codes_x, packed, bits, acc, isa)
+    name, shape, weights = packed(codes_w, bits)
+    acc = sums(codes_x, (name, shape, unaligned(np.asarray(weights))), isa)
     np.testing.assert_array_equal(acc, reference.matmul_codes(codes_x, codes_w))
 
 
-@pytest.mark.parametrize(
-    ("bits", "largest_k"), [(2, 2**23 - 1), (4, 2**21 - 1), (7, 2**18 - 1), (8, 2**17 - 1)]
-)
+LARGEST_K = [(2, 2**23 - 1), (4, 2**21 - 1), (7, 2**18 - 1), (8, 2**17 - 1)]
+
+
+@pytest.mark.parametrize(("bits", "largest_k"), LARGEST_K)
 def test_the_largest_k_does_not_overflow(isa, bits, largest_k):
-    codes_x = np.full((1, largest_k), -128, np.int8)
-    codes_w = np.full((1, largest_k), -(2 ** (bits - 1)), np.int8)
-    acc = np.empty((1, 1), np.int32)
-    kernels.int_matmul(codes_x, kernels.pack(codes_w, bits), bits, acc, isa)
-    assert acc[0, 0] == 128 * 2 ** (bits - 1) * largest_k
+    lowest = -(2 ** (bits - 1))
+    k = largest_k // 2  # a bias takes as much again
+    codes_x, codes_w = np.full((1, k), -128, np.int8), np.full((1, k), lowest, np.int8)
+    assert sums(codes_x, packed(codes_w, bits), isa)[0, 0] == 128 * -lowest * k
+    x, one, zero = np.full((1, largest_k), 127, np.float32), np.ones(1), np.zeros(1)
+    codes_w = np.full((1, largest_k), lowest, np.int8)
+    y = linear(x, (codes_w, one, zero), isa=isa, bits=bits)
+    assert y[0, 0] == np.float32(127 * lowest * largest_k)
 
 
 @pytest.mark.parametrize("k", [131064, 131080])
 def test_sums_of_many_inputs_are_exact_in_every_tile(isa, k):
     codes_x = np.tile(np.array([-128, 127], np.int8)[:, None], k)
     codes_w = np.tile(np.array([-8, 7], np.int8)[:, None], (32, k))
-    acc = np.empty((2, 64), np.int32)
-    kernels.int_matmul(codes_x, kernels.pack(codes_w, 4), 4, acc, isa)
+    acc = sums(codes_x, packed(codes_w, 4), isa)
     np.testing.assert_array_equal(acc, np.tile([[1024 * k, -896 * k], [-1016 * k, 889 * k]], 32))
 
 
-def test_a_larger_k_is_refused():
-    codes_x = np.zeros((1, 2**17), np.int8)
-    with pytest.raises(UsageError, match="overflow above 131071"):
-        kernels.int_matmul(codes_x, kernels.pack(codes_x, 8), 8, np.empty((1, 1), np.int32))
+@pytest.mark.parametrize(("bits", "largest_k"), LARGEST_K)
+def test_a_larger_k_is_refused(bits, largest_k):
+    codes = np.ones((1, largest_k + 1), np.int8)
+    layer = codes, np.ones(1), np.zeros(1)
+    with pytest.raises(InputError, match="could overflow int32"):
+        linear(codes.astype(np.float32), layer, bits=bits)
+    half = np.ones((1, largest_k // 2 + 1), np.int8)
+    with pytest.raises(InputError, match="could overflow int32"):
+        sums(half, packed(half, bits))
 
 
 @pytest.mark.parametrize("fill", FLOAT_FILLS)
@@ -134,55 +155,40 @@ def test_a_larger_k_is_refused():
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_linear_equals_reference(isa, shape, bits, act_bits, fill):
     m, n, k = shape
-    x = make_floats(fill, (m, k))
-    codes, scales, bias = make_layer(bits, n, k)
-    out = Guarded((m, n), np.float32)
-    s, b = scales.astype(np.float32), bias.astype(np.float32)
-    kernels.linear(x, kernels.pack(codes, bits), bits, act_bits, s, b, out.view, isa)
-    out.assert_intact()
-    expected = reference.linear(x, codes, scales, bias, act_bits)
-    np.testing.assert_array_equal(out.view.view(np.int32), expected.view(np.int32))
+    x, layer = make_floats(fill, (m, k)), make_layer(bits, n, k)
+    y = linear(x, layer, isa=isa, bits=bits, act_bits=act_bits)
+    assert_same_bits(y, reference.linear(x, *layer, act_bits))
 
 
 @pytest.mark.parametrize("act_bits", [4, 8])
-@pytest.mark.parametrize("residual", [False, True])
-@pytest.mark.parametrize("activation", ["none", "silu", "relu", "glu"])
-@pytest.mark.parametrize("shape", [(1, 32, 40), (3, 64, 24), (9, 160, 96), (5, 37, 33)], ids=str)
+@pytest.mark.parametrize(
+    ("activation", "residual"),  # the compile step joins no residual to a gate
+    [("glu", False), *((name, r) for name in ("", "silu", "relu") for r in (False, True))],
+)
+@pytest.mark.parametrize("shape", [(1, 32, 40), (3, 64, 24), (9, 160, 96), (5, 38, 33)], ids=str)
 def test_fused_epilogues_equal_the_operators_one_by_one(isa, shape, activation, residual, act_bits):
     m, n, k = shape
-    is_glu = activation == "glu" and n % 32 == 0
-    x = make_floats("random", (m, k))
-    codes, scales, bias = make_layer(4, n, k)
-    args = kernels.pack(codes, 4), 4, act_bits, scales.astype(np.float32), bias.astype(np.float32)
-    width = n // 2 if is_glu else n
-    out = Guarded((m, width), np.float32)
-    before = make_floats("random", (m, width)) if residual else None
-    if activation == "glu" and not is_glu:
-        with pytest.raises(InputError):
-            kernels.linear(x, *args, out.view, isa, activation)
-        return
-    kernels.linear(x, *args, out.view, isa, activation, before, 0.5)
-    out.assert_intact()
-    expected = np.empty((m, n), np.float32)
-    kernels.linear(x, *args, expected, isa)
-    if activation != "none":
-        result = np.empty((m, width), np.float32)
-        getattr(kernels, activation)(expected, result, isa)
-        expected = result
+    x, layer = make_floats("random", (m, k)), make_layer(4, n, k)
+    expected = linear(x, layer, isa=isa, act_bits=act_bits)
+    if activation:
+        expected = run(activation.capitalize(), expected, isa=isa)
+    before = make_floats("random", expected.shape)
+    more = [before] if residual else []
+    attributes = {"activation": activation, "factor": 0.5, "act_bits": act_bits}
+    fused = linear(x, layer, *more, isa=isa, **attributes)
     if residual:
         expected = before + expected * np.float32(0.5)
-    np.testing.assert_array_equal(out.view.view(np.int32), expected.view(np.int32))
+    assert_same_bits(fused, expected)
 
 
 def test_a_residual_may_be_the_output(isa):
-    x = make_floats("random", (6, 40))
-    codes, scales, bias = make_layer(4, 70, 40)
-    args = kernels.pack(codes, 4), 4, 8, scales.astype(np.float32), bias.astype(np.float32)
+    x, layer = make_floats("random", (6, 40)), make_layer(4, 70, 40)
     before = make_floats("random", (6, 70))
-    apart = np.empty((6, 70), np.float32)
-    kernels.linear(x, *args, apart, isa, "silu", before, 1.0)
-    kernels.linear(x, *args, before, isa, "silu", before, 1.0)
-    np.testing.assert_array_equal(before, apart)
+    apart, over = (
+        linear(x, layer, before, isa=isa, activation="silu", factor=1.0, in_place=in_place)
+        for in_place in (False, True)
+    )
+    np.testing.assert_array_equal(over, apart)
 
 
 @pytest.mark.parametrize(("bits", "act_bits"), WIDTHS)
@@ -202,25 +208,20 @@ def test_linear_train_equals_reference(isa, bits, act_bits):
 
 
 def test_rows_do_not_influence_each_other(isa):
-    x = make_floats("random", (11, 144))
-    codes, scales, bias = make_layer(4, 48, 144)
-    args = kernels.pack(codes, 4), 4, 8, scales.astype(np.float32), bias.astype(np.float32)
-    together, alone = np.empty((11, 48), np.float32), np.empty((1, 48), np.float32)
-    kernels.linear(x, *args, together, isa)
+    x, layer = make_floats("random", (11, 144)), make_layer(4, 48, 144)
+    together = linear(x, layer, isa=isa)
     for row in range(11):
-        kernels.linear(x[row : row + 1], *args, alone, isa)
+        alone = linear(x[row : row + 1], layer, isa=isa)
         np.testing.assert_array_equal(together[row], alone[0])
 
 
-@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("bits", ALL_BITS)
 @pytest.mark.parametrize("d", [1, 16, 37])
 def test_embedding_equals_reference(bits, d):
     codes, scales, _ = make_layer(bits, 35, d)
     ids = np.array([0, 34, 5, 5], np.int64)
-    out = Guarded((4, d), np.float32)
-    kernels.embedding(ids, kernels.pack(codes, bits), bits, scales.astype(np.float32), out.view)
-    out.assert_intact()
-    np.testing.assert_array_equal(out.view, reference.embedding(ids, codes, scales))
+    rows = run("Embedding", ids, packed(codes, bits), scales.astype(np.float32))
+    np.testing.assert_array_equal(rows, reference.embedding(ids, codes, scales))
 
 
 @pytest.mark.parametrize("bad_id", [-1, 35])
@@ -228,8 +229,16 @@ def test_ids_outside_the_table_are_refused(bad_id):
     codes, scales, _ = make_layer(4, 35, 8)
     ids = np.array([bad_id], np.int64)
     with pytest.raises(InputError, match=f"token id {bad_id} came; this table has ids 0..34"):
-        kernels.embedding(
-            ids, kernels.pack(codes, 4), 4, scales.astype(np.float32), np.empty((1, 8), np.float32)
-        )
+        run("Embedding", ids, packed(codes, 4), scales.astype(np.float32))
     with pytest.raises(InputError, match="35 rows"):
         reference.embedding(ids, codes, scales)
+
+
+def test_what_an_operator_does_not_take_is_refused():
+    x = np.zeros(3, np.float32)
+    with pytest.raises(UsageError, match="no operator 'Fly'"):
+        run("Fly", x)
+    with pytest.raises(UsageError, match="Exp does not take int64"):
+        run("Exp", np.zeros(3, np.int64))
+    with pytest.raises(InputError, match="another size"):
+        run("Embedding", np.zeros(1, np.int64), ("packed4", (35, 8), b"few"), x)

@@ -13,7 +13,6 @@ therefore measured as a whole beside the uniform ones.
 
 import itertools
 import math
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -295,12 +294,9 @@ def _kernel_us(layer: NativeLinear, number: Format) -> float:
     codes = random.integers(-edge, edge + 1, (n, k)).astype(np.int8)
     if bits == 1:
         codes[codes == 0] = 1
-    packed = number.codec.pack(codes)
+    packed = number.codec.pack(codes)[None]
     x, scales = random.standard_normal((_ROWS, k), np.float32), np.ones(n, np.float32)
     out = np.empty((_ROWS, n), np.float32)
-    best = np.inf
-    for _ in range(_TIMED_RUNS):
-        start_s = time.perf_counter()
-        _core.kernels.linear(x, packed, bits, number.activation_bits, scales, scales, out)
-        best = min(best, time.perf_counter() - start_s)
-    return best * 1e6
+    layer_bits = bits, number.activation_bits
+    seconds = _core.measure.time_linear(x, packed, *layer_bits, scales, scales, out, _TIMED_RUNS)
+    return float(min(seconds)) * 1e6
