@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from halfbyte.engine import ModelFile, Session, State
 from halfbyte.errors import ModelFileError
 from halfbyte.export.compile import compile_model
-from halfbyte.export.onnx_model import ENCODER, METADATA
+from halfbyte.export.onnx_model import METADATA, graph_file
 from halfbyte.families.u2.model import U2
 from halfbyte.ops.operator import DOMAIN
 from halfbyte.progress import progress_bar
@@ -188,7 +188,7 @@ def compare(checkpoint: Path, folder: Path, features: list[Any], chunk_ms: int) 
     ]
     training.called.clear()  # making the first state has run a layer
     training.step(next(window for utterance in windows for window in utterance))
-    tapped, taps = tap(onnx.load(folder / ENCODER), training)
+    tapped, taps = tap(onnx.load(folder / graph_file("encoder")), training)
     runners: dict[str, OnnxGraph | EngineGraph] = {
         "ONNX Runtime": OnnxGraph(tapped, taps),
         "engine": EngineGraph(tapped, taps, metadata),

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from halfbyte.export.onnx_model import DECODER, ENCODER, METADATA
+from halfbyte.export.onnx_model import METADATA, graph_file
 from halfbyte.listen.acoustic_model import AcousticModel
 from halfbyte.listen.endpoint import EndpointRule
 from halfbyte.listen.recognizer import Recognizer
@@ -91,7 +91,7 @@ def quantize_dynamically(source: Path, target: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     shutil.copy(source / METADATA, target / METADATA)
     logging.disable(logging.WARNING)
-    for name in (ENCODER, DECODER):
+    for name in (graph_file("encoder"), graph_file("decoder")):
         quantize_dynamic(source / name, target / name)
     logging.disable(logging.NOTSET)
     return target

@@ -57,7 +57,7 @@ def int8_peer() -> Path:
     overrides = ["quantization.default=float32", "quantization.layers={}"]
     config = load_config(CHECKPOINT / "config.yaml", overrides)
     tokenizer = Tokenizer((CHECKPOINT / "tokenizer.model").read_bytes())
-    model = build_model(config, len(tokenizer.tokens))
+    model = build_model(config, tokenizer)
     load_weights(model, CHECKPOINT)
     save_checkpoint(float_folder / "result", config, tokenizer, model.state_dict())
     export(float_folder / "result", float_folder / "onnx")

@@ -27,8 +27,8 @@ import yaml
 from origin import RESULTS, ROOT, append_line, origin, read_lines, table
 from synthetic_speech import Speech, Stream, transcripts
 
-from halfbyte.data.dataset import Batch
 from halfbyte.data.fbank import FeatureConfig, log_mel
+from halfbyte.data.speech import SpeechBatch
 from halfbyte.data.tokenizer import Tokenizer, train_tokenizer
 from halfbyte.engine import ModelFile
 from halfbyte.errors import HalfbyteError, UsageError
@@ -37,7 +37,7 @@ from halfbyte.families.u2.model import U2
 from halfbyte.measure.quantization.config import first_change
 from halfbyte.progress import progress_bar
 from halfbyte.train.checkpoint import build_model, save_checkpoint
-from halfbyte.train.config import OptimizerConfig, TrainConfig, load_config
+from halfbyte.train.config import AnyConfig, OptimizerConfig, load_config
 
 PLOT = ROOT / "docs" / "synthetic.svg"
 CONFIG = ROOT / "bench" / "synthetic" / "config.yaml"
@@ -150,7 +150,7 @@ def run_cell(bench: Bench, cell: Cell, recipe: Path) -> Line:
     texts = [training.text(number) for number in unheard]
     tokenizer = train_tokenizer(texts, config.tokens)
     torch.manual_seed(cell.seed)
-    model = build_model(config, len(tokenizer.tokens))
+    model = build_model(config, tokenizer)
     parts = Parts(tokenizer, config.features)
     losses = train(model, training, parts, config.optimizer, bench)
     train_s = time.process_time() - start_s
@@ -177,12 +177,12 @@ class Parts:
     tokenizer: Tokenizer
     features: FeatureConfig
 
-    def batch(self, utterances: list[Speech]) -> Batch:
+    def batch(self, utterances: list[Speech]) -> SpeechBatch:
         """A padded batch."""
         frames = [log_mel(u.samples, self.features) for u in utterances]
         tokens = [torch.tensor(self.tokenizer.encode(u.text)) for u in utterances]
         pad = torch.nn.utils.rnn.pad_sequence
-        return Batch(
+        return SpeechBatch(
             pad(frames, batch_first=True),
             torch.tensor([len(f) for f in frames]),
             pad(tokens, batch_first=True),
@@ -223,7 +223,7 @@ def train(
     return losses
 
 
-def start_normalisation(model: U2, batch: Batch) -> None:
+def start_normalisation(model: U2, batch: SpeechBatch) -> None:
     """Mean and deviation of every bin, from one batch."""
     rows = [f[:n] for f, n in zip(batch.features, batch.num_frames.tolist(), strict=True)]
     frames, norm = torch.cat(rows), model.encoder.feature_norm
@@ -231,7 +231,7 @@ def start_normalisation(model: U2, batch: Batch) -> None:
     norm.inverse_deviation.copy_(1 / frames.std(0).clamp_min(1e-3))
 
 
-def loss_of(model: U2, batch: Batch) -> torch.Tensor:
+def loss_of(model: U2, batch: SpeechBatch) -> torch.Tensor:
     """CTC and attention loss for each token, at full context."""
     said = model.log_probs(batch.features, batch.num_frames, batch.tokens, batch.num_tokens)
     return model.loss(said, batch.tokens, batch.num_tokens)["loss"]
@@ -251,7 +251,7 @@ def evaluate(
     return np.array(losses), np.array(labels)
 
 
-def file_size(config: TrainConfig, tokenizer: Tokenizer, model: U2) -> Line:
+def file_size(config: AnyConfig, tokenizer: Tokenizer, model: U2) -> Line:
     """Bytes of the exported file, everything counted."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

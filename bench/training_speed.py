@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 from origin import RESULTS, ROOT, append_line, origin, table
 
+from halfbyte.data.frames import Labels
 from halfbyte.families.u2.model import U2
 from halfbyte.train.checkpoint import build_model
 from halfbyte.train.config import QuantizationConfig, load_config
@@ -85,7 +86,7 @@ def make_step(
     torch.manual_seed(1)
     config = load_config(recipe)
     config = replace(config, quantization=QuantizationConfig(number_format))
-    model = build_model(config, NUM_TOKENS).to(device)
+    model = build_model(config, Labels([""] * NUM_TOKENS)).to(device)
     draw_weights(model)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-5, fused=True)
     batch = 16

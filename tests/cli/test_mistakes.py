@@ -209,7 +209,11 @@ def test_a_bad_card(halfbyte, tmp_path, card):
     assert_mistake(halfbyte(*words), "card")
 
 
-CONFIG = {"data": {"train": ["t.jsonl"]}, "tokens": {"kind": "characters", "size": 9}}
+CONFIG = {
+    "family": "u2",
+    "data": {"train": ["t.jsonl"]},
+    "tokens": {"kind": "characters", "size": 9},
+}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from halfbyte.data.augment import AugmentConfig
 from halfbyte.data.batches import draw_batches
 from halfbyte.data.dataset import Corpus, EpochBatches, batch_loader
 from halfbyte.data.fbank import FeatureConfig
+from halfbyte.data.speech import Speech
 from halfbyte.data.tokenizer import TokenConfig, train_tokenizer
 
 DURATIONS_S = np.random.default_rng(3).uniform(0.4, 15, 200).tolist()
@@ -67,12 +68,19 @@ def corpus(tmp_path_factory) -> Corpus:
     store = AudioStore(utterances, folder / "cache", RATE_HZ)
     tokenizer = train_tokenizer([u.text for u in utterances], TokenConfig("characters"))
     return Corpus(
-        utterances, store, tokenizer, FeatureConfig(), AugmentConfig(), [noise(0.3)], seed=4
+        utterances,
+        store,
+        Speech(),
+        tokenizer,
+        FeatureConfig(),
+        AugmentConfig(),
+        [noise(0.3)],
+        seed=4,
     )
 
 
 def plain(corpus: Corpus) -> Corpus:
-    return Corpus(corpus.utterances, corpus._audio, corpus._tokenizer, FeatureConfig())
+    return Corpus(corpus.utterances, corpus._audio, Speech(), corpus._vocabulary, FeatureConfig())
 
 
 def test_a_batch_is_padded_and_labelled(corpus):

@@ -10,6 +10,7 @@ from halfbyte.data.audio_store import AudioStore
 from halfbyte.data.augment import AugmentConfig
 from halfbyte.data.dataset import Corpus
 from halfbyte.data.fbank import FeatureConfig
+from halfbyte.data.speech import Speech
 from halfbyte.data.surroundings import NOBODY, background, draw_surroundings
 from halfbyte.data.tokenizer import TokenConfig, train_tokenizer
 
@@ -67,7 +68,7 @@ def make_corpus(folder, options: AugmentConfig) -> Corpus:
     ]
     tokenizer = train_tokenizer(["yes", "no"], TokenConfig(kind="characters"))
     audio = AudioStore(utterances, folder / "cache", RATE_HZ)
-    return Corpus(utterances, audio, tokenizer, FeatureConfig(), options)
+    return Corpus(utterances, audio, Speech(), tokenizer, FeatureConfig(), options)
 
 
 def test_a_batch_holds_what_stands_around_its_utterances(tmp_path):

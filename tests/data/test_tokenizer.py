@@ -62,7 +62,7 @@ def test_unknown_characters_become_the_unknown_token():
 
 def test_the_stored_model_gives_the_same_tokens():
     tokenizer = train_tokenizer(TEXTS, TokenConfig("bpe", 60))
-    again = Tokenizer(tokenizer.model)
+    again = Tokenizer(tokenizer.content)
     assert again.tokens == tokenizer.tokens
     assert again.encode(TEXTS[0]) == tokenizer.encode(TEXTS[0])
 

@@ -11,11 +11,12 @@ from onnx_graphs import as_array
 
 from halfbyte.data.tokenizer import TokenConfig, Tokenizer, train_tokenizer
 from halfbyte.engine import ModelFile, Session
-from halfbyte.export.onnx_model import DECODER, ENCODER, compile_folder, export
+from halfbyte.export.onnx_model import compile_folder, export
 from halfbyte.families.u2.model import U2
 from halfbyte.train.checkpoint import build_model, load_checkpoint, save_checkpoint
 from halfbyte.train.config import TrainConfig, load_config
 
+ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
 Arrays = dict[str, np.ndarray]
 ROOT = Path(__file__).parents[2]
 
@@ -120,7 +121,7 @@ def random_model(config: TrainConfig, num_pieces: int = 0) -> tuple[Tokenizer, U
     """
     tokenizer = made_up_tokenizer(num_pieces or config.tokens.size)
     torch.manual_seed(1)
-    model = build_model(config, len(tokenizer.tokens))
+    model = build_model(config, tokenizer)
     for name, parameter in model.named_parameters():
         if parameter.dim() > 1:
             torch.nn.init.normal_(parameter, std=parameter.shape[-1] ** -0.5)

@@ -73,5 +73,5 @@ def test_outputs_are_those_of_the_training_graph(exported, runner):
 
 def test_static_activations_are_refused_with_the_layer(tmp_path):
     path = checkpoint(tmp_path, "quantization.activations=moving_average")
-    with pytest.raises(UsageError, match=r"layer encoder\.subsampling.*MovingAverageAffine"):
+    with pytest.raises(UsageError, match=r"layer model\.encoder\.subsampling.*MovingAverageAffine"):
         export(path, tmp_path / "onnx")

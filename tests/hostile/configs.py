@@ -1,9 +1,15 @@
 """Configurations that must be refused, with what the line must name."""
 
+import copy
+
 import yaml
 from hostile.case import Hostile
 
-GOOD = {"data": {"train": ["t.jsonl"]}, "tokens": {"kind": "characters", "size": 9}}
+GOOD = {
+    "family": "u2",
+    "data": {"train": ["t.jsonl"]},
+    "tokens": {"kind": "characters", "size": 9},
+}
 # Each line holds the one before nine times: half a gigabyte if anybody writes it out.
 BOMB = "  a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
     f"  {name}: &{name} [{','.join([f'*{below}'] * 9)}]\n"
@@ -82,7 +88,7 @@ def ill_typed_keys() -> dict[str, Hostile]:
 
 
 def _with(path: str, value: object) -> bytes:
-    tree: dict = {key: dict(section) for key, section in GOOD.items()}
+    tree: dict = copy.deepcopy(GOOD)
     *parents, key = path.split(".")
     section = tree
     for parent in parents:

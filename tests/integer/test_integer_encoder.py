@@ -5,23 +5,24 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from export.models import Exported, export_checkpoint, following, random_model
+from export.models import ENCODER, Exported, export_checkpoint, following, random_model
 from isas import ISAS
 from onnx_graphs import as_array
 
 from halfbyte.blocks.integer_encoder import LONGEST_SEGMENT_FRAMES
 from halfbyte.cli import main
+from halfbyte.data.frames import Labels
 from halfbyte.engine import ModelFile, Session
 from halfbyte.errors import ConfigError, ModelFileError
 from halfbyte.export.compile import compile_model
-from halfbyte.export.onnx_model import ENCODER
+from halfbyte.families.u2.config import ModelConfig
 from halfbyte.listen.recognizer import default_model
 from halfbyte.measure.deployed import raise_if_different, verify
 from halfbyte.ops import integer_arithmetic as arithmetic
 from halfbyte.ops import integer_reference as reference
 from halfbyte.quant.ranges import Range
 from halfbyte.train.checkpoint import build_model, load_checkpoint, load_weights, save_checkpoint
-from halfbyte.train.config import ModelConfig, QuantizationConfig, TrainConfig
+from halfbyte.train.config import QuantizationConfig, TrainConfig
 
 RATE, OVERLAP = 8, 7
 
@@ -33,7 +34,9 @@ def configuration(**quantization):
     model.encoder.left_context = 12
     model.decoder.num_layers, model.decoder.feed_forward = 1, 64
     return TrainConfig(
-        model=model, quantization=QuantizationConfig(arithmetic="integer", **quantization)
+        family="u2",
+        model=model,
+        quantization=QuantizationConfig(arithmetic="integer", **quantization),
     )
 
 
@@ -240,10 +243,10 @@ def test_a_longer_context_than_the_table_of_distances_is_refused(exported):
 
 def test_a_dynamic_checkpoint_goes_on_as_an_integer_one(tmp_path):
     config = configuration()
-    dynamic = TrainConfig(model=config.model)
+    dynamic = TrainConfig(family="u2", model=config.model)
     tokenizer, model = random_model(dynamic, 60)
     save_checkpoint(tmp_path / "dynamic", dynamic, tokenizer, model.state_dict())
-    integer = build_model(config, len(tokenizer.tokens))
+    integer = build_model(config, tokenizer)
     load_weights(integer, tmp_path / "dynamic")
     features, num_frames, *_ = batch()
     with pytest.raises(ConfigError, match="no ranges yet"), torch.no_grad():
@@ -277,7 +280,7 @@ def test_options_that_the_mode_does_not_serve_are_refused(change, words):
     config = configuration()
     change(config)
     with pytest.raises(ConfigError, match=words):
-        build_model(config, 60)
+        build_model(config, Labels([""] * 60))
 
 
 def test_a_range_follows_what_it_sees_and_moves_between_steps_only():

@@ -7,8 +7,12 @@ import sys
 
 import pytest
 
-from halfbyte.blocks.config import DecoderConfig, EncoderConfig, ModelConfig
+from halfbyte.blocks.conformer import EncoderConfig
+from halfbyte.blocks.decoder import DecoderConfig
 from halfbyte.cli import bench_encoder, main
+from halfbyte.families.family import Production
+from halfbyte.families.registry import find_family
+from halfbyte.families.u2.config import ModelConfig
 from halfbyte.measure import encoder_bench
 from halfbyte.measure.bar_chart import write_bars
 from halfbyte.measure.peers.encoder import RUNTIMES
@@ -52,8 +56,8 @@ TINY = ModelConfig(
 
 
 def test_all_runners_agree_and_are_timed(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(encoder_bench, "PRODUCTION", TINY)
-    monkeypatch.setattr(encoder_bench, "NUM_TOKENS", 40)
+    tiny = Production("tiny", TINY, 40)
+    monkeypatch.setattr(type(find_family("u2")), "production", tiny)
     monkeypatch.setattr(bench_encoder, "_other_isas", list)
     results, picture = tmp_path / "results.jsonl", tmp_path / "bars.svg"
     command = ["bench", "encoder", "--folder", str(tmp_path / "models"), "--repeat", "2"]

@@ -11,7 +11,8 @@ from halfbyte.errors import ConfigError
 from halfbyte.measure.sensitivity import LayerCost, Trial, measure_sensitivity, propose
 from halfbyte.quant.native import native_layers
 from halfbyte.train.checkpoint import build_model, load_checkpoint, save_checkpoint
-from halfbyte.train.config import load_config
+from halfbyte.train.config import QuantizationConfig, load_config
+from halfbyte.train.config_reader import build_config, read_tree
 
 DEAR = "encoder.layers.1.feed_forward.expand"
 
@@ -34,10 +35,11 @@ def test_every_layer_is_tried_and_the_dear_one_stays(folder, capfd):
     out, _ = capfd.readouterr()
     lines = [json.loads(x) for x in (folder / "out" / "sensitivity.jsonl").read_text().splitlines()]
     costs = {line["layer"]: line for line in lines if "layer" in line}
-    _, _, model = load_checkpoint(folder / "float")
+    _, tokenizer, _ = load_checkpoint(folder / "float")
     config = load_config(folder / "config.yaml")
-    config.quantization = load_config(folder / "out" / "map.yaml").quantization
-    mixed = build_model(config, model.num_tokens)  # the map names layers that there are
+    quantization = read_tree(folder / "out" / "map.yaml")["quantization"]
+    config.quantization = build_config(QuantizationConfig, quantization)
+    mixed = build_model(config, tokenizer)  # the map names layers that there are
     assert costs.keys() == native_layers(mixed).keys()
     assert all(line["divergence"] > 0 for line in costs.values())
     assert costs[DEAR]["saved_bytes"] == 32 * 48 // 2
@@ -93,7 +95,7 @@ def test_a_map_of_three_formats_takes_from_one_layer_what_another_needs():
         (Trial(("w9a8", "w4a8")), "'w9a8'"),
         (Trial(budget=0.5), "a budget of 0.5 came; with w4a8 it is 1.0 or more"),
         (Trial(budget=float("nan")), "a budget of nan"),
-        (Trial(), "no utterance with text"),
+        (Trial(), "no utterance with labels"),
     ],
 )
 def test_mistakes(folder, trial, named):

@@ -5,11 +5,13 @@ import torch
 
 from halfbyte import _core
 from halfbyte.blocks.attention import RelativeAttention
-from halfbyte.blocks.config import DecoderConfig, EncoderConfig, ModelConfig
+from halfbyte.blocks.conformer import EncoderConfig
+from halfbyte.blocks.decoder import DecoderConfig
 from halfbyte.blocks.masks import FULL_CONTEXT, chunk_visibility, draw_chunk_steps
 from halfbyte.blocks.positions import distance_table
 from halfbyte.blocks.subsampling import Subsampling
 from halfbyte.errors import InputError
+from halfbyte.families.u2.config import ModelConfig
 from halfbyte.families.u2.model import U2
 from halfbyte.quant.formats import LayerMap
 from halfbyte.quant.native import make_native

@@ -44,6 +44,7 @@ def write_config(folder: Path, corpus: Path) -> Path:
     path = folder / "config.yaml"
     path.write_text(f"""\
 name: tones
+family: u2
 data:
   root: {corpus}
   train: [train.jsonl]

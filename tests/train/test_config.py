@@ -5,15 +5,17 @@ from pathlib import Path
 import pytest
 
 from halfbyte.errors import ConfigError
+from halfbyte.families.u2.config import ModelConfig
 from halfbyte.train.config import TrainConfig, dump_config, load_config
 
+DEFAULTS = TrainConfig(family="u2", model=ModelConfig())
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*/config.yaml"))
 
 
 def load(folder: Path, text: str, *overrides: str) -> TrainConfig:
     path = folder / "config.yaml"
     path.write_text(text, encoding="utf-8")
-    return load_config(path, list(overrides))
+    return load_config(path, ["family=u2", *overrides])
 
 
 def mistake(folder: Path, text: str, *overrides: str) -> str:
@@ -26,7 +28,7 @@ def mistake(folder: Path, text: str, *overrides: str) -> str:
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "{}"])
 def test_an_empty_file_gives_the_defaults(tmp_path, text):
-    assert load(tmp_path, text) == TrainConfig()
+    assert load(tmp_path, text) == DEFAULTS
 
 
 def test_keys_fill_their_sections(tmp_path):
@@ -44,7 +46,7 @@ quantization: {default: w8a8, layers: {encoder.*: w4a8}}
     assert config.data.train == ["a.jsonl", "b.jsonl"]
     assert config.data.batch_s == 40.0
     assert config.model.encoder.width == 96
-    assert config.model.encoder.num_layers == TrainConfig().model.encoder.num_layers
+    assert config.model.encoder.num_layers == DEFAULTS.model.encoder.num_layers
     assert config.augment.speeds == (0.95, 1.0, 1.05)
     assert config.augment.noise_snr_db == (0.0, 20.0)
     assert config.quantization.layers == {"encoder.*": "w4a8"}

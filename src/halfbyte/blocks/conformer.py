@@ -4,14 +4,36 @@ Source: Gulati et al. 2020 (arXiv:2005.08100), with WeNet's causal convolution a
 in place of batch norm (Zhang et al. 2020, arXiv:2012.05481).
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 from halfbyte.blocks.attention import RelativeAttention
-from halfbyte.blocks.config import EncoderConfig
 from halfbyte.blocks.dropout import Dropout
 from halfbyte.blocks.norm import LayerNorm
 from halfbyte.quant.layers import StoredParameters
+
+
+@dataclass
+class EncoderConfig:
+    """Conformer encoder.
+
+    WeNet's published unified Conformer is `width=256, num_heads=4, feed_forward=2048,
+    num_layers=12, kernel=15, subsampling=4, subsampling_channels=256, relative_shift=False`.
+    """
+
+    width: int = 192
+    num_heads: int = 4
+    num_layers: int = 4
+    feed_forward: int = 576  # inner width of both half-step feed-forward modules
+    kernel: int = 15  # frames that the causal depthwise convolution sees
+    subsampling: int = 8  # feature frames per encoder step: 4 or 8
+    subsampling_channels: int = 32
+    relative_shift: bool = True  # False: WeNet's variant, positions of keys instead of distances
+    left_context: int = 48  # encoder steps that a chunk sees to its left
+    dropout: float = 0.1
+    layer_drop: float = 0.0  # chance that an utterance skips a layer in training
 
 
 class FeedForward(nn.Module):

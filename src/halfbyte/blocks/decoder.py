@@ -1,13 +1,24 @@
-"""The attention decoder of U2: a left-to-right Transformer over tokens."""
+"""An attention decoder: a left-to-right Transformer over tokens."""
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from halfbyte.blocks.attention import NOT_SEEN, Attention
-from halfbyte.blocks.config import DecoderConfig
 from halfbyte.blocks.dropout import Dropout
 from halfbyte.blocks.norm import LayerNorm
 from halfbyte.blocks.positions import sinusoids
+
+
+@dataclass
+class DecoderConfig:
+    """Transformer decoder, which rescores what a search found."""
+
+    num_layers: int = 2
+    num_heads: int = 4
+    feed_forward: int = 576
+    dropout: float = 0.1
 
 
 class DecoderLayer(nn.Module):

@@ -4,8 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from halfbyte.blocks.attention import NOT_SEEN
-from halfbyte.blocks.config import EncoderConfig
-from halfbyte.blocks.conformer import ConformerLayer, LayerState
+from halfbyte.blocks.conformer import ConformerLayer, EncoderConfig, LayerState
 from halfbyte.blocks.dropout import Dropout
 from halfbyte.blocks.masks import FULL_CONTEXT, chunk_visibility
 from halfbyte.blocks.norm import LayerNorm

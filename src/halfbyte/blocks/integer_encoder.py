@@ -1,6 +1,7 @@
 """The streaming encoder of integer-only models: features to codes, then integers only."""
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +12,13 @@ from halfbyte.blocks.masks import FULL_CONTEXT, chunk_visibility
 from halfbyte.blocks.positions import sinusoids
 from halfbyte.blocks.subsampling import Subsampling, patches
 from halfbyte.errors import ConfigError
-from halfbyte.families.u2.model import U2
 from halfbyte.ops.integer_layers import FeatureCodes, IntegerLayerNorm
 from halfbyte.ops.integer_linear_layer import IntegerLinear
 from halfbyte.quant.layers import NativeLinear
 from halfbyte.quant.ranges import Range
+
+if TYPE_CHECKING:
+    from halfbyte.families.u2.model import U2
 
 LONGEST_SEGMENT_FRAMES = 2048  # features of a segment: 20 s, and some room
 _CODE = 1 / 127  # sinusoids lie in -1 .. 1
@@ -190,7 +193,7 @@ class IntegerEncoder(nn.Module):
         return self.distance_table.index_select(0, self.longest - 1 + num_keys - 1 - back)
 
 
-def make_integer(model: U2) -> U2:
+def make_integer(model: "U2") -> "U2":
     """Make the encoder and the CTC head of a native model integer-only; in place.
 
     The attention decoder stays as it is: rescoring is not integer-only.
@@ -218,6 +221,14 @@ def make_integer(model: U2) -> U2:
     model.ctc = IntegerLinear(head, encoder.out_range, (logits,), gives_numbers=True)
     model.ctc.logits_range = logits
     return model
+
+
+def observe(model: nn.Module, features: Tensor) -> None:
+    """Let ranges that are not started take note while the model hears (1, T, F) float32."""
+    encoder, head = model.get_submodule("encoder"), model.get_submodule("ctc")
+    assert isinstance(encoder, IntegerEncoder)
+    assert isinstance(head, IntegerLinear)
+    head.observe_output(encoder.observe(features))
 
 
 def _is_served(layer: nn.Linear) -> bool:

@@ -48,13 +48,16 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UsageError: fewer utterances than one are asked for.
         ManifestError: a manifest with a bad line.
-        ConfigError: no checkpoint there, no utterance with a text, or an unknown format.
+        ConfigError: no checkpoint there, no utterance with labels, or an unknown format.
     """
     from halfbyte.data.manifest import evenly_spread, read_manifest
     from halfbyte.measure.sensitivity import Trial, measure_sensitivity
     from halfbyte.measure.sensitivity_report import table, write_report
+    from halfbyte.train.checkpoint import family_of, read_checkpoint_config
 
-    utterances = [u for manifest in options.manifest for u in read_manifest(manifest) if u.text]
+    key = family_of(read_checkpoint_config(options.checkpoint)).needs.label_key
+    read = (read_manifest(manifest, label_key=key) for manifest in options.manifest)
+    utterances = [u for manifest in read for u in manifest if u.text or u.intervals]
     trial = Trial(tuple(options.formats), options.budget)
     chosen = evenly_spread(utterances, options.utterances)
     found = measure_sensitivity(options.checkpoint, chosen, trial)

@@ -49,8 +49,8 @@ def run(options: argparse.Namespace) -> int:
     from halfbyte.data.manifest import read_manifest
     from halfbyte.errors import UsageError
     from halfbyte.quant.methods import Methods
-    from halfbyte.train.checkpoint import CONFIG
-    from halfbyte.train.config import load_config
+    from halfbyte.train.checkpoint import family_of, read_checkpoint_config
+    from halfbyte.train.config import with_overrides
     from halfbyte.train.post_training import Calibration, quantize_checkpoint
 
     if not options.checkpoint.is_dir():
@@ -68,14 +68,16 @@ def run(options: argparse.Namespace) -> int:
                 "result holds them as learned steps (lsq)"
             )
     overrides = ["quantization.default=w4a8", *options.overrides]
-    quantization = load_config(options.checkpoint / CONFIG, overrides).quantization
+    config = read_checkpoint_config(options.checkpoint)
+    quantization = with_overrides(config, overrides).quantization
     Methods("lsq", quantization.activations, quantization.group)  # refuses unknown names
     if quantization.activations != "absmax":
         raise UsageError(
             f"quantization.activations={quantization.activations} came; the engine has no operator "
             "for static scales, so quantize makes none: leave it at absmax"
         )
-    utterances = [u for manifest in options.calibration for u in read_manifest(manifest)]
+    key = family_of(config).needs.label_key
+    utterances = [u for path in options.calibration for u in read_manifest(path, label_key=key)]
     calibration = Calibration(utterances, options.utterances, options.observer)
     quantize_checkpoint(options.checkpoint, options.folder, quantization, calibration)
     print(options.folder)

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="start_from",
         type=Path,
         metavar="CHECKPOINT",
-        help="start from the weights and tokens of this checkpoint folder",
+        help="start from the weights and tokens of this checkpoint folder, as far as they fit",
     )
     parser.add_argument("--skip-bad", action="store_true", help="leave out bad lines of manifests")
 
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         ConfigError: an unknown or ill-typed key, a value out of its range, no checkpoint at
-            `--from`, or one of other sizes.
+            `--from`, or one of which nothing fits.
         ManifestError: a bad line, unless `--skip-bad`.
     """
     from halfbyte.train.config import load_config

@@ -1,13 +1,10 @@
-"""Batches of features and tokens from manifests, ready for a model."""
+"""Batches of features and labels from manifests, ready for a model."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from halfbyte.data.audio_store import AudioStore
@@ -21,37 +18,18 @@ from halfbyte.data.augment import (
 )
 from halfbyte.data.fbank import FeatureConfig, log_mel, long_enough
 from halfbyte.data.manifest import Utterance
+from halfbyte.data.needs import Batch, DataNeeds, Heard, Vocabulary
 from halfbyte.data.surroundings import NOBODY, Surroundings, background, draw_surroundings
-from halfbyte.data.tokenizer import Tokenizer
-
-
-@dataclass
-class Batch:
-    """A padded batch."""
-
-    features: Tensor  # (B, T, F) float32
-    num_frames: Tensor  # (B,) int64
-    tokens: Tensor  # (B, L) int64
-    num_tokens: Tensor  # (B,) int64
-    texts: list[str]
-
-    def to(self, device: torch.device) -> "Batch":
-        """The batch with its tensors on a device."""
-        return Batch(
-            self.features.to(device),
-            self.num_frames.to(device),
-            self.tokens.to(device),
-            self.num_tokens.to(device),
-            self.texts,
-        )
 
 
 class Corpus:
-    """Utterances with their audio, tokens and augmentation.
+    """Utterances with their audio, labels and augmentation.
 
     Args:
         utterances: in a fixed order.
         audio: their samples.
+        needs: which labels batches hold.
+        vocabulary: of the labels.
         noises: noise recordings to add, each (S,) float32.
     """
 
@@ -59,7 +37,8 @@ class Corpus:
         self,
         utterances: list[Utterance],
         audio: AudioStore,
-        tokenizer: Tokenizer,
+        needs: DataNeeds[Any],
+        vocabulary: Vocabulary,
         features: FeatureConfig,
         augment: AugmentConfig | None = None,
         noises: list[Samples] | None = None,
@@ -67,7 +46,7 @@ class Corpus:
     ):
         self.utterances = utterances
         self._audio = audio
-        self._tokenizer = tokenizer
+        self._needs, self._vocabulary = needs, vocabulary
         self._features = features
         self._augment = augment
         self._noises = noises or []
@@ -78,12 +57,13 @@ class Corpus:
         """The batch of these utterances as the epoch hears them."""
         around = self._surroundings(epoch)
         randoms = [generator_for(self._seed, epoch, i) for i in indices]
-        waves = [self._samples(i, around, r) for i, r in zip(indices, randoms, strict=True)]
-        features = [log_mel(wave, self._features) for wave in waves]
+        examples = [self._example(i, around, r) for i, r in zip(indices, randoms, strict=True)]
+        features = [log_mel(samples, self._features) for samples, _ in examples]
         if self._augment:
             for frames, random in zip(features, randoms, strict=True):
                 mask_features(frames, self._augment, random)
-        return self._labelled([self._text(i, around) for i in indices], features)
+        heard = [held for _, held in examples]
+        return self._needs.batch(features, heard, self._vocabulary, self._features)
 
     def recorded(self, index: int) -> Samples:
         """Samples as recorded, with silence after a clip too short for the model."""
@@ -106,44 +86,36 @@ class Corpus:
             self._around = (epoch, drawn)
         return self._around[1]
 
-    def _samples(
+    def _example(
         self, index: int, around: Surroundings | None, random: np.random.Generator
-    ) -> Samples:
-        samples = self.recorded(index)
+    ) -> tuple[Samples, list[Heard]]:
+        """Samples as the epoch hears them, and which utterances lie where in them."""
+        recorded = self.recorded(index)
         if not self._augment or not around:
-            return samples
+            return recorded, [Heard(self.utterances[index])]
         rate_hz = self._features.sample_rate_hz
-        samples = change_voice(samples, rate_hz, self._augment, random)
+        samples = change_voice(recorded, rate_hz, self._augment, random)
         before, after = (
             np.zeros(int(seconds[index] * rate_hz), np.float32)
             for seconds in (around.before_s, around.after_s)
         )
         following = around.following[index]
         parts = [before, samples, after]
+        heard = [self._heard(index, before, samples, recorded)]
         if following != NOBODY:
             joined = self.recorded(following)
             parts.append(change_voice(joined, rate_hz, self._augment, random))
+            heard.append(self._heard(following, np.concatenate(parts[:-1]), parts[-1], joined))
         speech = slice(len(before), len(before) + len(samples))
         samples = np.concatenate(parts)
         if len(before) or len(after):
             level_db = random.uniform(*self._augment.background_db)
             samples += background(len(samples), rate_hz, level_db, random)
-        return change_scene(samples, self._noises, self._augment, random, speech)
+        return change_scene(samples, self._noises, self._augment, random, speech), heard
 
-    def _text(self, index: int, around: Surroundings | None) -> str:
-        following = around.following[index] if around else NOBODY
-        parts = [index] if following == NOBODY else [index, following]
-        return " ".join(filter(None, (self.utterances[i].text for i in parts)))
-
-    def _labelled(self, texts: list[str], features: list[Tensor]) -> Batch:
-        tokens = [torch.tensor(self._tokenizer.encode(t), dtype=torch.int64) for t in texts]
-        return Batch(
-            pad_sequence(features, batch_first=True),
-            torch.tensor([len(frames) for frames in features]),
-            pad_sequence(tokens, batch_first=True),
-            torch.tensor([len(t) for t in tokens]),
-            texts,
-        )
+    def _heard(self, index: int, before: Samples, samples: Samples, recorded: Samples) -> Heard:
+        start_s = len(before) / self._features.sample_rate_hz
+        return Heard(self.utterances[index], start_s, len(samples) / len(recorded))
 
 
 class EpochBatches(Dataset[Batch]):

@@ -11,26 +11,40 @@ from halfbyte.errors import ManifestError, UsageError
 
 
 @dataclass(frozen=True)
+class Interval:
+    """A stretch of a recording and what is heard in it."""
+
+    start_s: float
+    end_s: float
+    label: str
+
+
+@dataclass(frozen=True)
 class Utterance:
-    """A recording and what is said in it."""
+    """A recording and what is heard in it: words, intervals with labels, or both."""
 
     id: str
     audio_path: Path
     text: str  # empty: nothing is said
     duration_s: float
     speaker: str
+    intervals: tuple[Interval, ...] = ()
 
 
 def read_manifest(
-    path: str | os.PathLike[str], skipped: list[ManifestError] | None = None
+    path: str | os.PathLike[str],
+    skipped: list[ManifestError] | None = None,
+    label_key: str = "text",
 ) -> list[Utterance]:
     """Read a manifest.
 
-    Each line is a JSON object with `audio_filepath` (relative to the manifest), `text`,
-    `duration` in seconds and, if known, `id` and `speaker`; other keys are left alone.
+    Each line is a JSON object with `audio_filepath` (relative to the manifest), `duration` in
+    seconds, the key that the reader learns from and, if known, `id` and `speaker`; other keys are
+    left alone.
 
     Args:
         skipped: takes the mistakes of bad lines, which are then left out.
+        label_key: `text`, or `intervals` (a list of {"start", "end", "label"}, in seconds).
 
     Raises:
         ManifestError: the file is missing or empty; or, without `skipped`, a line is not such
@@ -47,7 +61,7 @@ def read_manifest(
         if not line.strip():
             continue
         try:
-            utterances.append(_utterance(path, number, line))
+            utterances.append(_utterance(path, number, line, label_key))
         except ManifestError as error:
             if skipped is None:
                 raise
@@ -75,7 +89,7 @@ def evenly_spread(utterances: list[Utterance], count: int) -> list[Utterance]:
     return [utterances[i * len(utterances) // count] for i in range(count)]
 
 
-def _utterance(path: Path, line_number: int, line: str) -> Utterance:
+def _utterance(path: Path, line_number: int, line: str, label_key: str) -> Utterance:
     where = f"{path} line {line_number}"
     try:
         fields = json.loads(line)
@@ -84,16 +98,30 @@ def _utterance(path: Path, line_number: int, line: str) -> Utterance:
     if not isinstance(fields, dict):
         raise ManifestError(f"{where} is a {type(fields).__name__}; expected a JSON object")
     audio_path = path.parent / _string(fields, "audio_filepath", where)
+    _value(fields, label_key, where)
     utterance = Utterance(
         str(fields.get("id", audio_path.stem)),
         audio_path,
-        _string(fields, "text", where),
+        _string({"text": "", **fields}, "text", where),
         _duration_s(fields, where),
         str(fields.get("speaker", "")),
+        _intervals(fields.get("intervals", []), where),
     )
     if not _is_file(audio_path):
         raise ManifestError(f"{where}: audio {audio_path} is missing")
     return utterance
+
+
+def _intervals(value: Any, where: str) -> tuple[Interval, ...]:
+    try:
+        found = tuple(
+            Interval(float(one["start"]), float(one["end"]), str(one["label"])) for one in value
+        )
+    except (TypeError, KeyError, ValueError) as error:
+        raise ManifestError(
+            f"{where}: intervals is {value!r}; expected [{{start, end, label}}, …] in seconds"
+        ) from error
+    return found
 
 
 def _is_file(path: Path) -> bool:

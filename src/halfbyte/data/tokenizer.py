@@ -30,7 +30,7 @@ class Tokenizer:
     """
 
     def __init__(self, model: bytes):
-        self.model = model
+        self.content = model
         try:
             self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
         except RuntimeError as error:

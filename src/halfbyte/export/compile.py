@@ -43,7 +43,7 @@ def compile_model(
     weights = Weights()
     sections = {"meta": _json(metadata)}
     for name, source in graphs.items():
-        model = source if isinstance(source, onnx.ModelProto) else _load(source)
+        model = source if isinstance(source, onnx.ModelProto) else read_graph(source)
         graph = read_onnx(model, name)
         lower(graph)
         _check_operators(graph)
@@ -59,7 +59,12 @@ def _json(metadata: Mapping[str, Any]) -> bytes:
     return text.encode()
 
 
-def _load(path: Path) -> onnx.ModelProto:
+def read_graph(path: Path) -> onnx.ModelProto:
+    """An ONNX file.
+
+    Raises:
+        UsageError: it cannot be read, or holds no graph.
+    """
     try:
         model = onnx.load(path)
     except (OSError, DecodeError) as error:

@@ -1,80 +1,51 @@
-"""The two graphs of a U2 model, traced into ONNX."""
+"""The graphs of a model, traced into ONNX."""
 
 import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import onnx
 import torch
-from torch import Tensor, nn
+from onnx import numpy_helper
+from torch import nn
 
-from halfbyte.blocks.integer_encoder import IntegerEncoder
-from halfbyte.families.u2.model import U2
+from halfbyte.export.freeze import freeze
+from halfbyte.families.family import Example, GraphSpec
 
 OPSET = 21
 _AUTO = torch.export.Dim.AUTO
-_BATCH, _FRAMES, _LEFT = "batch", "frames", "left_context"
 
 
-class _EncoderGraph(nn.Module):
-    def __init__(self, model: U2, state_names: list[str]):
-        super().__init__()
-        self.model = model
-        self.state_names = state_names
+def trace(spec: GraphSpec) -> onnx.ModelProto:
+    """A graph with its parameters as the file stores them.
 
-    def forward(self, features: Tensor, state: list[Tensor]) -> tuple[Tensor, ...]:
-        named = dict(zip(self.state_names, state, strict=True))
-        encoded, log_probs, following = self.model.step(features, named)
-        if isinstance(self.model.encoder, IntegerEncoder):
-            encoded = self.model.encoder.numbers(encoded)
-        return encoded, log_probs, *(following[name] for name in self.state_names)
-
-
-def state_axes(name: str, rank: int) -> dict[int, str]:
-    """Open axes of a state tensor: the batch, and where there is one the left context."""
-    part = name.rpartition(".")[2]
-    left_axis = {"key": rank - 2, "value": rank - 2, "valid": 1}.get(part)
-    return {0: _BATCH} if left_axis is None else {0: _BATCH, left_axis: _LEFT}
-
-
-def trace_encoder(frozen: U2, initial_state: dict[str, Tensor]) -> onnx.ModelProto:
-    """The streaming encoder with its CTC head: features and state in, and out again.
-
-    Args:
-        frozen: a frozen model.
-        initial_state: of one stream; becomes the default value of the state inputs.
+    The states of one stream before its first chunk become the default values of their inputs.
     """
-    names = list(initial_state)
-    window = 4 * frozen.encoder.subsampling.rate + frozen.encoder.subsampling.overlap_frames
-    features = torch.zeros(2, window, frozen.encoder.feature_norm.mean.shape[0])
-    state = [value.repeat(2, *[1] * (value.dim() - 1)) for value in initial_state.values()]
-    axes = [{0: _BATCH, 1: _FRAMES}, *(state_axes(n, v.dim()) for n, v in initial_state.items())]
-    outputs = ["encoder_out", "ctc_log_probs", *(f"next.{n.removeprefix('state.')}" for n in names)]
-    open_axes = [dict.fromkeys(a, _AUTO) for a in axes]
+    inputs, states = list(spec.inputs.values()), list(spec.states.values())
+    batch = inputs[0].value.shape[0]
+    state = [e.value.repeat(batch, *[1] * (e.value.dim() - 1)) for e in states]
+    arguments: list[Any] = [e.value for e in inputs]
+    open_axes: list[Any] = [_open(e) for e in inputs]
+    if states:
+        arguments, open_axes = [*arguments, state], [*open_axes, [_open(e) for e in states]]
     traced = _trace(
-        _EncoderGraph(frozen, names),
-        (features, state),
-        (open_axes[0], open_axes[1:]),
-        ["features", *names],
-        outputs,
+        freeze(spec.module),
+        tuple(arguments),
+        tuple(open_axes),
+        [*spec.inputs, *spec.states],
+        spec.output_names,
     )
-    _name_axes(traced, axes)
+    _name_axes(traced, [e.axes for e in (*inputs, *states)])
+    for name, value in spec.initial_states().items():
+        traced.graph.initializer.append(numpy_helper.from_array(value.numpy(), name))
     return traced
 
 
-def trace_decoder(frozen: U2) -> onnx.ModelProto:
-    """The attention decoder: tokens and encoder output to log-probabilities."""
-    tokens = torch.ones(3, 5, dtype=torch.int64)
-    memory = torch.zeros(1, 7, frozen.decoder.width)
-    axes = [{0: "hypotheses", 1: "tokens"}, {1: "steps"}]
-    open_axes = tuple(dict.fromkeys(a, _AUTO) for a in axes)
-    traced = _trace(
-        frozen.decoder, (tokens, memory), open_axes, ["tokens", "memory"], ["log_probs"]
-    )
-    _name_axes(traced, axes)
-    return traced
+def _open(example: Example) -> dict[int, Any]:
+    return dict.fromkeys(example.axes, _AUTO)
 
 
 def _trace(
@@ -113,7 +84,7 @@ def _trace(
     return program.model_proto
 
 
-def _name_axes(traced: onnx.ModelProto, axes: list[dict[int, str]]) -> None:
+def _name_axes(traced: onnx.ModelProto, axes: list[Mapping[int, str]]) -> None:
     """Name the open axes of the inputs alike: the tracer numbers them one by one."""
     for graph_input, named in zip(traced.graph.input, axes, strict=True):
         for axis, name in named.items():

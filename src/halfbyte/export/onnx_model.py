@@ -8,60 +8,45 @@ from typing import Any
 
 import numpy as np
 import onnx
-import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from halfbyte.errors import UsageError
-from halfbyte.export.compile import compile_model
-from halfbyte.export.freeze import freeze
+from halfbyte.export.compile import compile_model, read_graph
 from halfbyte.export.functions import functions
-from halfbyte.export.graphs import trace_decoder, trace_encoder
-from halfbyte.families.u2.model import BLANK, U2
+from halfbyte.export.graph_ir import Array
+from halfbyte.export.graphs import trace
+from halfbyte.families.family import GraphSpec
+from halfbyte.families.registry import known_families
 from halfbyte.files import write_together
 from halfbyte.listen.settings import read_settings
 from halfbyte.ops.operator import DOMAIN
-from halfbyte.train.checkpoint import load_checkpoint
-from halfbyte.train.config import TrainConfig
+from halfbyte.train.checkpoint import family_of, inputs_of, load_checkpoint
+from halfbyte.train.config import AnyConfig
 
-ENCODER, DECODER, METADATA, TEST_VECTOR = (
-    "encoder.onnx",
-    "decoder.onnx",
-    "model.json",
-    "test_vector.npz",
-)
-MAX_SEGMENT_MS = 20000
-CHUNK_MS = 640
-_TEST_STEPS = 4
-_TEST_TENSORS = {  # name in the model file -> name in the test vector
-    "input.features": "features",
-    "output.encoder_out": "encoder_out",
-    "output.ctc_log_probs": "ctc_log_probs",
-}
+METADATA, TEST_VECTOR = "model.json", "test_vector.npz"
+
+
+def graph_file(name: str) -> str:
+    """The ONNX file of a graph."""
+    return f"{name}.onnx"
 
 
 def export(checkpoint: Path, folder: Path, card: dict[str, Any] | None = None) -> None:
-    """Write encoder.onnx, decoder.onnx, model.json and a test vector.
+    """Write an ONNX file of each graph, model.json and a test vector.
 
     Args:
         checkpoint: folder of a trained model.
         folder: where the files go; made if needed.
         card: what the model card says (licence, attribution, results).
     """
-    config, tokenizer, model = load_checkpoint(checkpoint)
-    frozen = freeze(model)
-    with torch.no_grad():
-        state = {name: value.contiguous() for name, value in model.encoder.initial_state(1).items()}
-    encoder = trace_encoder(frozen, state)
-    for name, value in state.items():
-        encoder.graph.initializer.append(numpy_helper.from_array(value.numpy(), name))
-    decoder = trace_decoder(frozen)
-    metadata = describe(config, model, tokenizer.tokens, card or {})
+    config, vocabulary, model = load_checkpoint(checkpoint)
+    graphs = family_of(config).graphs(model)
+    metadata = describe(config, model, vocabulary, card or {})
     contents = {
-        ENCODER: finish(encoder).SerializeToString(),
-        DECODER: finish(decoder).SerializeToString(),
-        METADATA: json.dumps(metadata, ensure_ascii=False, indent=1).encode(),
-        TEST_VECTOR: _test_vector(model),
+        graph_file(name): finish(trace(spec)).SerializeToString() for name, spec in graphs.items()
     }
+    contents[METADATA] = json.dumps(metadata, ensure_ascii=False, indent=1).encode()
+    contents[TEST_VECTOR] = _test_vector(next(iter(graphs.values())))
     write_together(folder, contents)
 
 
@@ -98,44 +83,26 @@ def _weight_bits(node: onnx.NodeProto) -> int:
 
 
 def describe(
-    config: TrainConfig, model: U2, tokens: list[str], card: dict[str, Any]
+    config: AnyConfig, model: Any, vocabulary: Any, card: dict[str, Any]
 ) -> dict[str, Any]:
     """The metadata of a model file (docs/model-file.md)."""
-    features, encoder = config.features, config.model.encoder
-    step_ms = encoder.subsampling * features.frame_shift_ms
+    family = family_of(config)
     return {
         "name": config.name,
-        "architecture": "u2",
-        "features": {"type": "kaldi_fbank", **vars(features)},
-        "streaming": {
-            "subsampling": encoder.subsampling,
-            "overlap_frames": model.encoder.subsampling.overlap_frames,
-            "chunk_steps": min(CHUNK_MS // step_ms, config.model.dynamic_chunk),
-            "chunk_choices_steps": list(range(1, config.model.dynamic_chunk + 1)),
-            "left_context_steps": encoder.left_context,
-            "max_segment_ms": MAX_SEGMENT_MS,
-        },
-        "tokens": tokens,
-        "blank_id": BLANK,
-        "sos_id": len(tokens) - 1,
-        "eos_id": len(tokens) - 1,
-        "decoding": {"beam": 10, "ctc_weight": 0.5},
+        "family": config.family,
+        "features": {"type": "kaldi_fbank", **vars(config.features)},
+        "graphs": list(family.graphs(model)),
+        **family.metadata(model, inputs_of(config, vocabulary)),
         "card": card,
     }
 
 
-def _test_vector(model: U2) -> bytes:
-    """Seeded features, each a half, and what the training graph makes of them."""
-    subsampling = model.encoder.subsampling
-    random = np.random.default_rng(1)
-    num_frames = _TEST_STEPS * subsampling.rate + subsampling.overlap_frames
-    shape = (1, num_frames, model.encoder.feature_norm.mean.shape[0])
-    features = random.normal(12.0, 3.0, shape).astype(np.float16).astype(np.float32)
-    with torch.no_grad():
-        state = model.encoder.initial_state(1)
-        encoded, log_probs, _ = model.step(torch.from_numpy(features), state)
+def _test_vector(spec: GraphSpec) -> bytes:
+    """Inputs of a graph, and what the training graph makes of them."""
+    outputs = spec.run(spec.test)
+    tensors = spec.test | {name: outputs[name] for name in spec.outputs}
     file = io.BytesIO()
-    np.savez(file, features=features, encoder_out=encoded, ctc_log_probs=log_probs)
+    np.savez(file, allow_pickle=False, **{name: t.numpy() for name, t in tensors.items()})
     return file.getvalue()
 
 
@@ -147,20 +114,30 @@ def compile_folder(folder: Path, path: Path) -> None:
             cannot run.
         ModelFileError: the metadata lack what a stream needs.
     """
-    for name in (ENCODER, DECODER, METADATA, TEST_VECTOR):
-        if not (folder / name).is_file():
-            raise UsageError(
-                f"{folder} is no exported model: {name} is missing; run halfbyte export"
-            )
+    for name in (METADATA, TEST_VECTOR):
+        _raise_if_missing(folder, name)
     try:
         metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+        graphs = {name: folder / graph_file(name) for name in metadata["graphs"]}
+        is_known = metadata["family"] in known_families()
         with (folder / TEST_VECTOR).open("rb") as file:
-            arrays = np.load(file)
-            vector = {name: arrays[key] for name, key in _TEST_TENSORS.items()}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            arrays = dict(np.load(file))
+    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UsageError(
             f"{folder} holds a damaged {METADATA} or {TEST_VECTOR} ({error}); run halfbyte export"
         ) from error
-    read_settings(metadata)
-    graphs = {"encoder": folder / ENCODER, "decoder": folder / DECODER}
-    compile_model(graphs, metadata, path, vector)
+    for name in graphs:
+        _raise_if_missing(folder, graph_file(name))
+    if is_known:  # else its pipeline is not ours to ask
+        read_settings(metadata)
+    models = {name: read_graph(graph) for name, graph in graphs.items()}
+    inputs = {value.name for value in next(iter(models.values())).graph.input}
+    vector: dict[str, Array] = {
+        f"{'input' if name in inputs else 'output'}.{name}": array for name, array in arrays.items()
+    }
+    compile_model(models, metadata, path, vector)
+
+
+def _raise_if_missing(folder: Path, name: str) -> None:
+    if not (folder / name).is_file():
+        raise UsageError(f"{folder} is no exported model: {name} is missing; run halfbyte export")

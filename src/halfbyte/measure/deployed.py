@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from halfbyte.engine import ModelFile
 from halfbyte.engine.model_file import Layer
@@ -15,7 +16,7 @@ from halfbyte.measure.deployed_integer import raise_if_other_operators
 from halfbyte.ops.integer_linear_layer import IntegerLinear
 from halfbyte.quant.native import NativeLayer, native_layers
 from halfbyte.quant.quantizer import Quantized
-from halfbyte.train.checkpoint import WEIGHTS, load_checkpoint
+from halfbyte.train.checkpoint import WEIGHTS, family_of, load_checkpoint
 
 _CODES = ".codes"
 
@@ -79,16 +80,18 @@ def verify(run: Path, model_file: Path | None = None) -> list[LayerCheck]:
             an integer-only model, a norm, a table or another operator that was not trained.
     """
     checkpoint = checkpoint_of(run)
-    _, _, model = load_checkpoint(checkpoint)
+    config, _, model = load_checkpoint(checkpoint)
     layers = native_layers(model)
+    graphs = family_of(config).graphs(model)
     with tempfile.TemporaryDirectory() as folder:
         if model_file is None:
             export(checkpoint, Path(folder) / "onnx")
             model_file = Path(folder) / "model.hb"
             compile_folder(Path(folder) / "onnx", model_file)
         file = ModelFile(model_file)
-        _raise_if_more(file, layers)
-        places = _places(file, layers)
+        names = {name: _layer_names(spec.module, model) for name, spec in graphs.items()}
+        _raise_if_more(file, layers, names)
+        places = _places(file, layers, names)
         for name in layers:
             if name not in places:
                 raise ModelFileError(f"{model_file} has no layer {name}; is it of this run?")
@@ -121,36 +124,40 @@ class _Place:
     first: int
 
 
-def _places(file: ModelFile, layers: dict[str, NativeLayer]) -> dict[str, _Place]:
+Names = dict[str, dict[str, str]]  # graph -> name of a layer's codes in it -> name in the model
+
+
+def _layer_names(module: nn.Module, model: nn.Module) -> dict[str, str]:
+    """Names of codes in a graph that is traced from a part of a model, each with its layer's."""
+    by_layer = {id(layer): name for name, layer in model.named_modules()}
+    parts = ((own, by_layer.get(id(layer))) for own, layer in module.named_modules())
+    return {f"{own}{_CODES}": name for own, name in parts if name is not None}
+
+
+def _places(file: ModelFile, layers: dict[str, NativeLayer], names: Names) -> dict[str, _Place]:
     """Where a file has each layer; layers over the same input lie joined in one tensor."""
     places = {}
     for graph in file.graph_names:
         for tensor in file.layers(graph):
             first = 0
             for part in tensor.name.split(JOINED):
-                name = _layer_name(graph, part)
+                name = names.get(graph, {}).get(part, "")
                 if name in layers:
                     places[name] = _Place(file, graph, tensor, first)
                     first += layers[name].weight.shape[0]
     return places
 
 
-def _raise_if_more(file: ModelFile, layers: dict[str, NativeLayer]) -> None:
+def _raise_if_more(file: ModelFile, layers: dict[str, NativeLayer], names: Names) -> None:
     """Refuse a file with a quantised layer that was not trained as one."""
     for graph in file.graph_names:
         for part in (p for tensor in file.layers(graph) for p in tensor.name.split(JOINED)):
-            name = _layer_name(graph, part)
+            name = names.get(graph, {}).get(part, part)
             if part.endswith(_CODES) and name not in layers:
                 raise ModelFileError(
                     f"{file.path}: layer {name} is quantised and was not trained so; is the file "
                     "of this run?"
                 )
-
-
-def _layer_name(graph: str, tensor: str) -> str:
-    """The module's name for a tensor: the traced encoder graph holds the whole model."""
-    stem = tensor.removesuffix(_CODES)
-    return stem.removeprefix("model.") if graph == "encoder" else f"{graph}.{stem}"
 
 
 def _check(name: str, layer: NativeLayer, place: _Place) -> LayerCheck:

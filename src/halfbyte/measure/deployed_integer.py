@@ -10,8 +10,6 @@ from halfbyte.errors import ModelFileError
 from halfbyte.export.freeze_integer import frozen_operators
 from halfbyte.ops.operator import Attributes
 
-_GRAPH = "encoder"
-
 
 @dataclass(frozen=True)
 class _Stored:
@@ -42,8 +40,9 @@ def raise_if_other_operators(model: nn.Module, file: ModelFile) -> None:
     if not operators:
         return
     stored = [
-        _Stored([bytes(file.constant(_GRAPH, n).data) for n in node.constants], node.numbers)
-        for node in file.nodes(_GRAPH)
+        _Stored([bytes(file.constant(graph, n).data) for n in node.constants], node.numbers)
+        for graph in file.graph_names
+        for node in file.nodes(graph)
     ]
     for name, tensors, numbers in operators:
         constants = [_bytes(tensor) for tensor in tensors]

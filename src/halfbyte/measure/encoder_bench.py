@@ -19,18 +19,17 @@ import numpy as np
 import torch
 
 from halfbyte import _core
-from halfbyte.families.u2.model import U2
+from halfbyte.families.registry import family_to_benchmark
 from halfbyte.measure.cpu import machine, pin
 from halfbyte.measure.encoder_file import energy_figures, file_figures
 from halfbyte.measure.encoder_models import (
     LEFT_CONTEXT_STEPS,
     NUM_BINS,
-    NUM_TOKENS,
-    PRODUCTION,
     Shape,
+    Subject,
     multiply_adds,
     num_parameters,
-    random_model,
+    random_subject,
     write_models,
     write_peers,
 )
@@ -77,63 +76,65 @@ def bench_encoder(
     if threads == 1:
         pin()
     torch.set_num_threads(1)
-    write_models(PRODUCTION, NUM_TOKENS, folder)
-    model = random_model(PRODUCTION, NUM_TOKENS)
-    line: Line = {"model": "12 x 256, FFN 2048, kernel 15", "parameters": num_parameters(model)}
+    family = family_to_benchmark()
+    write_models(family, folder)
+    subject = random_subject(family)
+    assert family.production is not None
+    line: Line = {"model": family.production.title, "parameters": num_parameters(subject)}
     line |= {"machine": machine(), "isa": isa or os.environ.get("HALFBYTE_ISA") or best_isa()}
     line |= {"threads": threads, "clock": "process CPU time", "load": os.getloadavg()[0]}
     line |= {"absent": {}, "rows": []}
     for shape in shapes:
-        steps, line["absent"] = runners(folder, model, shape, isa, threads, peers)
+        steps, line["absent"] = runners(folder, subject, shape, isa, threads, peers)
         row: Line = {"chunk_ms": shape.chunk_ms, "left_context_steps": shape.left_context_steps}
-        row["multiply_adds"] = multiply_adds(model, shape)
-        row["differences"] = check(steps, chunks(model, shape))
+        row["multiply_adds"] = multiply_adds(subject, shape)
+        row["differences"] = check(steps, chunks(subject, shape))
         is_long = shape.chunk_ms > LONG_MS
         calls = max(1, repeat // LONG_SHARE) if is_long else repeat
-        row["times"] = measure(steps, chunks(model, shape), calls)
+        row["times"] = measure(steps, chunks(subject, shape), calls)
         row["energy"] = energy_figures(row["multiply_adds"], folder / "w4a8.hb", shape)
         line["rows"].append(row)
         show(row_table(row))
-    line["file"] = file_figures(folder / "w4a8.hb", model, shapes[0], line["isa"])
+    line["file"] = file_figures(folder / "w4a8.hb", subject, shapes[0], line["isa"])
     show(json.dumps(line["file"]))
     for runtime, why in line["absent"].items():
         show(f"{runtime} is not measured: {why}")
     return line
 
 
-def chunks(model: U2, shape: Shape) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
+def chunks(subject: Subject, shape: Shape) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
     """Seeded features, enough to fill the left context and one more."""
     random = np.random.default_rng(1)
-    steps = shape.chunk_ms // 10 // model.encoder.subsampling.rate
+    steps = shape.chunk_ms // 10 // subject.frames_per_step
     count = -(-shape.left_context_steps // steps) + 1
-    size = (1, shape.num_frames(model), NUM_BINS)
+    size = (1, subject.num_frames(shape), NUM_BINS)
     return [random.normal(12.0, 3.0, size).astype(np.float32) for _ in range(count)]
 
 
 def runners(
-    folder: Path, model: U2, shape: Shape, isa: str | None, threads: int, peers: str
+    folder: Path, subject: Subject, shape: Shape, isa: str | None, threads: int, peers: str
 ) -> tuple[dict[str, Step], dict[str, str]]:
     """All runners of one shape, the first the reference of the float32 ones; what is left out."""
     steps = {
-        "torch float32": torch_step(model, shape, is_int8=False),
+        "torch float32": torch_step(subject, shape, is_int8=False),
         OURS: engine_step(folder / "w4a8.hb", shape, isa, threads),
         OURS_FLOAT: engine_step(folder / "float32.hb", shape, isa, threads),
     }
     if peers == "none":
         return steps, {}
     with quiet():  # torch.ao is to move to another package
-        steps["torch int8"] = torch_step(model, shape, is_int8=True)
+        steps["torch int8"] = torch_step(subject, shape, is_int8=True)
     if peers == "torch":
         return steps, {}
-    paths = write_peers(folder, model, shape)
+    paths = write_peers(folder, subject, shape)
     for name, form in (
         ("w4a8", "w4a8"),
         ("float32", "float32"),
         ("int8", "int8"),
         ("4-bit", "4bit"),
     ):
-        steps[f"onnxruntime {name}"] = onnx_runtime_step(paths[form], model, shape)
-    others, absent = open_encoders(paths["float32"].parent, model, shape)
+        steps[f"onnxruntime {name}"] = onnx_runtime_step(paths[form], subject, shape)
+    others, absent = open_encoders(paths["float32"].parent, subject, shape)
     return steps | others, absent
 
 

@@ -8,14 +8,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from halfbyte.families.u2.model import U2
 from halfbyte.measure import encoder_start
-from halfbyte.measure.encoder_models import Shape
+from halfbyte.measure.encoder_models import Shape, Subject
 
 PROCESSES = 5
 
 
-def file_figures(path: Path, model: U2, shape: Shape, isa: str) -> dict[str, Any]:
+def file_figures(path: Path, subject: Subject, shape: Shape, isa: str) -> dict[str, Any]:
     """Medians over processes that know neither torch nor numpy; the file is in the disk cache.
 
     Returns:
@@ -26,7 +25,7 @@ def file_figures(path: Path, model: U2, shape: Shape, isa: str) -> dict[str, Any
         interpreter_rss_bytes: of these, what Python held before the file was opened.
         beyond_file_bytes: of these, what exceeds the file, Python included.
     """
-    frames = shape.num_frames(model)
+    frames = subject.num_frames(shape)
     command = [sys.executable, encoder_start.__file__]
     command += [str(path), str(frames), str(shape.left_context_steps), isa]
     processes = []

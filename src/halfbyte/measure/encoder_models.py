@@ -7,39 +7,26 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from torch import Tensor, nn
 
-from halfbyte.blocks.config import DecoderConfig, EncoderConfig, ModelConfig
+from halfbyte.data.fbank import FeatureConfig
+from halfbyte.data.frames import Labels
 from halfbyte.export.compile import compile_model
-from halfbyte.export.freeze import freeze
-from halfbyte.export.graphs import trace_encoder
+from halfbyte.export.graphs import trace
 from halfbyte.export.onnx_model import finish
-from halfbyte.families.u2.model import U2
+from halfbyte.families.family import Family, GraphSpec, Inputs, Production
 from halfbyte.quant.formats import LayerMap
 from halfbyte.quant.native import make_native
 
 NUM_BINS, FRAME_MS = 80, 10
 LEFT_CONTEXT_STEPS = 64
-NUM_TOKENS = 4440  # so that encoder and CTC head have 34.6 million parameters
-PRODUCTION = ModelConfig(  # WeNet's published size, with textbook relative positions
-    encoder=EncoderConfig(
-        width=256,
-        num_heads=4,
-        num_layers=12,
-        feed_forward=2048,
-        kernel=15,
-        subsampling=4,
-        subsampling_channels=256,
-        left_context=LEFT_CONTEXT_STEPS,
-        dropout=0.0,
-    ),
-    decoder=DecoderConfig(num_layers=1),  # not exported
-)
+_LEFT = "left_context"  # the open axis of states that holds it
 Arrays = dict[str, NDArray[np.float32]]
 
 
@@ -50,44 +37,94 @@ class Shape:
     chunk_ms: int
     left_context_steps: int
 
-    def num_frames(self, model: U2) -> int:
-        """Feature frames that the chunk reads."""
-        return self.chunk_ms // FRAME_MS + model.encoder.subsampling.overlap_frames
+
+@dataclass(frozen=True)
+class Subject:
+    """An encoder that is measured: a graph of a float32 model with seeded weights.
+
+    Attributes:
+        overlap_frames: feature frames that neighbouring chunks share.
+        frames_per_step: feature frames of an encoder step.
+    """
+
+    spec: GraphSpec
+    overlap_frames: int
+    frames_per_step: int
+
+    def num_frames(self, shape: Shape) -> int:
+        """Feature frames that a chunk reads."""
+        return shape.chunk_ms // FRAME_MS + self.overlap_frames
+
+    def features(self, shape: Shape) -> Tensor:
+        """Features of nothing, (1, T, F) float32."""
+        return torch.zeros(1, self.num_frames(shape), NUM_BINS)
+
+    def states(self, shape: Shape) -> dict[str, Tensor]:
+        """State inputs of one stream before its first chunk."""
+        states = {}
+        for name, example in self.spec.states.items():
+            value = example.value
+            for axis in (a for a, title in example.axes.items() if title == _LEFT):
+                value = value.narrow(axis, 0, shape.left_context_steps)
+            states[name] = value.contiguous()
+        return states
+
+    def initial_state(self, shape: Shape) -> Arrays:
+        """The same as arrays."""
+        return {name: value.numpy() for name, value in self.states(shape).items()}
 
 
-def random_model(config: ModelConfig, num_tokens: int) -> U2:
-    """A float32 model with seeded weights of the sizes that training leaves."""
+def random_model(family: Family[Any, Any], number_format: str = "float32") -> Any:
+    """A model of production size with seeded weights of the sizes that training leaves."""
     torch.manual_seed(1)
-    model = U2(config, NUM_BINS, num_tokens).eval()
+    production = _production(family)
+    vocabulary = Labels([""] * production.num_tokens)
+    inputs = Inputs(FeatureConfig(num_mel_bins=NUM_BINS), vocabulary)
+    model = family.build(production.config, inputs).eval()
     for name, parameter in model.named_parameters():
         if parameter.dim() > 1:
             torch.nn.init.normal_(parameter, std=parameter.shape[-1] ** -0.5)
         else:
             torch.nn.init.normal_(parameter, 1.0 if "norm" in name else 0.0, 0.1)
-    model.encoder.feature_norm.mean.normal_(12.0, 1.0)
-    model.encoder.feature_norm.inverse_deviation.uniform_(0.2, 0.4)
-    return model.requires_grad_(False)
+    mean, inverse_deviation = torch.empty(NUM_BINS), torch.empty(NUM_BINS)
+    family.start_features(model, mean.normal_(12.0, 1.0), inverse_deviation.uniform_(0.2, 0.4))
+    return make_native(model, LayerMap(number_format, {})).requires_grad_(False)
 
 
-def initial_state(model: U2, shape: Shape) -> Arrays:
-    """State inputs of one stream before its first chunk."""
-    state = model.encoder.initial_state(1, shape.left_context_steps)
-    return {name: value.contiguous().numpy() for name, value in state.items()}
+def random_subject(family: Family[Any, Any]) -> Subject:
+    """The encoder of `random_model`."""
+    model = random_model(family)
+    inputs = Inputs(FeatureConfig(num_mel_bins=NUM_BINS), Labels([]))
+    streaming = family.metadata(model, inputs)["streaming"]
+    spec = family.graphs(model)["encoder"]
+    return Subject(spec, streaming["overlap_frames"], streaming["subsampling"])
 
 
-def num_parameters(model: U2) -> int:
-    """Parameters of the encoder and its CTC head."""
-    return sum(p.numel() for part in (model.encoder, model.ctc) for p in part.parameters())
+def _production(family: Family[Any, Any]) -> Production:
+    assert family.production is not None
+    return family.production
 
 
-def multiply_adds(model: U2, shape: Shape) -> int:
+def num_parameters(subject: Subject) -> int:
+    """Parameters of the modules that a call goes through."""
+    called: set[nn.Module] = set()
+    handles = [
+        module.register_forward_pre_hook(lambda module, _: called.add(module))
+        for module in subject.spec.module.modules()
+    ]
+    subject.spec.run(subject.spec.test)
+    for handle in handles:
+        handle.remove()
+    return sum(p.numel() for module in called for p in module.parameters(recurse=False))
+
+
+def multiply_adds(subject: Subject, shape: Shape) -> int:
     """Multiply-adds of one call, positions left out: they are projected once per shape."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    state = model.encoder.initial_state(1, shape.left_context_steps)
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        model.step(torch.zeros(1, shape.num_frames(model), NUM_BINS), state)
+    with counter:
+        subject.spec.run({"features": subject.features(shape)}, subject.states(shape))
     counts = counter.get_flop_counts()
     position = sum(
         sum(ops.values()) for name, ops in counts.items() if name.endswith("attention.position")
@@ -95,25 +132,19 @@ def multiply_adds(model: U2, shape: Shape) -> int:
     return int(counter.get_total_flops() - position) // 2
 
 
-def write_models(config: ModelConfig, num_tokens: int, folder: Path) -> None:
+def write_models(family: Family[Any, Any], folder: Path) -> None:
     """Writes `w4a8` and `float32`, each as ONNX file and model file, where they are not yet."""
     folder.mkdir(parents=True, exist_ok=True)
     for form in ("w4a8", "float32"):
         if (folder / f"{form}.hb").exists():
             continue
-        model = random_model(config, num_tokens)
-        make_native(model, LayerMap(form, {}))
-        model.requires_grad_(False)
-        state = {n: v.contiguous() for n, v in model.encoder.initial_state(1).items()}
-        traced = trace_encoder(freeze(model), state)
-        for name, value in state.items():
-            traced.graph.initializer.append(numpy_helper.from_array(value.numpy(), name))
-        exported = finish(traced)
+        spec = family.graphs(random_model(family, form))["encoder"]
+        exported = finish(trace(spec))
         (folder / f"{form}.onnx").write_bytes(exported.SerializeToString())
         compile_model({"encoder": exported}, {"name": f"bench-{form}"}, folder / f"{form}.hb")
 
 
-def write_peers(folder: Path, model: U2, shape: Shape) -> dict[str, Path]:
+def write_peers(folder: Path, subject: Subject, shape: Shape) -> dict[str, Path]:
     """ONNX Runtime's files for one shape: float32, its dynamic int8, its 4-bit blocks.
 
     All sizes are fixed, so that ONNX Runtime folds whatever does not depend on the audio.
@@ -129,7 +160,7 @@ def write_peers(folder: Path, model: U2, shape: Shape) -> dict[str, Path]:
     target.mkdir(exist_ok=True)
     sizes = {
         "batch": 1,
-        "frames": shape.num_frames(model),
+        "frames": subject.num_frames(shape),
         "left_context": shape.left_context_steps,
     }
     for form in ("float32", "w4a8"):

@@ -1,7 +1,7 @@
 """The engine and its peers running one encoder, each as a call that takes a chunk of a stream."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from halfbyte.engine import ModelFile, Session, State
-from halfbyte.families.u2.model import U2
-from halfbyte.measure.encoder_models import Shape, initial_state
+from halfbyte.families.family import GraphSpec, following_states
+from halfbyte.measure.encoder_models import Shape, Subject
 
 Floats = NDArray[np.float32]
 Step = Callable[[Floats], Floats]  # features (1, T, F) -> encoder output (1, C, D)
@@ -32,7 +32,7 @@ def engine_step(path: Path, shape: Shape, isa: str | None, threads: int) -> Step
     return step
 
 
-def onnx_runtime_step(path: Path, model: U2, shape: Shape) -> Step:
+def onnx_runtime_step(path: Path, subject: Subject, shape: Shape) -> Step:
     """ONNX Runtime on one thread."""
     import onnxruntime
 
@@ -41,72 +41,66 @@ def onnx_runtime_step(path: Path, model: U2, shape: Shape) -> Step:
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    inputs: dict[str, Any] = dict(initial_state(model, shape))
+    inputs: dict[str, Any] = dict(subject.initial_state(shape))
 
     def step(features: Floats) -> Floats:
         results = dict(zip(names, session.run(names, inputs | {"features": features}), strict=True))
-        for name in inputs:
-            inputs[name] = results["next." + name.removeprefix("state.")]
+        inputs.update(following_states(results))
         return results["encoder_out"]
 
     return step
 
 
-def torch_step(model: U2, shape: Shape, is_int8: bool) -> Step:
+def torch_step(subject: Subject, shape: Shape, is_int8: bool) -> Step:
     """Torch, traced and frozen for this shape; int8 is torch's dynamic quantisation."""
-    state = initial_state(model, shape)
-    module: nn.Module = TorchStep(model, list(state))
+    module: nn.Module = TorchStep(subject.spec)
     if is_int8:
         module = torch.ao.quantization.quantize_dynamic(module, {nn.Linear}, torch.qint8)
-    values = [torch.from_numpy(value) for value in state.values()]
-    features = torch.zeros(1, shape.num_frames(model), 80)
+    values = list(subject.states(shape).values())
+    features = subject.features(shape)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is deprecated, and traced sizes are fixed
         traced = torch.jit.freeze(torch.jit.trace(module.eval(), (features, *values), strict=False))
+    return flat_step(traced, len(subject.spec.outputs), values)
+
+
+def flat_step(
+    module: Callable[..., Sequence[torch.Tensor]], num_outputs: int, states: Sequence[torch.Tensor]
+) -> Step:
+    """A module that takes features and states one by one, as `TorchStep`."""
+    values = list(states)
 
     def step(features: Floats) -> Floats:
         with torch.inference_mode():
-            encoded, _, *following = traced(torch.from_numpy(features), *values)
-        values[:] = following
-        return encoded.numpy()
-
-    return step
-
-
-def eager_step(model: U2, initial: dict[str, torch.Tensor]) -> Step:
-    """Torch without tracing, for modules that cannot be traced."""
-    state = dict(initial)
-
-    def step(features: Floats) -> Floats:
-        with torch.inference_mode():
-            encoded, _, following = model.step(torch.from_numpy(features), state)
-        state.update(following)
-        return encoded.numpy()
+            outputs = module(torch.from_numpy(features), *values)
+        values[:] = outputs[num_outputs:]
+        encoded: Floats = outputs[0].numpy()
+        return encoded
 
     return step
 
 
 class TorchStep(nn.Module):
-    """A step whose state is its further inputs and outputs, in a fixed order."""
+    """A graph whose states are its further inputs and outputs, in a fixed order."""
 
-    def __init__(self, model: U2, state_names: list[str]):
+    def __init__(self, spec: GraphSpec):
         super().__init__()
-        self.model = model
-        self.state_names = state_names
+        self.graph = spec.module
 
-    def forward(self, features: torch.Tensor, *state: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        named = dict(zip(self.state_names, state, strict=True))
-        encoded, log_probs, following = self.model.step(features, named)
-        return encoded, log_probs, *(following[name] for name in self.state_names)
+    def forward(self, features: torch.Tensor, *states: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        outputs: tuple[torch.Tensor, ...] = self.graph(features, list(states))
+        return outputs
 
 
 class WholeSegment(nn.Module):
     """A step from the initial state without left context, which nothing follows."""
 
-    def __init__(self, model: U2):
+    def __init__(self, subject: Subject):
         super().__init__()
-        self.model = model
+        self.graph = subject.spec.module
+        self.num_outputs = len(subject.spec.outputs)
+        self.states = list(subject.states(Shape(0, 0)).values())
 
-    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        encoded, log_probs, _ = self.model.step(features, self.model.encoder.initial_state(1, 0))
-        return encoded, log_probs
+    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        outputs: tuple[torch.Tensor, ...] = self.graph(features, self.states)
+        return outputs[: self.num_outputs]

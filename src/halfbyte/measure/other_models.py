@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from halfbyte.errors import ModelFileError
-from halfbyte.export.onnx_model import DECODER, ENCODER, METADATA, describe
+from halfbyte.export.onnx_model import METADATA, describe, graph_file
+from halfbyte.families.family import following_states
 from halfbyte.listen.settings import read_settings
-from halfbyte.train.checkpoint import load_checkpoint
+from halfbyte.train.checkpoint import family_of, load_checkpoint
 
 Floats = NDArray[np.float32]
 State = dict[str, Floats]
@@ -37,31 +38,29 @@ class CheckpointModel:
     """
 
     def __init__(self, folder: Path):
-        config, tokenizer, self._model = load_checkpoint(folder)
-        self.settings = read_settings(describe(config, self._model, tokenizer.tokens, {}))
+        config, vocabulary, model = load_checkpoint(folder)
+        self._graphs = family_of(config).graphs(model)
+        self.settings = read_settings(describe(config, model, vocabulary, {}))
 
     def initial_state(self) -> State:
         """State of a stream before its first chunk."""
-        with torch.no_grad():
-            state = self._model.encoder.initial_state(1)
-        return {name: value.numpy() for name, value in state.items()}
+        return {n: v.numpy() for n, v in self._graphs["encoder"].initial_states().items()}
 
     def encode(self, features: Any, state: State) -> tuple[Floats, Floats]:
         """One chunk: (T, F) in, (C, D) encoder output and (C, V) log-probabilities out."""
         window = torch.from_numpy(np.array(features, dtype=np.float32)[None])
         tensors = {name: torch.from_numpy(np.array(value)) for name, value in state.items()}
-        with torch.no_grad():
-            encoded, log_probs, following = self._model.step(window, tensors)
-        state.update({name: value.numpy() for name, value in following.items()})
-        return encoded[0].numpy(), log_probs[0].numpy()
+        outputs = self._graphs["encoder"].run({"features": window}, tensors)
+        state.update({name: v.numpy() for name, v in following_states(outputs).items()})
+        return outputs["encoder_out"][0].numpy(), outputs["ctc_log_probs"][0].numpy()
 
     def decoder(self, memory: Any) -> Callable[[Any], Floats]:
         """The attention decoder over (T, D): (N, L) tokens in, (N, L, V) log-probabilities out."""
         rows = torch.from_numpy(np.array(memory, dtype=np.float32)[None])
 
         def decode(tokens: Any) -> Floats:
-            with torch.no_grad():
-                return self._model.decoder(torch.from_numpy(np.array(tokens)), rows).numpy()
+            inputs = {"tokens": torch.from_numpy(np.array(tokens)), "memory": rows}
+            return self._graphs["decoder"].run(inputs)["log_probs"].numpy()
 
         return decode
 
@@ -88,7 +87,8 @@ class OnnxModel:
         try:
             metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
             self._encoder, self._decoder = (
-                onnxruntime.InferenceSession(folder / name, options) for name in (ENCODER, DECODER)
+                onnxruntime.InferenceSession(folder / graph_file(name), options)
+                for name in ("encoder", "decoder")
             )
         except Exception as error:  # ONNX Runtime's errors have no class in common but this one
             reason = " ".join(str(error).split())
@@ -107,9 +107,7 @@ class OnnxModel:
         window = np.array(features, dtype=np.float32)[None]
         values = self._encoder.run(self._outputs, {"features": window, **state})
         named = dict(zip(self._outputs, values, strict=True))
-        for name, value in named.items():
-            if name.startswith("next."):
-                state["state." + name.removeprefix("next.")] = value
+        state.update(following_states(named))
         return named["encoder_out"][0], named["ctc_log_probs"][0]
 
     def decoder(self, memory: Any) -> Callable[[Any], Floats]:

@@ -2,8 +2,8 @@
 
 One layer at a time gets fewer bits while all others keep the most; the training graph, whose layers
 are the integer operation of the device, then hears recordings. A layer's cost is how far the
-model's log-probabilities move (KL divergence per label, both heads) and how its greedy word errors
-change; its saving is bytes of codes and time of its kernel.
+model's outputs move (the family's divergence, heads alike) and how its first figure changes, such
+as greedy word errors; its saving is bytes of codes and time of its kernel.
 
 Source: the mixed 4/8-bit models of Ding et al. 2022 (arXiv:2203.15952), which look at word errors.
 On a few hundred recordings the errors of most layers do not move at all, so ours ranks by
@@ -16,29 +16,34 @@ import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import nn
 
 from halfbyte import _core
 from halfbyte.data.audio import read_audio
-from halfbyte.data.fbank import log_mel, long_enough
 from halfbyte.data.manifest import Utterance
-from halfbyte.data.tokenizer import Tokenizer
+from halfbyte.data.needs import Batch, Vocabulary
 from halfbyte.errors import ConfigError
-from halfbyte.families.u2.model import U2, LogProbs
 from halfbyte.progress import progress_bar
 from halfbyte.quant.formats import Format, format_named
 from halfbyte.quant.layers import NativeLinear
 from halfbyte.quant.methods import Methods
 from halfbyte.quant.native import NativeLayer, native_layers
-from halfbyte.scores.words import Errors, count_errors
-from halfbyte.train.checkpoint import build_model, load_checkpoint, load_weights
-from halfbyte.train.config import QuantizationConfig, TrainConfig
-from halfbyte.train.distillation import divergence
-from halfbyte.train.task import greedy_tokens
+from halfbyte.scores.score import Score
+from halfbyte.train.checkpoint import (
+    build_model,
+    family_of,
+    inputs_of,
+    load_checkpoint,
+    load_weights,
+)
+from halfbyte.train.config import AnyConfig, QuantizationConfig
 
 _ROWS = 8  # encoder steps of a 640 ms chunk at 80 ms
 _TIMED_RUNS = 30
@@ -52,7 +57,7 @@ class LayerCost:
         name: of the layer.
         number_format: that it is tried in.
         divergence: per label, from the model whose layers all have the most bits.
-        wer_change: word error rate less that of that model.
+        change: of the family's first figure, such as word errors, from that of that model.
         code_bytes: of its codes, packed.
         saved_bytes: less than with the most bits.
         saved_us: of the layer's kernel for 8 rows, on one thread; 0 for embeddings.
@@ -61,7 +66,7 @@ class LayerCost:
     name: str
     number_format: str
     divergence: float
-    wer_change: float
+    change: float
     code_bytes: int
     saved_bytes: int
     saved_us: float
@@ -74,20 +79,28 @@ class MapResult:
     Attributes:
         name: "proposed" or "all FORMAT".
         divergence: per label, from all layers with the most bits.
-        wer: greedy, of the CTC head.
+        figure: the family's first, such as word errors.
         code_bytes: of all quantised layers, packed.
     """
 
     name: str
     divergence: float
-    wer: float
+    figure: float
     code_bytes: int
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """The report: costs in the order of the model, the proposed map, and maps as a whole."""
+    """The report.
 
+    Attributes:
+        figure: name of the family's first figure.
+        costs: in the order of the model.
+        proposed: the map.
+        maps: it and others as a whole.
+    """
+
+    figure: str
     costs: list[LayerCost]
     proposed: QuantizationConfig
     maps: list[MapResult]
@@ -138,33 +151,35 @@ def measure_sensitivity(checkpoint: Path, utterances: list[Utterance], trial: Tr
         checkpoint: folder; its float32 master weights are quantised by abs-max, so a model
             trained in float32 shows what post-training formats cost, and a natively trained one
             what it still leans on.
-        utterances: with text.
+        utterances: with labels.
 
     Raises:
-        ConfigError: formats or budget are wrong, or no utterance has text.
+        ConfigError: formats or budget are wrong, or there are no utterances.
     """
     high, *lower = trial.numbers()
-    utterances = [u for u in utterances if u.text]
+    config, vocabulary, _ = load_checkpoint(checkpoint)
     if not utterances:
-        raise ConfigError("nothing to listen to: the manifest has no utterance with text")
-    config, tokenizer, trained = load_checkpoint(checkpoint)
+        raise ConfigError("nothing to listen to: the manifest has no utterance with labels")
     config.quantization = QuantizationConfig(high.name)
-    model = build_model(config, trained.num_tokens).eval()
+    model = build_model(config, vocabulary).eval()
     load_weights(model, checkpoint)
-    listener = _Listener(config, tokenizer, utterances)
+    listener = _Listener(config, vocabulary, utterances)
     reference = listener.hear(model)
+    figure, best = _figure(reference.score)
     costs = []
     layers = native_layers(model)
     for name, low in progress_bar(list(itertools.product(layers, lower)), "trying layers"):
         with _in_format(name, layers[name], low):
             heard = listener.hear(model)
-        costs.append(_cost(name, layers[name], low, high, heard, reference))
+            apart = listener.apart(model, heard, reference)
+        change = _figure(heard.score)[1] - best
+        costs.append(_cost(name, layers[name], (high, low), apart, change))
     proposed = propose(costs, trial)
     chosen = {name: proposed.layers.get(name, proposed.default) for name in layers}
     wholes = {f"all {name}": dict.fromkeys(layers, name) for name in trial.formats}
     wholes["proposed"] = chosen
     maps = [_whole(listener, reference, model, title, whole) for title, whole in wholes.items()]
-    return Sensitivity(costs, proposed, maps)
+    return Sensitivity(figure, costs, proposed, maps)
 
 
 def propose(costs: list[LayerCost], trial: Trial) -> QuantizationConfig:
@@ -203,61 +218,56 @@ def _price(here: LayerCost, below: LayerCost) -> float:
 class _Heard:
     """What a model says of all utterances."""
 
-    said: list[LogProbs]
-    errors: Errors
+    outputs: list[Any]
+    score: Score
 
 
 class _Listener:
-    """Utterances as features and tokens, ready to be heard again and again."""
+    """Utterances as batches of one, ready to be heard again and again."""
 
-    def __init__(self, config: TrainConfig, tokenizer: Tokenizer, utterances: list[Utterance]):
-        self._tokenizer = tokenizer
-        self._texts = [u.text for u in utterances]
-        self._features: list[Tensor] = []
+    def __init__(self, config: AnyConfig, vocabulary: Vocabulary, utterances: list[Utterance]):
+        self._family, self._inputs = family_of(config), inputs_of(config, vocabulary)
+        self._batches: list[Batch] = []
         for utterance in progress_bar(utterances, "reading"):
             audio = read_audio(utterance.audio_path, config.features.sample_rate_hz)
-            frames = log_mel(long_enough(audio, config.features), config.features)
-            self._features.append(frames[None])
+            needs = self._family.needs
+            self._batches.append(needs.of_utterance(utterance, audio, vocabulary, config.features))
 
-    def hear(self, model: U2) -> _Heard:
+    def hear(self, model: nn.Module) -> _Heard:
         """Every utterance at full context."""
-        said, errors = [], Errors()
         with torch.no_grad():
-            for features, text in zip(self._features, self._texts, strict=True):
-                tokens = torch.tensor([self._tokenizer.encode(text)], dtype=torch.int64)
-                num_frames = torch.tensor([features.shape[1]])
-                one = model.log_probs(features, num_frames, tokens, torch.tensor([tokens.shape[1]]))
-                said.append(one)
-                (heard,) = greedy_tokens(one.ctc, one.num_steps)
-                errors += count_errors(text, self._tokenizer.decode(heard))
-        return _Heard(said, errors)
+            outputs = [self._family.outputs(model, batch) for batch in self._batches]
+            scores = [self._family.validate(model, batch, self._inputs) for batch in self._batches]
+        return _Heard(outputs, reduce(add, scores))
+
+    def apart(self, model: nn.Module, heard: _Heard, reference: _Heard) -> float:
+        """Mean divergence over utterances and heads."""
+        found = [
+            self._family.divergence(model, own, other).parts.values()
+            for own, other in zip(heard.outputs, reference.outputs, strict=True)
+        ]
+        return float(np.mean([[float(part) for part in parts] for parts in found]))
 
 
-def _apart(heard: _Heard, reference: _Heard) -> float:
-    pairs = zip(heard.said, reference.said, strict=True)
-    return float(np.mean([float(divergence(a, b, 0.5)) for a, b in pairs]))
+def _figure(score: Score) -> tuple[str, float]:
+    """The figure that matters most."""
+    return next(iter(score.figures().items()))
 
 
 def _cost(
-    name: str, layer: NativeLayer, low: Format, high: Format, heard: _Heard, reference: _Heard
+    name: str, layer: NativeLayer, formats: tuple[Format, Format], apart: float, change: float
 ) -> LayerCost:
+    high, low = formats
     saved_us = 0.0
     if isinstance(layer, NativeLinear):
         saved_us = _kernel_us(layer, high) - _kernel_us(layer, low)
     code_bytes = _code_bytes(layer, low)
-    return LayerCost(
-        name,
-        low.name,
-        _apart(heard, reference),
-        heard.errors.wer - reference.errors.wer,
-        code_bytes,
-        _code_bytes(layer, high) - code_bytes,
-        round(saved_us, 3),
-    )
+    saved_bytes = _code_bytes(layer, high) - code_bytes
+    return LayerCost(name, low.name, apart, change, code_bytes, saved_bytes, round(saved_us, 3))
 
 
 def _whole(
-    listener: _Listener, reference: _Heard, model: U2, title: str, chosen: dict[str, str]
+    listener: _Listener, reference: _Heard, model: nn.Module, title: str, chosen: dict[str, str]
 ) -> MapResult:
     layers = native_layers(model)
     numbers = {name: format_named(chosen[name]) for name in layers}
@@ -266,7 +276,8 @@ def _whole(
         for name, layer in layers.items():
             changes.enter_context(_in_format(name, layer, numbers[name]))
         heard = listener.hear(model)
-    return MapResult(title, _apart(heard, reference), heard.errors.wer, code_bytes)
+    apart = listener.apart(model, heard, reference)
+    return MapResult(title, apart, _figure(heard.score)[1], code_bytes)
 
 
 @contextmanager

@@ -17,8 +17,10 @@ def write_report(found: Sensitivity, folder: Path) -> None:
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
     """
-    lines = [json.dumps({"layer": cost.name, **vars(cost)}) for cost in found.costs]
-    lines += [json.dumps({"map": one.name, **vars(one)}) for one in found.maps]
+    named = {"change": f"{found.figure}_change", "figure": found.figure}
+    rows = [{"layer": cost.name, **vars(cost)} for cost in found.costs]
+    rows += [{"map": one.name, **vars(one)} for one in found.maps]
+    lines = [json.dumps({named.get(key, key): v for key, v in row.items()}) for row in rows]
     write_whole(folder / TABLE, ("\n".join(lines) + "\n").encode())
     chosen = dataclasses.asdict(found.proposed)
     plain = {"quantization": {key: chosen[key] for key in ("default", "layers")}}
@@ -28,18 +30,20 @@ def write_report(found: Sensitivity, folder: Path) -> None:
 
 def table(found: Sensitivity) -> str:
     """Layers by what they cost for each byte they save, the dearest first; then whole maps."""
-    rows = [f"{'divergence':>12} {'WER':>8} {'saves bytes':>12} {'us':>8}  in     layer"]
+    rows = [
+        f"{'divergence':>12} {found.figure.upper():>8} {'saves bytes':>12} {'us':>8}  in     layer"
+    ]
     ranked = sorted(found.costs, key=lambda c: -c.divergence / max(1, c.saved_bytes))
     for cost in ranked:
         proposed = found.proposed.layers.get(cost.name)
         rows.append(
-            f"{cost.divergence:12.6f} {100 * cost.wer_change:+7.2f}% {cost.saved_bytes:12,} "
+            f"{cost.divergence:12.6f} {100 * cost.change:+7.2f}% {cost.saved_bytes:12,} "
             f"{cost.saved_us:8.2f}  {cost.number_format}   {cost.name}"
             + (f" (proposed: {proposed})" if proposed else "")
         )
     for one in found.maps:
         rows.append(
-            f"{one.divergence:12.6f} {100 * one.wer:7.2f}% {one.code_bytes:12,} bytes of codes  "
+            f"{one.divergence:12.6f} {100 * one.figure:7.2f}% {one.code_bytes:12,} bytes of codes  "
             f"{one.name}"
         )
     return "\n".join(rows)

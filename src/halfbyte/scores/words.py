@@ -1,6 +1,7 @@
 """Word errors: alignment of a hypothesis with its reference."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -14,9 +15,21 @@ class Errors:
     num_utterances: int = 0
     num_right: int = 0  # utterances without an error
 
-    def __add__(self, other: "Errors") -> "Errors":
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Errors(*(a + b for a, b in pairs))
+    def __add__(self, other: Self) -> Self:
+        return self.of_counts([a + b for a, b in zip(self.counts(), other.counts(), strict=True)])
+
+    def counts(self) -> list[int]:
+        """All fields."""
+        return list(astuple(self))
+
+    @classmethod
+    def of_counts(cls, counts: list[int]) -> Self:
+        """Errors with these fields."""
+        return cls(*counts)
+
+    def figures(self) -> dict[str, float]:
+        """Word error rate, and the share of utterances without an error."""
+        return {"wer": self.wer, "sentences_right": self.sentence_accuracy}
 
     @property
     def num_errors(self) -> int:

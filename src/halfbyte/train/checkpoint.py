@@ -1,29 +1,43 @@
-"""A checkpoint folder: configuration, tokenizer and weights, all that later work starts from."""
+"""A checkpoint folder: configuration, vocabulary and weights, all that later work starts from."""
 
+import fnmatch
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from halfbyte.blocks.integer_encoder import make_integer
-from halfbyte.data.tokenizer import Tokenizer
+from halfbyte.data.needs import Vocabulary
 from halfbyte.errors import ConfigError
-from halfbyte.families.u2.model import U2
+from halfbyte.families.family import Family, Inputs
+from halfbyte.families.registry import find_family
 from halfbyte.files import write_together
 from halfbyte.quant.formats import LayerMap
 from halfbyte.quant.lsq import LearnedStep
 from halfbyte.quant.methods import Methods
 from halfbyte.quant.native import make_native, native_layers
-from halfbyte.train.config import TrainConfig, dump_config, load_config
+from halfbyte.train.config import AnyConfig, dump_config, load_config
 
-CONFIG, TOKENIZER, WEIGHTS = "config.yaml", "tokenizer.model", "weights.safetensors"
+CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
 ARITHMETICS = ("dynamic", "integer")
 
 
-def build_model(config: TrainConfig, num_tokens: int) -> U2:
+def family_of(config: AnyConfig) -> Family[Any, Any]:
+    """The family that a configuration names."""
+    return find_family(config.family)
+
+
+def inputs_of(config: AnyConfig, vocabulary: Vocabulary) -> Inputs:
+    """What the model of a configuration is built for."""
+    return Inputs(config.features, vocabulary)
+
+
+def build_model(config: AnyConfig, vocabulary: Vocabulary) -> Any:
     """The model of a configuration with fresh weights, native where the configuration says."""
-    model = U2(config.model, config.features.num_mel_bins, num_tokens)
+    model = family_of(config).build(config.model, inputs_of(config, vocabulary))
     chosen = config.quantization
     methods = Methods(chosen.weights, chosen.activations, chosen.group)
     make_native(model, LayerMap(chosen.default, chosen.layers), methods)
@@ -43,8 +57,8 @@ def build_model(config: TrainConfig, num_tokens: int) -> U2:
 
 def save_checkpoint(
     folder: Path,
-    config: TrainConfig,
-    tokenizer: Tokenizer,
+    config: AnyConfig,
+    vocabulary: Vocabulary,
     weights: dict[str, Tensor],
     half: bool = False,
 ) -> None:
@@ -56,41 +70,48 @@ def save_checkpoint(
     dtype = torch.float16 if half else torch.float32
     tensors = {name: value.detach().to(dtype).contiguous() for name, value in weights.items()}
     contents = {
-        TOKENIZER: tokenizer.model,
+        family_of(config).needs.file: vocabulary.content,
         CONFIG: dump_config(config).encode(),
         WEIGHTS: safetensors.torch.save(tensors),
     }
     write_together(folder, contents)
 
 
-def raise_if_no_checkpoint(folder: Path) -> None:
-    """Refuse what is no checkpoint folder.
+def read_checkpoint_config(folder: Path) -> AnyConfig:
+    """The configuration of a checkpoint folder.
 
     Raises:
         ConfigError: a file is missing.
     """
-    for name in (CONFIG, TOKENIZER, WEIGHTS):
-        if not (folder / name).is_file():
-            result = folder / "result"
-            hint = f"; did you mean {result}?" if result.is_dir() else ""
-            raise ConfigError(f"{folder} is no checkpoint: {name} is missing{hint}")
+    _raise_if_missing(folder, CONFIG)
+    config = load_config(folder / CONFIG)
+    for name in (family_of(config).needs.file, WEIGHTS):
+        _raise_if_missing(folder, name)
+    return config
 
 
-def load_checkpoint(folder: Path) -> tuple[TrainConfig, Tokenizer, U2]:
-    """Read a checkpoint folder: configuration, tokenizer, model in evaluation mode.
+def _raise_if_missing(folder: Path, name: str) -> None:
+    if not (folder / name).is_file():
+        result = folder / "result"
+        hint = f"; did you mean {result}?" if result.is_dir() else ""
+        raise ConfigError(f"{folder} is no checkpoint: {name} is missing{hint}")
+
+
+def load_checkpoint(folder: Path) -> tuple[AnyConfig, Any, Any]:
+    """Read a checkpoint folder: configuration, vocabulary, model in evaluation mode.
 
     Raises:
         ConfigError: a file is missing, or the weights are not those of the configuration.
     """
-    raise_if_no_checkpoint(folder)
-    config = load_config(folder / CONFIG)
-    tokenizer = Tokenizer((folder / TOKENIZER).read_bytes())
-    model = build_model(config, len(tokenizer.tokens))
+    config = read_checkpoint_config(folder)
+    needs = family_of(config).needs
+    vocabulary = needs.read((folder / needs.file).read_bytes())
+    model = build_model(config, vocabulary)
     load_weights(model, folder)
-    return config, tokenizer, model.eval()
+    return config, vocabulary, model.eval()
 
 
-def load_weights(model: torch.nn.Module, folder: Path) -> None:
+def load_weights(model: nn.Module, folder: Path) -> None:
     """Load the weights of a checkpoint folder into a model of the same architecture.
 
     Number formats and methods may differ: scales that only the checkpoint has are left, those
@@ -99,31 +120,66 @@ def load_weights(model: torch.nn.Module, folder: Path) -> None:
     Raises:
         ConfigError: names or shapes differ.
     """
-    try:
-        stored = safetensors.torch.load_file(folder / WEIGHTS)
-    except (OSError, safetensors.SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"cannot read {folder / WEIGHTS}: {reason}") from error
-    weights = {name: value.float() for name, value in stored.items()}
-    has = model.state_dict()
-    fresh = {name for name in has.keys() - weights.keys() if _is_of_quantizer(name)}
-    kept = {n: v for n, v in weights.items() if n in has or not _is_of_quantizer(n)}
-    differences = _differences(kept, {n: v for n, v in has.items() if n not in fresh})
+    weights, has = _read_weights(folder), model.state_dict()
+    differences = _differences(weights, has)
     if differences:
         more = f", and {len(differences) - 1} more differ" if len(differences) > 1 else ""
         raise ConfigError(
             f"{folder / WEIGHTS} does not fit the configuration: {differences[0]}{more}"
         )
-    model.load_state_dict(kept | {name: has[name] for name in fresh})
-    _start_steps(model, fresh)
+    _load(model, {name: value for name, value in weights.items() if name in has})
+
+
+def start_from(model: nn.Module, folder: Path, patterns: Sequence[str] = ("*",)) -> str:
+    """Load what fits of a checkpoint folder's weights, by name and shape.
+
+    Args:
+        patterns: of the names that are wanted.
+
+    Returns:
+        What did not fit, in words; empty if all did.
+
+    Raises:
+        ConfigError: the weights cannot be read, or none of them fits.
+    """
+    stored, has = (
+        {n: v for n, v in weights.items() if any(fnmatch.fnmatch(n, p) for p in patterns)}
+        for weights in (_read_weights(folder), model.state_dict())
+    )
+    fitting = {n: v for n, v in stored.items() if n in has and v.shape == has[n].shape}
+    if not fitting:
+        raise ConfigError(f"none of the weights in {folder} fits the configuration")
+    _load(model, fitting)
+    differences = _differences(stored, has)
+    if not differences:
+        return ""
+    more = f", and {len(differences) - 1} more" if len(differences) > 1 else ""
+    return f"{folder}: {len(fitting)} weights taken; left out: {differences[0]}{more}"
+
+
+def _read_weights(folder: Path) -> dict[str, Tensor]:
+    try:
+        stored = safetensors.torch.load_file(folder / WEIGHTS)
+    except (OSError, safetensors.SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"cannot read {folder / WEIGHTS}: {reason}") from error
+    return {name: value.float() for name, value in stored.items()}
+
+
+def _load(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    has = model.state_dict()
+    model.load_state_dict(has | weights)
+    _start_steps(model, has.keys() - weights.keys())
 
 
 def _differences(stored: dict[str, Tensor], wanted: dict[str, Tensor]) -> list[str]:
-    """What keeps weights from being loaded, in words."""
+    """What keeps weights from being loaded, in words; quantisers may differ."""
     shapes = [{n: list(v.shape) for n, v in weights.items()} for weights in (stored, wanted)]
+    missing = [n for n in wanted if n in stored or not _is_of_quantizer(n)]
+    unknown = [n for n in stored.keys() - wanted.keys() if not _is_of_quantizer(n)]
     return [
         f"{name} is {shapes[0].get(name, 'not there')}, expected {shapes[1].get(name, 'nothing')}"
-        for name in [*wanted, *(stored.keys() - wanted.keys())]
+        for name in [*missing, *unknown]
         if shapes[0].get(name) != shapes[1].get(name)
     ]
 
@@ -133,7 +189,7 @@ def _is_of_quantizer(name: str) -> bool:
     return any(part in name for part in parts)
 
 
-def _start_steps(model: torch.nn.Module, fresh: set[str]) -> None:
+def _start_steps(model: nn.Module, fresh: set[str]) -> None:
     """Start learned steps of weights that have just been loaded."""
     for name, layer in native_layers(model).items():
         if f"{name}.weight_quantizer.step" in fresh:

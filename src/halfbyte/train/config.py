@@ -1,24 +1,22 @@
 """Training configuration: dataclasses filled from YAML and `key=value` overrides."""
 
-import contextlib
 import dataclasses
-import difflib
-import reprlib
-import types
-import typing
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import yaml
 
-from halfbyte.blocks.config import ModelConfig
 from halfbyte.data.augment import AugmentConfig
 from halfbyte.data.fbank import FeatureConfig
 from halfbyte.data.tokenizer import TokenConfig
 from halfbyte.errors import ConfigError
+from halfbyte.families.family import Family
+from halfbyte.families.registry import find_family, known_families
+from halfbyte.train.config_reader import build_config, override, read_tree
 
-Config = typing.TypeVar("Config")
+ModelConfig = TypeVar("ModelConfig")
 
 
 @dataclass
@@ -85,132 +83,88 @@ class LoopConfig:
     average_last: int = 3  # epochs whose weights are averaged into the result
 
 
-@dataclass
-class TrainConfig:
+@dataclass(kw_only=True)
+class TrainConfig(Generic[ModelConfig]):
     """Everything a training run depends on; stored beside its weights."""
 
     name: str = "model"
+    family: str  # a family of this version, or package.module of your own
     seed: int = 1
     data: DataConfig = field(default_factory=DataConfig)
     features: FeatureConfig = field(default_factory=FeatureConfig)
     tokens: TokenConfig = field(default_factory=TokenConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: ModelConfig  # of the family
     quantization: QuantizationConfig = field(default_factory=QuantizationConfig)
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
 
 
-def load_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:
+AnyConfig = TrainConfig[Any]
+
+
+def load_config(path: Path, overrides: list[str] | None = None) -> AnyConfig:
     """Read a YAML file and apply `a.b.c=value` overrides, whose values are YAML too.
 
     Raises:
         ConfigError: the file cannot be read, or a key is unknown or of the wrong type.
     """
-    tree = read_tree(path)
-    for override in overrides or []:
-        _apply_override(tree, override)
-    return build_config(TrainConfig, tree)
+    return train_config(read_tree(path), overrides or [])
 
 
-def read_tree(path: Path) -> dict[str, Any]:
-    """The keys and values of a YAML file.
+def train_config(tree: dict[str, Any], overrides: Sequence[str] = ()) -> AnyConfig:
+    """The configuration of keys and values; `model` is what its family makes of it.
 
     Raises:
-        ConfigError: it cannot be read, or holds something else.
+        ConfigError: the family is unknown, or a key is unknown, missing or of the wrong type.
     """
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read configuration {path}: {error}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path} holds a {type(tree).__name__}; expected keys and values")
-    return tree
+    for word in overrides:
+        override(tree, word)
+    named = tree.get("family")
+    if not isinstance(named, str):
+        known = ", ".join(known_families())
+        reason = f"is {named!r}" if "family" in tree else "is missing"
+        raise ConfigError(f"family {reason}; expected one of {known}, or package.module")
+    family = find_family(named)
+    tree = {"model": {}, **tree}
+    if isinstance(tree["model"], dict):
+        _refuse_keys_of_others(named, family, tree["model"])
+    kind = TrainConfig[family.Config]  # type: ignore[name-defined]
+    return build_config(kind, tree)
 
 
-def build_config(kind: type[Config], tree: dict[str, Any]) -> Config:
-    """A dataclass from keys and values, nested ones too.
-
-    Raises:
-        ConfigError: a key is unknown, missing or of the wrong type.
-    """
-    return _build(kind, tree, "")
+def with_overrides(config: AnyConfig, overrides: Sequence[str]) -> AnyConfig:
+    """The configuration with some keys set anew."""
+    return train_config(plain_tree(config), overrides)
 
 
-def dump_config(config: TrainConfig) -> str:
+def _refuse_keys_of_others(name: str, family: Family[Any, Any], section: dict[str, Any]) -> None:
+    own = _keys(family)
+    for other in known_families():
+        for key in section:
+            if key not in own and key in _keys(find_family(other)):
+                raise ConfigError(
+                    f"model.{key} belongs to family {other}; family {name} has {', '.join(own)}"
+                )
+
+
+def _keys(family: Family[Any, Any]) -> list[str]:
+    return [field.name for field in dataclasses.fields(family.Config)]
+
+
+def dump_config(config: AnyConfig) -> str:
     """The whole configuration as YAML."""
     return yaml.safe_dump(plain_tree(config), sort_keys=False)
 
 
 def plain_tree(config: Any) -> dict[str, Any]:
     """A configuration as nested dictionaries and lists, as YAML and JSON hold them."""
-    return _plain(dataclasses.asdict(config))
+    tree: dict[str, Any] = _plain(dataclasses.asdict(config))
+    return tree
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _apply_override(tree: dict[str, Any], override: str) -> None:
-    path, equals, text = override.partition("=")
-    if not equals:
-        raise ConfigError(f"override {override!r} has no value; expected key=value")
-    *parents, key = path.split(".")
-    for parent in parents:
-        tree = tree.setdefault(parent, {})
-        if not isinstance(tree, dict):
-            raise ConfigError(f"override {override!r}: {parent!r} is a value, not a section")
-    try:
-        tree[key] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"override {override!r}: the value is not YAML") from error
-
-
-def _build(kind: Any, tree: Any, path: str) -> Any:
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path.rstrip('.')} is {_shown(tree)}; expected a section")
-    hints = typing.get_type_hints(kind)
-    for key in tree:
-        if key not in hints:
-            raise ConfigError(_unknown_key(f"{path}{key}", key, list(hints)))
-    for needed in dataclasses.fields(kind):
-        has_default = needed.default is not needed.default_factory  # both are MISSING if not
-        if needed.name not in tree and not has_default:
-            raise ConfigError(f"{path}{needed.name} is missing")
-    return kind(**{key: _convert(hints[key], tree[key], f"{path}{key}") for key in tree})
-
-
-def _unknown_key(path: str, key: str, known: list[str]) -> str:
-    nearest = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
-    return f"unknown configuration key {path!r}; did you mean {nearest[0]!r}?"
-
-
-def _convert(hint: Any, value: Any, path: str) -> Any:
-    if dataclasses.is_dataclass(hint):
-        return _build(hint, value, f"{path}.")
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is list and isinstance(value, list):
-        return [_convert(arguments[0], v, f"{path}[{i}]") for i, v in enumerate(value)]
-    if origin is tuple and isinstance(value, list):
-        if Ellipsis not in arguments and len(value) != len(arguments):
-            raise ConfigError(f"{path} is {_shown(value)}; expected {len(arguments)} values")
-        return tuple(_convert(arguments[0], v, f"{path}[{i}]") for i, v in enumerate(value))
-    if origin is dict and isinstance(value, dict):
-        return {str(k): _convert(arguments[1], v, f"{path}.{k}") for k, v in value.items()}
-    if hint is float and not isinstance(value, bool):
-        # A YAML reader takes 8e-4 for a string: it wants a point and a sign, 8.0e-4.
-        with contextlib.suppress(ValueError, TypeError):
-            return float(value)
-    if isinstance(hint, type) and not isinstance(hint, types.GenericAlias) and type(value) is hint:
-        return value
-    raise ConfigError(f"{path} is {_shown(value)}; expected {getattr(hint, '__name__', hint)}")
-
-
-def _shown(value: Any) -> str:
-    """The beginning of a value, for aliases let a short file hold an endless one."""
-    return reprlib.repr(value)[:80]

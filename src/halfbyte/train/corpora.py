@@ -10,17 +10,18 @@ from torch.utils.data import DataLoader
 
 from halfbyte.data.audio_store import AudioStore
 from halfbyte.data.batches import draw_batches
-from halfbyte.data.dataset import Batch, Corpus, EpochBatches, batch_loader
+from halfbyte.data.dataset import Corpus, EpochBatches, batch_loader
 from halfbyte.data.fbank import log_mel
 from halfbyte.data.manifest import Utterance, read_manifest
-from halfbyte.data.tokenizer import Tokenizer
+from halfbyte.data.needs import Batch, Vocabulary
 from halfbyte.errors import ConfigError, ManifestError
-from halfbyte.train.config import TrainConfig
+from halfbyte.families.registry import find_family
+from halfbyte.train.config import AnyConfig
 
 _NORM_UTTERANCES = 1000  # enough for mean and variance of a feature
 
 
-def data_root(config: TrainConfig) -> Path:
+def data_root(config: AnyConfig) -> Path:
     """Folder that manifests are relative to: `data.root`, else the variable HALFBYTE_DATA.
 
     Raises:
@@ -33,7 +34,7 @@ def data_root(config: TrainConfig) -> Path:
 
 
 def read_utterances(
-    config: TrainConfig, manifests: list[str], skipped: list[ManifestError] | None = None
+    config: AnyConfig, manifests: list[str], skipped: list[ManifestError] | None = None
 ) -> list[Utterance]:
     """All utterances of some manifests, in order.
 
@@ -42,7 +43,8 @@ def read_utterances(
     """
     root = data_root(config)
     bad = ([] if skipped is None else skipped) if config.data.skip_bad else None
-    return [u for manifest in manifests for u in read_manifest(root / manifest, bad)]
+    key = find_family(config.family).needs.label_key
+    return [u for manifest in manifests for u in read_manifest(root / manifest, bad, key)]
 
 
 class Corpora(lightning.LightningDataModule):
@@ -52,7 +54,7 @@ class Corpora(lightning.LightningDataModule):
         is_fresh: whether the model starts from nothing: it then hears short utterances first.
     """
 
-    def __init__(self, config: TrainConfig, tokenizer: Tokenizer, is_fresh: bool):
+    def __init__(self, config: AnyConfig, vocabulary: Vocabulary, is_fresh: bool):
         super().__init__()
         self.config = config
         self._is_fresh = is_fresh
@@ -64,11 +66,13 @@ class Corpora(lightning.LightningDataModule):
         ]
         if not heard:
             raise ConfigError("nothing to train on: data.train names no recording short enough")
+        needs = find_family(config.family).needs
         noises = self._audio(read_utterances(config, config.data.noise, skipped))
         num_noises = len(noises[0])
         self._train = Corpus(
             *self._audio(heard),
-            tokenizer,
+            needs,
+            vocabulary,
             config.features,
             config.augment,
             [noises[1][i] for i in range(num_noises)],
@@ -77,7 +81,7 @@ class Corpora(lightning.LightningDataModule):
         dev = read_utterances(config, config.data.dev, skipped)
         if skipped:
             print(f"{len(skipped)} bad lines left out; the first: {skipped[0]}", file=sys.stderr)
-        self._dev = Corpus(*self._audio(dev), tokenizer, config.features)
+        self._dev = Corpus(*self._audio(dev), needs, vocabulary, config.features)
 
     def _audio(self, utterances: list[Utterance]) -> tuple[list[Utterance], AudioStore]:
         folder = Path(self.config.data.cache).expanduser()
@@ -85,8 +89,8 @@ class Corpora(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of the current epoch for this process, less what a resumed run has done."""
-        epoch = self.trainer.current_epoch
-        num_done = self.trainer.global_step - self.num_steps(epoch)
+        epoch = self._running.current_epoch
+        num_done = self._running.global_step - self.num_steps(epoch)
         return self._loader(self._train, epoch, num_done, equal_steps=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:
@@ -97,7 +101,7 @@ class Corpora(lightning.LightningDataModule):
         self, corpus: Corpus, epoch: int, num_done: int, equal_steps: bool
     ) -> DataLoader[Batch]:
         batches = self._batches(corpus, epoch)
-        rank, world_size = self.trainer.global_rank, self.trainer.world_size
+        rank, world_size = self._running.global_rank, self._running.world_size
         share = EpochBatches(corpus, batches, epoch, rank, world_size, equal_steps)
         return batch_loader(share, num_done, self.config.data.workers)
 
@@ -109,7 +113,13 @@ class Corpora(lightning.LightningDataModule):
     def num_steps(self, epochs: int) -> int:
         """Steps of the first so many epochs."""
         counts = [len(self._batches(self._train, epoch)) for epoch in range(epochs)]
-        return sum(max(1, count // self.trainer.world_size) for count in counts)
+        return sum(max(1, count // self._running.world_size) for count in counts)
+
+    @property
+    def _running(self) -> lightning.Trainer:
+        """The trainer, which takes the corpora as it begins."""
+        assert self.trainer is not None
+        return self.trainer
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, _: int) -> Batch:
         return batch.to(device)
@@ -121,11 +131,11 @@ class Corpora(lightning.LightningDataModule):
             (F,) float32 each.
         """
         stride = max(1, len(self._train.utterances) // _NORM_UTTERANCES)
-        total, squares, count = 0.0, 0.0, 0
+        total, squares, count = torch.zeros(()), torch.zeros(()), 0
         for i in range(0, len(self._train.utterances), stride):
             frames = log_mel(self._train.recorded(i), self.config.features).double()
             total, squares = total + frames.sum(0), squares + frames.square().sum(0)
             count += frames.shape[0]
-        mean = torch.as_tensor(total / count)
-        deviation = (torch.as_tensor(squares / count) - mean.square()).clamp_min(1e-10).sqrt()
+        mean = total / count
+        deviation = (squares / count - mean.square()).clamp_min(1e-10).sqrt()
         return mean.float(), deviation.reciprocal().float()

@@ -1,67 +1,67 @@
-"""Distillation: a model learns what another one says, beside what the texts say.
+"""Distillation: a model learns what another one says, beside what the labels say.
 
-    divergence = ctc_weight · Σ_t KL(teacher ‖ student) of the CTC head, over the steps of speech
-               + (1 - ctc_weight) · Σ_l KL(teacher ‖ student) of the decoder, over the labels,
-    both per label, as the loss itself is.
-
-The teacher sees the same features under the same chunk mask. Where the student starts from the
-teacher's weights, as a quantised model from its float one does, their CTC alignments agree, without
-which a frame-by-frame divergence would pull in two directions.
+The teacher sees the same features under the same draw, such as a chunk mask. How far the two are
+apart is the family's to say.
 
 Source: Hinton et al. 2015, "Distilling the Knowledge in a Neural Network" (arXiv:1503.02531), at
 temperature 1; for quantised networks: Mishra and Marr 2018, "Apprentice" (arXiv:1711.05852).
 """
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from halfbyte.data.dataset import Batch
-from halfbyte.data.tokenizer import Tokenizer
+from halfbyte.data.needs import Batch, Vocabulary
 from halfbyte.errors import ConfigError
-from halfbyte.families.u2.model import IGNORED, U2, LogProbs
-from halfbyte.train.checkpoint import load_checkpoint
-from halfbyte.train.config import DistillationConfig
+from halfbyte.families.family import Family
+from halfbyte.train.checkpoint import family_of, load_checkpoint
+from halfbyte.train.config import AnyConfig
 
 
-def read_teacher(config: DistillationConfig, tokenizer: Tokenizer) -> U2 | None:
+@dataclass(frozen=True)
+class Teacher:
+    """A trained model that another one learns from; no module, so no part of checkpoints.
+
+    Attributes:
+        weight: loss = (1 - weight) · loss of the labels + weight · divergence.
+    """
+
+    family: Family[Any, Any]
+    model: nn.Module
+    weight: float
+
+    def divergence(self, student: nn.Module, outputs: Any, batch: Batch, draw: Any) -> Tensor:
+        """How far the student's outputs are from the teacher's; a scalar."""
+        self.model.to(batch.features.device)
+        with torch.no_grad():
+            told = self.family.outputs(self.model, batch, draw)
+        return self.family.divergence(student, outputs, told).total
+
+
+def read_teacher(config: AnyConfig, vocabulary: Vocabulary) -> Teacher | None:
     """The teacher in evaluation mode; None where there is none.
 
     Raises:
-        ConfigError: the weight lies outside 0..1, there is no checkpoint, or it has other tokens.
+        ConfigError: the weight lies outside 0..1, there is no checkpoint, or it is of another
+            family or has other tokens.
     """
-    if not config.teacher:
+    wanted = config.distillation
+    if not wanted.teacher:
         return None
-    if not 0 <= config.weight <= 1:
-        raise ConfigError(f"distillation.weight is {config.weight}; expected 0 to 1")
-    _, other, teacher = load_checkpoint(Path(config.teacher))
-    if other.tokens != tokenizer.tokens:
+    if not 0 <= wanted.weight <= 1:
+        raise ConfigError(f"distillation.weight is {wanted.weight}; expected 0 to 1")
+    other, known, model = load_checkpoint(Path(wanted.teacher))
+    if other.family != config.family:
         raise ConfigError(
-            f"distillation.teacher {config.teacher} has other tokens than the run; start the run "
+            f"distillation.teacher {wanted.teacher} is of family {other.family}; the run is of "
+            f"family {config.family}"
+        )
+    if known.tokens != vocabulary.tokens:
+        raise ConfigError(
+            f"distillation.teacher {wanted.teacher} has other tokens than the run; start the run "
             "from it (--from), or train it with the same tokenizer"
         )
-    return teacher.requires_grad_(False)
-
-
-def divergence(student: LogProbs, teacher: LogProbs, ctc_weight: float) -> Tensor:
-    """How far the student is from the teacher, per label; a scalar, 0 where they agree."""
-    step = torch.arange(student.ctc.shape[1], device=student.ctc.device)
-    is_step = step < student.num_steps[:, None]
-    is_label = student.labels != IGNORED
-    ctc = (_divergence(student.ctc, teacher.ctc) * is_step).sum()
-    attention = (_divergence(student.attention, teacher.attention) * is_label).sum()
-    return (ctc_weight * ctc + (1 - ctc_weight) * attention) / is_label.sum()
-
-
-def _divergence(student: Tensor, teacher: Tensor) -> Tensor:
-    """KL(teacher ‖ student) over the last axis."""
-    return nn.functional.kl_div(student, teacher, reduction="none", log_target=True).sum(-1)
-
-
-def ask(teacher: U2, batch: Batch, chunk_steps: int) -> LogProbs:
-    """What the teacher says of a batch."""
-    with torch.no_grad():
-        return teacher.log_probs(
-            batch.features, batch.num_frames, batch.tokens, batch.num_tokens, chunk_steps
-        )
+    return Teacher(family_of(config), model.requires_grad_(False), wanted.weight)

@@ -7,7 +7,7 @@ quantisers whose steps the observer has set: it is exported, verified, evaluated
 (`train --from`) as a trained one is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,14 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from halfbyte.blocks.integer_encoder import IntegerEncoder
+from halfbyte.blocks.integer_encoder import observe
 from halfbyte.data.audio import read_audio
-from halfbyte.data.fbank import log_mel, long_enough
 from halfbyte.data.manifest import Utterance, evenly_spread
-from halfbyte.data.tokenizer import Tokenizer
+from halfbyte.data.needs import Batch, Vocabulary
 from halfbyte.errors import ConfigError
-from halfbyte.families.u2.model import U2
-from halfbyte.ops.integer_linear_layer import IntegerLinear
 from halfbyte.progress import progress_bar
 from halfbyte.quant.affine import Affine
 from halfbyte.quant.formats import LayerMap
@@ -32,8 +29,14 @@ from halfbyte.quant.lsq import LearnedStep
 from halfbyte.quant.native import native_layers
 from halfbyte.quant.observers import Observer, Sample, observer_named
 from halfbyte.quant.ranges import Range
-from halfbyte.train.checkpoint import build_model, load_checkpoint, load_weights, save_checkpoint
-from halfbyte.train.config import QuantizationConfig, TrainConfig
+from halfbyte.train.checkpoint import (
+    build_model,
+    family_of,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+)
+from halfbyte.train.config import AnyConfig, QuantizationConfig
 
 SILENCE = 1e-3  # a peak below it, -60 dB of full scale, is no speech to calibrate with
 NUM_UTTERANCES = 64
@@ -80,7 +83,7 @@ def quantize_checkpoint(
             layer, or the calibration audio is none or silent.
     """
     observer = observer_named(calibration.observer)
-    config, tokenizer, float_model = load_checkpoint(source)
+    config, vocabulary, float_model = load_checkpoint(source)
     if not LayerMap(config.quantization.default, config.quantization.layers).is_float:
         raise ConfigError(
             f"{source} was trained as {config.quantization.default}; quantize takes a float32 "
@@ -89,18 +92,18 @@ def quantize_checkpoint(
     if LayerMap(quantization.default, quantization.layers).is_float:
         raise ConfigError("every layer stays float32; set quantization.default to another format")
     new = replace(config, quantization=replace(quantization, weights="lsq"))
-    model = build_model(new, len(tokenizer.tokens))
+    model = build_model(new, vocabulary)
     load_weights(model, source)
     utterances = calibration.chosen()
-    samples = record_inputs(float_model, tokenizer, config, utterances)
+    samples = record_inputs(float_model, vocabulary, config, utterances)
     set_ranges(model, samples, observer)
     if quantization.arithmetic == "integer":
-        set_static_ranges(model, config, utterances, observer)
-    save_checkpoint(folder, new, tokenizer, model.state_dict())
+        set_static_ranges(model, vocabulary, config, utterances, observer)
+    save_checkpoint(folder, new, vocabulary, model.state_dict())
 
 
 def record_inputs(
-    model: U2, tokenizer: Tokenizer, config: TrainConfig, utterances: list[Utterance]
+    model: nn.Module, vocabulary: Vocabulary, config: AnyConfig, utterances: list[Utterance]
 ) -> dict[str, Sample]:
     """What each linear layer's input is while the model hears some utterances at full context.
 
@@ -109,9 +112,9 @@ def record_inputs(
     """
     is_heard = False
     with _recording(model) as samples, torch.no_grad():
-        for utterance, features in _heard(config, utterances):
+        for batch in _heard(config, vocabulary, utterances):
             is_heard = True
-            _hear(model, features, tokenizer.encode(utterance.text))
+            family_of(config).outputs(model, batch)
     if not is_heard:
         raise ConfigError(
             f"calibration audio is silent: no sample of {len(utterances)} recordings exceeds "
@@ -121,20 +124,21 @@ def record_inputs(
 
 
 def set_static_ranges(
-    model: U2, config: TrainConfig, utterances: list[Utterance], observer: Observer
+    model: nn.Module,
+    vocabulary: Vocabulary,
+    config: AnyConfig,
+    utterances: list[Utterance],
+    observer: Observer,
 ) -> None:
     """Set all ranges of an integer-only model, whose weights have their steps; in place."""
-    encoder, head = model.encoder, model.ctc
-    assert isinstance(encoder, IntegerEncoder)
-    assert isinstance(head, IntegerLinear)
     ranges = [module for module in model.modules() if isinstance(module, Range)]
     ranges = [each for each in ranges if not each.is_fixed]
     for each in ranges:
         each.sample_values()
     model.train()
     with torch.no_grad():
-        for _, features in _heard(config, utterances):
-            head.observe_output(encoder.observe(features))
+        for batch in _heard(config, vocabulary, utterances):
+            observe(model, batch.features)
     model.eval()
     for each in ranges:
         each.start_with(observer)
@@ -176,7 +180,7 @@ def _set_input_range(layer: NativeLinear, sample: Sample, observer: Observer) ->
 def _recording(model: nn.Module) -> Iterator[dict[str, Sample]]:
     samples: dict[str, Sample] = {}
 
-    def hook(name: str) -> object:
+    def hook(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def record(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             samples.setdefault(name, Sample()).add(inputs[0])
 
@@ -194,16 +198,12 @@ def _recording(model: nn.Module) -> Iterator[dict[str, Sample]]:
             handle.remove()
 
 
-def _heard(config: TrainConfig, utterances: list[Utterance]) -> Iterator[tuple[Utterance, Tensor]]:
-    """Utterances that are louder than silence, with their features (1, T, F) float32."""
+def _heard(
+    config: AnyConfig, vocabulary: Vocabulary, utterances: list[Utterance]
+) -> Iterator[Batch]:
+    """Utterances that are louder than silence, each as a batch of its own."""
+    needs = family_of(config).needs
     for utterance in progress_bar(utterances, "calibrating"):
         audio = read_audio(utterance.audio_path, config.features.sample_rate_hz)
-        if np.abs(audio).max() < SILENCE:
-            continue
-        yield utterance, log_mel(long_enough(audio, config.features), config.features)[None]
-
-
-def _hear(model: U2, features: Tensor, ids: list[int]) -> None:
-    tokens = torch.tensor([ids], dtype=torch.int64)
-    num_frames, num_tokens = torch.tensor([features.shape[1]]), torch.tensor([tokens.shape[1]])
-    model.log_probs(features, num_frames, tokens, num_tokens)
+        if np.abs(audio).max() >= SILENCE:
+            yield needs.of_utterance(utterance, audio, vocabulary, config.features)

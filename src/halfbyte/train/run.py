@@ -1,9 +1,9 @@
 """A training run from configuration to checkpoint folder, resumable at any moment."""
 
-import dataclasses
 import io
 import json
 import logging
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -15,34 +15,47 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from halfbyte.data.tokenizer import Tokenizer, train_tokenizer
+from halfbyte.data.needs import Vocabulary
 from halfbyte.errors import ConfigError
+from halfbyte.families.family import Stage
 from halfbyte.files import write_whole
 from halfbyte.train.checkpoint import (
     CONFIG,
-    TOKENIZER,
+    WEIGHTS,
     build_model,
-    load_weights,
-    raise_if_no_checkpoint,
+    family_of,
+    inputs_of,
+    load_checkpoint,
+    read_checkpoint_config,
     save_checkpoint,
+    start_from,
 )
-from halfbyte.train.config import TrainConfig, dump_config, load_config
+from halfbyte.train.config import (
+    AnyConfig,
+    dump_config,
+    load_config,
+    plain_tree,
+    with_overrides,
+)
 from halfbyte.train.corpora import Corpora, read_utterances
 from halfbyte.train.distillation import read_teacher
-from halfbyte.train.task import U2Task
+from halfbyte.train.task import FamilyTask
 
 LAST = "last.ckpt"
+RESULT = "result"
 _PRECISIONS = ("bf16-mixed", "32-true")  # fp16 would need its losses scaled
-_SHAPING = ("features", "tokens", "model", "quantization")  # sections that say what weights are
+_SHAPING = ("family", "features", "tokens", "model", "quantization")  # what weights are
 
 
-def train(config: TrainConfig, folder: Path, start_from: Path | None = None) -> Path:
+def train(config: AnyConfig, folder: Path, source: Path | None = None) -> Path:
     """Train, or go on where an earlier call with this folder stopped.
 
     Args:
         config: the whole configuration.
-        folder: of the run; holds checkpoints, `metrics.jsonl` and at the end the result.
-        start_from: checkpoint folder whose tokenizer and weights a new run starts from.
+        folder: of the run; holds checkpoints, `metrics.jsonl` and at the end the result. A run of
+            several stages has a folder of each in it.
+        source: checkpoint folder whose vocabulary and weights a new run starts from, as far as
+            they fit.
 
     Returns:
         The checkpoint folder with the averaged weights.
@@ -50,6 +63,25 @@ def train(config: TrainConfig, folder: Path, start_from: Path | None = None) -> 
     Raises:
         ConfigError: the folder holds a run of another model, or a setting is out of its range.
     """
+    stages = family_of(config).stages(config.model)
+    if len(stages) == 1:
+        return _train_stage(config, stages[0], folder, source)
+    if config.loop.devices > 1:
+        raise ConfigError(
+            f"loop.devices is {config.loop.devices}; family {config.family} trains in "
+            f"{len(stages)} stages, which needs loop.devices=1"
+        )
+    for stage in stages:
+        own = folder / stage.name
+        if not (own / RESULT / WEIGHTS).exists():
+            _train_stage(with_overrides(config, stage.overrides), stage, own, source)
+        source = own / RESULT
+    last, vocabulary, model = load_checkpoint(own / RESULT)
+    save_checkpoint(folder / RESULT, last, vocabulary, model.state_dict())
+    return folder / RESULT
+
+
+def _train_stage(config: AnyConfig, stage: Stage, folder: Path, source: Path | None) -> Path:
     _quieten()
     if config.loop.precision not in _PRECISIONS:
         known = " or ".join(_PRECISIONS)
@@ -58,37 +90,37 @@ def train(config: TrainConfig, folder: Path, start_from: Path | None = None) -> 
     if config.loop.threads:
         torch.set_num_threads(config.loop.threads)
     lightning.seed_everything(config.seed)
-    tokenizer = _tokenizer(config, folder, start_from)
-    model = build_model(config, len(tokenizer.tokens))
-    if start_from:
-        load_weights(model, start_from)
-    teacher = read_teacher(config.distillation, tokenizer)
-    corpora = Corpora(config, tokenizer, is_fresh=start_from is None)
+    vocabulary = _vocabulary(config, folder, source)
+    model = build_model(config, vocabulary)
+    if source and (left_out := start_from(model, source, stage.start)):
+        print(left_out, file=sys.stderr)
+    teacher = read_teacher(config, vocabulary)
+    corpora = Corpora(config, vocabulary, is_fresh=source is None)
     # A mistake in the configuration has shown by now, and leaves no folder behind.
-    write_whole(folder / TOKENIZER, tokenizer.model)
+    family = family_of(config)
+    write_whole(folder / family.needs.file, vocabulary.content)
     write_whole(folder / CONFIG, dump_config(config).encode())
-    if not start_from:
-        mean, inverse_deviation = corpora.feature_statistics()
-        model.encoder.feature_norm.mean.copy_(mean)
-        model.encoder.feature_norm.inverse_deviation.copy_(inverse_deviation)
-    task = U2Task(model, tokenizer, config, teacher)
+    if not source:
+        family.start_features(model, *corpora.feature_statistics())
+    task = FamilyTask(model, inputs_of(config, vocabulary), config, stage, teacher)
     last = folder / LAST
     trainer = _trainer(config, folder)
     trainer.fit(task, corpora, ckpt_path=last if last.exists() else None, weights_only=False)
-    result = folder / "result"
+    result = folder / RESULT
     if trainer.is_global_zero:
-        save_checkpoint(result, config, tokenizer, _average(folder, config.loop.average_last))
+        save_checkpoint(result, config, vocabulary, _average(folder, config.loop.average_last))
     return result
 
 
-def _refuse_another_model(config: TrainConfig, folder: Path) -> None:
+def _refuse_another_model(config: AnyConfig, folder: Path) -> None:
     """A run goes on only as the model that it began as."""
     if not (folder / LAST).exists():
         return
     began = load_config(folder / CONFIG)
+    before, now = plain_tree(began), plain_tree(config)
     for section in _SHAPING:
-        then = dict(_settings(section, dataclasses.asdict(getattr(began, section))))
-        for key, value in _settings(section, dataclasses.asdict(getattr(config, section))):
+        then = dict(_settings(section, before[section]))
+        for key, value in _settings(section, now[section]):
             if then.get(key) != value:
                 raise ConfigError(
                     f"{folder} holds a run with {key}={then.get(key)}, and {value} came; "
@@ -105,23 +137,22 @@ def _settings(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _tokenizer(config: TrainConfig, folder: Path, start_from: Path | None) -> Tokenizer:
-    path = folder / TOKENIZER
+def _vocabulary(config: AnyConfig, folder: Path, source: Path | None) -> Vocabulary:
+    needs = family_of(config).needs
+    path = folder / needs.file
     if path.exists():
-        return Tokenizer(path.read_bytes())
-    if start_from:
-        raise_if_no_checkpoint(start_from)
-        return Tokenizer((start_from / TOKENIZER).read_bytes())
-    texts = [u.text for u in read_utterances(config, config.data.train)]
-    return train_tokenizer(texts, config.tokens)
+        return needs.read(path.read_bytes())
+    if source and family_of(read_checkpoint_config(source)).needs.file == needs.file:
+        return needs.read((source / needs.file).read_bytes())
+    return needs.fit(read_utterances(config, config.data.train), config.tokens)
 
 
-def _trainer(config: TrainConfig, folder: Path) -> lightning.Trainer:
+def _trainer(config: AnyConfig, folder: Path) -> lightning.Trainer:
     loop = config.loop
     return lightning.Trainer(
         accelerator=loop.accelerator,
         devices=loop.devices,
-        precision=loop.precision,
+        precision=loop.precision,  # type: ignore[arg-type]
         max_epochs=loop.epochs,
         reload_dataloaders_every_n_epochs=1,
         use_distributed_sampler=False,
@@ -173,7 +204,10 @@ class _Checkpoints(ModelCheckpoint):
 class _WholeFiles(TorchCheckpointIO):
     """Writes checkpoints whole or not at all."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, **_: Any) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Lightning's, by our own way to write."""
         write_whole(Path(path), _saved(checkpoint))
 
 

@@ -1,92 +1,78 @@
-"""One training step and one validation step of U2, for Lightning."""
+"""One training step and one validation step of any family, for Lightning."""
 
+import fnmatch
 import math
+from functools import reduce
+from operator import add
+from typing import Any
 
 import lightning
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from halfbyte.blocks.masks import FULL_CONTEXT, draw_chunk_steps
-from halfbyte.data.dataset import Batch
-from halfbyte.data.tokenizer import Tokenizer
-from halfbyte.families.u2.model import BLANK, U2, LogProbs
-from halfbyte.scores.words import Errors, count_errors
-from halfbyte.train.config import TrainConfig
-from halfbyte.train.distillation import ask, divergence
-
-
-def greedy_tokens(log_probs: Tensor, num_steps: Tensor) -> list[list[int]]:
-    """Best token of each step, repeats merged, blanks dropped; (B, T, V) -> B token lists."""
-    best = log_probs.argmax(dim=-1)
-    collapsed = []
-    for row, steps in zip(best, num_steps.tolist(), strict=True):
-        merged = torch.unique_consecutive(row[:steps]).tolist()
-        collapsed.append([token for token in merged if token != BLANK])
-    return collapsed
+from halfbyte.data.needs import Batch
+from halfbyte.errors import ConfigError
+from halfbyte.families.family import Inputs, Stage
+from halfbyte.scores.score import Score
+from halfbyte.train.checkpoint import family_of
+from halfbyte.train.config import AnyConfig
+from halfbyte.train.distillation import Teacher
 
 
-class U2Task(lightning.LightningModule):
-    """Trains U2 with dynamic chunks; validates with the numbers that ship.
+class FamilyTask(lightning.LightningModule):
+    """Trains a model as its family says; validates with the numbers that ship.
 
     Every random draw of a step comes from (seed, step, process), so that a resumed run
     repeats the uninterrupted one.
     """
 
     def __init__(
-        self, model: U2, tokenizer: Tokenizer, config: TrainConfig, teacher: U2 | None = None
+        self,
+        model: nn.Module,
+        inputs: Inputs,
+        config: AnyConfig,
+        stage: Stage,
+        teacher: Teacher | None = None,
     ):
         super().__init__()
         self.model = model
-        self._teacher = [teacher] if teacher else []  # in a list: no part of checkpoints
-        self.tokenizer = tokenizer
         self.config = config
-        self._errors = Errors()
+        self._family, self._inputs, self._teacher = family_of(config), inputs, teacher
+        self._scores: list[Score] = []
+        _leave_alone(model, stage)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
+        """The loss of a batch."""
         step = self.trainer.fit_loop.epoch_loop.total_batch_idx
         seed = self.config.seed * 1_000_003 + step
         torch.manual_seed(seed * self.trainer.world_size + self.global_rank)
-        # From the padded length: asking num_frames would wait for a GPU.
-        num_frames = torch.tensor(batch.features.shape[1])
-        longest = int(self.model.encoder.subsampling.num_steps(num_frames))
-        chunk = draw_chunk_steps(
-            longest, self.config.model.dynamic_chunk, torch.Generator().manual_seed(seed)
-        )
-        said = self.model.log_probs(
-            batch.features, batch.num_frames, batch.tokens, batch.num_tokens, chunk
-        )
-        losses = self.model.loss(said, batch.tokens, batch.num_tokens)
-        size = len(batch.texts)
-        self.log("loss", losses["loss"].detach(), prog_bar=True, batch_size=size)
-        self.log("ctc", losses["ctc"], prog_bar=True, batch_size=size)
-        self.log("attention", losses["attention"], batch_size=size)
-        return self._distilled(losses["loss"], said, batch, chunk)
-
-    def _distilled(self, loss: Tensor, said: LogProbs, batch: Batch, chunk: int) -> Tensor:
-        for teacher in self._teacher:
-            told = ask(teacher.to(self.device), batch, chunk)
-            apart = divergence(said, told, self.config.model.ctc_weight)
-            self.log("divergence", apart.detach(), batch_size=len(batch.texts))
-            weight = self.config.distillation.weight
-            loss = (1 - weight) * loss + weight * apart
-        return loss
+        draw = self._family.draw(self.model, batch, torch.Generator().manual_seed(seed))
+        outputs = self._family.outputs(self.model, batch, draw)
+        losses = self._family.loss(self.model, outputs, batch)
+        shown = {"loss": losses.total.detach(), **losses.parts}
+        self.log_dict(shown, prog_bar=True, batch_size=len(batch))
+        if self._teacher is None:
+            return losses.total
+        apart = self._teacher.divergence(self.model, outputs, batch, draw)
+        self.log("divergence", apart.detach(), batch_size=len(batch))
+        weight = self._teacher.weight
+        return (1 - weight) * losses.total + weight * apart
 
     def on_validation_epoch_start(self) -> None:
-        self._errors = Errors()
+        """Begin to count."""
+        self._scores = []
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        with torch.autocast(self.device.type, enabled=False):  # float32, as the device computes
-            encoded, num_steps = self.model.encoder(batch.features, batch.num_frames, FULL_CONTEXT)
-            log_probs = self.model.ctc_log_probs(encoded)
-        for text, tokens in zip(batch.texts, greedy_tokens(log_probs, num_steps), strict=True):
-            self._errors += count_errors(text, self.tokenizer.decode(tokens))
+        """Count what the device would get right, in float32 as it computes."""
+        with torch.autocast(self.device.type, enabled=False):
+            self._scores.append(self._family.validate(self.model, batch, self._inputs))
 
     def on_validation_epoch_end(self) -> None:
-        names = ("num_errors", "num_words", "num_right", "num_utterances")
-        counts = torch.tensor([float(getattr(self._errors, n)) for n in names], device=self.device)
-        errors, words, right, utterances = self.all_gather(counts).reshape(-1, 4).sum(0)
-        self.log("dev_wer", errors / words.clamp_min(1), prog_bar=True)
-        self.log("dev_sentences_right", right / utterances.clamp_min(1), prog_bar=True)
+        """Log the figures of all processes together."""
+        own = reduce(add, self._scores)
+        counts: Any = self.all_gather(torch.tensor(own.counts(), device=self.device))
+        total = own.of_counts(counts.reshape(-1, len(own.counts())).sum(0).tolist())
+        self.log_dict({f"dev_{n}": v for n, v in total.figures().items()}, prog_bar=True)
 
     def configure_gradient_clipping(self, *_: object, **__: object) -> None:
         """Ourselves: Lightning would refuse with a fused optimiser, for which fp16 has a scaler."""
@@ -94,10 +80,11 @@ class U2Task(lightning.LightningModule):
         if clip > 0:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
 
-    def configure_optimizers(self) -> dict:
+    def configure_optimizers(self) -> Any:
+        """AdamW; biases and norms do not decay."""
         options = self.config.optimizer
         parameters = [p for p in self.parameters() if p.requires_grad]
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [p for p in parameters if p.dim() > 1]},
             {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
         ]
@@ -106,7 +93,8 @@ class U2Task(lightning.LightningModule):
         )
         # Not `estimated_stepping_batches`: it would make the loader before a resumed run knows
         # where it stands.
-        total_steps = self.trainer.datamodule.num_steps(self.config.loop.epochs)
+        corpora: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        total_steps = corpora.num_steps(self.config.loop.epochs)
 
         def rate(step: int) -> float:
             if step < options.warmup_steps:
@@ -119,3 +107,17 @@ class U2Task(lightning.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def _leave_alone(model: nn.Module, stage: Stage) -> None:
+    """Parameters that a stage does not train stay as they are.
+
+    Raises:
+        ConfigError: it trains none.
+    """
+    parameters = dict(model.named_parameters())
+    trained = {n for n in parameters if any(fnmatch.fnmatch(n, p) for p in stage.trainable)}
+    if not trained:
+        raise ConfigError(f"stage {stage.name!r} trains no parameter: {', '.join(stage.trainable)}")
+    for name in parameters.keys() - trained:
+        parameters[name].requires_grad_(False)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from halfbyte.blocks.attention import NOT_SEEN
-from halfbyte.blocks.config import ModelConfig
 from halfbyte.blocks.decoder import Decoder
 from halfbyte.blocks.encoder import Encoder, State
 from halfbyte.blocks.masks import FULL_CONTEXT
+from halfbyte.families.u2.config import ModelConfig
 
 BLANK = 0
 IGNORED = -1  # label of a padded position

@@ -3,20 +3,21 @@
 import importlib
 from pathlib import Path
 
-from halfbyte.families.u2.model import U2
-from halfbyte.measure.encoder_models import Shape
+from halfbyte.measure.encoder_models import Shape, Subject
 from halfbyte.measure.encoder_runners import Step
 from halfbyte.measure.peers.layer import quiet, reason
 
 RUNTIMES = ("torchao", "openvino", "litert")
 
 
-def open_encoders(folder: Path, model: U2, shape: Shape) -> tuple[dict[str, Step], dict[str, str]]:
+def open_encoders(
+    folder: Path, subject: Subject, shape: Shape
+) -> tuple[dict[str, Step], dict[str, str]]:
     """Every runtime that is installed.
 
     Args:
         folder: of this shape: has float32.onnx; what is made from it is kept there.
-        model: with float32 weights.
+        subject: with float32 weights.
         shape: of every call.
 
     Returns:
@@ -28,7 +29,7 @@ def open_encoders(folder: Path, model: U2, shape: Shape) -> tuple[dict[str, Step
         try:
             with quiet():
                 module = importlib.import_module(f"halfbyte.measure.peers.{runtime}_encoder")
-                openers = module.openers(folder, model, shape)
+                openers = module.openers(folder, subject, shape)
         except Exception as error:  # whatever another's tool raises
             absent[runtime] = reason(error)
             continue

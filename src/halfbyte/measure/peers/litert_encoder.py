@@ -5,23 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import litert_torch
-import torch
 from ai_edge_litert.interpreter import Interpreter
 from litert_quantizer import quantizer
 from torch import nn
 
-from halfbyte.families.u2.model import U2
-from halfbyte.measure.encoder_models import NUM_BINS, Shape, initial_state
+from halfbyte.measure.encoder_models import Shape, Subject
 from halfbyte.measure.encoder_runners import Floats, Opener, Step, TorchStep, WholeSegment
 from halfbyte.measure.peers.litert_layer import RECIPES
 
 
-def openers(folder: Path, model: U2, shape: Shape) -> dict[str, Opener]:
+def openers(folder: Path, subject: Subject, shape: Shape) -> dict[str, Opener]:
     """One for each format."""
     floats = folder / "litert-float32.tflite"
-    state = initial_state(model, shape)
+    state = subject.initial_state(shape)
     if not floats.exists():
-        litert_torch.convert(*_module(model, shape, state)).export(str(floats))
+        litert_torch.convert(*_module(subject, shape)).export(str(floats))
     # It cannot read out tensors of no elements, so that a whole segment has no next state.
     kept = state if shape.left_context_steps else {}
     made: dict[str, Opener] = {"litert float32": partial(_step, floats, kept)}
@@ -30,12 +28,11 @@ def openers(folder: Path, model: U2, shape: Shape) -> dict[str, Opener]:
     return made
 
 
-def _module(model: U2, shape: Shape, state: dict[str, Any]) -> tuple[nn.Module, tuple[Any, ...]]:
-    features = torch.zeros(1, shape.num_frames(model), NUM_BINS)
+def _module(subject: Subject, shape: Shape) -> tuple[nn.Module, tuple[Any, ...]]:
+    features = subject.features(shape)
     if not shape.left_context_steps:
-        return WholeSegment(model).eval(), (features,)
-    values = [torch.from_numpy(value) for value in state.values()]
-    return TorchStep(model, list(state)).eval(), (features, *values)
+        return WholeSegment(subject).eval(), (features,)
+    return TorchStep(subject.spec).eval(), (features, *subject.states(shape).values())
 
 
 def _quantized_step(floats: Path, name: str, state: dict[str, Any]) -> Step:

@@ -9,22 +9,22 @@ import nncf
 import numpy as np
 import openvino
 
-from halfbyte.families.u2.model import U2
-from halfbyte.measure.encoder_models import NUM_BINS, Shape, initial_state
+from halfbyte.families.family import following_name
+from halfbyte.measure.encoder_models import NUM_BINS, Shape, Subject
 from halfbyte.measure.encoder_runners import Floats, Opener, Step
 from halfbyte.measure.peers.openvino_layer import request
 
 CALIBRATION_CHUNKS = 4
 
 
-def openers(folder: Path, model: U2, shape: Shape) -> dict[str, Opener]:
+def openers(folder: Path, subject: Subject, shape: Shape) -> dict[str, Opener]:
     """One for each format."""
     core = openvino.Core()
-    state = initial_state(model, shape)
+    state = subject.initial_state(shape)
     source = folder / "float32.onnx"
     makers = {
         "float32": lambda: core.read_model(source),
-        "int8 static": lambda: _int8(core.read_model(source), _calibration(model, shape)),
+        "int8 static": lambda: _int8(core.read_model(source), _calibration(subject, shape)),
         "int4": lambda: _int4(core.read_model(source)),
     }
 
@@ -56,10 +56,10 @@ def _int4(source: Any) -> Any:
     return nncf.compress_weights(source, mode=mode, group_size=-1, ratio=1.0, all_layers=True)
 
 
-def _calibration(model: U2, shape: Shape) -> list[dict[str, Any]]:
+def _calibration(subject: Subject, shape: Shape) -> list[dict[str, Any]]:
     random = np.random.default_rng(2)
-    size = (1, shape.num_frames(model), NUM_BINS)
-    state = initial_state(model, shape)
+    size = (1, subject.num_frames(shape), NUM_BINS)
+    state = subject.initial_state(shape)
     return [
         state | {"features": random.normal(12.0, 3.0, size).astype(np.float32)}
         for _ in range(CALIBRATION_CHUNKS)
@@ -72,7 +72,7 @@ def _step(opened: Any, state: dict[str, Any]) -> Step:
     def step(features: Floats) -> Floats:
         results = opened.infer(inputs | {"features": features}, share_inputs=True)
         for name in state:
-            inputs[name] = results["next." + name.removeprefix("state.")]
+            inputs[name] = results[following_name(name)]
         encoded: Floats = results["encoder_out"]
         return encoded
 

@@ -10,6 +10,7 @@ import numpy as np
 from filelock import FileLock
 
 from halfbyte import _core
+from halfbyte.data.frames import Labels
 from halfbyte.data.manifest import Utterance, read_manifest
 from halfbyte.engine import ModelFile
 from halfbyte.errors import ConfigError, HalfbyteError
@@ -25,7 +26,7 @@ from halfbyte.progress import progress_bar
 from halfbyte.quant.observers import observer_named
 from halfbyte.scores.words import count_errors
 from halfbyte.train.checkpoint import build_model
-from halfbyte.train.config import DistillationConfig, TrainConfig, load_config
+from halfbyte.train.config import AnyConfig, DistillationConfig, load_config
 from halfbyte.train.corpora import data_root
 from halfbyte.train.post_training import Calibration, quantize_checkpoint
 from halfbyte.train.run import train
@@ -56,7 +57,7 @@ def check_cells(bench: Bench) -> None:
     models = {(cell.method, cell.number_format): cell for cell in bench.cells()}
     for cell in models.values():
         try:
-            build_model(cell_config(bench, cell), _NUM_TOKENS)
+            build_model(cell_config(bench, cell), Labels([""] * _NUM_TOKENS))
         except ConfigError as error:
             raise ConfigError(f"{cell.method}/{cell.number_format}: {error}") from error
 
@@ -143,7 +144,7 @@ def make_checkpoint(bench: Bench, cell: Cell, work: Path) -> Path:
     return result
 
 
-def cell_config(bench: Bench, cell: Cell) -> TrainConfig:
+def cell_config(bench: Bench, cell: Cell) -> AnyConfig:
     """The recipe with the overrides of the cell's method, its formats and its seed."""
     overrides = bench.config.methods[cell.method].overrides
     config = load_config(bench.path.parent / bench.config.recipe, overrides)

@@ -8,13 +8,13 @@ from halfbyte.errors import ConfigError
 from halfbyte.listen.settings import MODES
 from halfbyte.quant.formats import format_named
 from halfbyte.train.config import (
+    AnyConfig,
     QuantizationConfig,
-    TrainConfig,
-    build_config,
     load_config,
     plain_tree,
-    read_tree,
+    train_config,
 )
+from halfbyte.train.config_reader import build_config, read_tree
 
 KINDS = ("train", "post_training")
 _OF_THE_MACHINE = {"data": ["root", "cache", "workers"], "loop": ["accelerator", "threads"]}
@@ -100,7 +100,7 @@ class Bench:
 
     path: Path
     config: BenchConfig
-    recipe: TrainConfig
+    recipe: AnyConfig
 
     @classmethod
     def from_fixed(cls, path: Path, tree: dict[str, Any]) -> "Bench":
@@ -112,7 +112,7 @@ class Bench:
             ConfigError: a key is not known any more.
         """
         config = build_config(BenchConfig, {**tree, "recipe": "", "cells": []})
-        return cls(path, config, build_config(TrainConfig, tree["recipe"]))
+        return cls(path, config, train_config(tree["recipe"]))
 
     @property
     def results(self) -> Path:

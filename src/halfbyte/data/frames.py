@@ -1,0 +1,90 @@
+"""Recordings with a label for each feature frame: what detectors learn from."""
+
+import json
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from halfbyte.data.fbank import FeatureConfig
+from halfbyte.data.manifest import Utterance
+from halfbyte.data.needs import Batch, DataNeeds, Heard, padded
+from halfbyte.data.tokenizer import TokenConfig
+from halfbyte.errors import ConfigError
+
+NOTHING = "<nothing>"  # label 0: frames of no interval
+PADDING = -1  # label of frames that are no frames
+
+
+@dataclass
+class FrameBatch(Batch):
+    """A padded batch with what each frame holds."""
+
+    labels: Tensor  # (B, T) int64, PADDING after the end
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Names of labels by number; number 0 is NOTHING."""
+
+    tokens: list[str]
+
+    @property
+    def content(self) -> bytes:
+        """As JSON."""
+        return json.dumps(self.tokens, ensure_ascii=False).encode()
+
+
+class Frames(DataNeeds[Labels]):
+    """Recordings with labelled intervals of time."""
+
+    label_key, file = "intervals", "labels.json"
+
+    def fit(self, utterances: list[Utterance], tokens: TokenConfig) -> Labels:
+        """All labels of the intervals."""
+        names = {interval.label for u in utterances for interval in u.intervals}
+        if not names:
+            raise ConfigError("no interval has a label; does data.train name manifests with them?")
+        return Labels([NOTHING, *sorted(names)])
+
+    def read(self, content: bytes) -> Labels:
+        """Stored labels."""
+        try:
+            names = json.loads(content)
+        except ValueError as error:
+            raise ConfigError(f"the labels are damaged: {error}") from error
+        if not isinstance(names, list):
+            raise ConfigError(f"the labels are a {type(names).__name__}; expected a list of names")
+        return Labels([str(name) for name in names])
+
+    def batch(
+        self,
+        features: list[Tensor],
+        heard: list[list[Heard]],
+        vocabulary: Labels,
+        config: FeatureConfig,
+    ) -> FrameBatch:
+        """Features with the label of the interval that holds the middle of each frame."""
+        pairs = zip(features, heard, strict=True)
+        labels = [_labels(len(frames), held, vocabulary, config) for frames, held in pairs]
+        filled = pad_sequence(labels, batch_first=True, padding_value=PADDING)
+        return FrameBatch(*padded(features), filled)
+
+
+def _labels(num_frames: int, held: list[Heard], names: Labels, config: FeatureConfig) -> Tensor:
+    middle_ms = torch.arange(num_frames) * config.frame_shift_ms + config.frame_length_ms / 2
+    labels = torch.zeros(num_frames, dtype=torch.int64)
+    for one in held:
+        for interval in one.utterance.intervals:
+            if interval.label not in names.tokens:
+                raise ConfigError(
+                    f"{one.utterance.id}: label {interval.label!r} is not one of the model's; "
+                    f"expected one of {', '.join(names.tokens[1:])}"
+                )
+            start_ms, end_ms = (
+                1000 * (one.start_s + one.stretch * at) for at in (interval.start_s, interval.end_s)
+            )
+            is_inside = (middle_ms >= start_ms) & (middle_ms < end_ms)
+            labels[is_inside] = names.tokens.index(interval.label)
+    return labels

@@ -1,0 +1,31 @@
+"""What the device needs to know of a U2 model (docs/model-file.md)."""
+
+from typing import Any
+
+from halfbyte.families.family import Inputs
+from halfbyte.families.u2.model import BLANK, U2
+
+MAX_SEGMENT_MS = 20000
+CHUNK_MS = 640
+MODES = ("rescoring", "prefix_beam", "greedy", "attention")  # the first is the default
+
+
+def metadata(model: U2, inputs: Inputs) -> dict[str, Any]:
+    """Streaming, tokens and decoding."""
+    config, tokens = model.config, inputs.vocabulary.tokens
+    step_ms = config.encoder.subsampling * inputs.features.frame_shift_ms
+    return {
+        "streaming": {
+            "subsampling": config.encoder.subsampling,
+            "overlap_frames": model.encoder.subsampling.overlap_frames,
+            "chunk_steps": min(CHUNK_MS // step_ms, config.dynamic_chunk),
+            "chunk_choices_steps": list(range(1, config.dynamic_chunk + 1)),
+            "left_context_steps": config.encoder.left_context,
+            "max_segment_ms": MAX_SEGMENT_MS,
+        },
+        "tokens": tokens,
+        "blank_id": BLANK,
+        "sos_id": len(tokens) - 1,
+        "eos_id": len(tokens) - 1,
+        "decoding": {"modes": MODES, "beam": 10, "ctc_weight": 0.5},
+    }
