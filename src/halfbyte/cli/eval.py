@@ -3,9 +3,13 @@
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from halfbyte.errors import ManifestError, UsageError
 from halfbyte.files import write_whole
+
+if TYPE_CHECKING:
+    from halfbyte.data.manifest import Utterance
 
 EPILOG = """\
 examples:
@@ -30,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Recognise all utterances of the manifests and print errors, speed and size.
 
+    A checkpoint of a family that writes no words gives its family's figures instead.
+
     Word errors are in percent of words, the real-time factor is seconds per second of audio,
     sizes are bytes. `--transcripts` gets one JSON object a line: id and what was heard.
 
@@ -40,13 +46,16 @@ def run(options: argparse.Namespace) -> int:
     """
     from halfbyte.data.manifest import read_manifest
     from halfbyte.listen.recognizer import Recognizer
-    from halfbyte.measure.evaluate import Evaluation, evaluate, open_acoustic_model
+    from halfbyte.measure.evaluate import Evaluation, evaluate, label_key, open_acoustic_model
     from halfbyte.progress import progress_bar
 
     if not options.model.exists():
         raise UsageError(f"no model at {options.model}; expected a checkpoint, ONNX folder or .hb")
     skipped: list[ManifestError] | None = [] if options.skip_bad else None
-    utterances = [u for manifest in options.manifest for u in read_manifest(manifest, skipped)]
+    key = label_key(options.model)
+    utterances = [u for path in options.manifest for u in read_manifest(path, skipped, key)]
+    if key != "text":
+        return _validate(options, utterances)
     recognizer = Recognizer(open_acoustic_model(options.model))
     result = Evaluation()
     results = evaluate(recognizer, utterances, options.chunk_ms, options.mode)
@@ -63,6 +72,20 @@ def run(options: argparse.Namespace) -> int:
     if options.transcripts:
         lines = (json.dumps({"id": i, "text": t}) for i, t in result.transcripts.items())
         write_whole(options.transcripts, ("\n".join(lines) + "\n").encode())
+    print(json.dumps(summary) if options.json else _table(summary))
+    return 0
+
+
+def _validate(options: argparse.Namespace, utterances: list["Utterance"]) -> int:
+    """The figures of a family that writes no words."""
+    from halfbyte.measure.evaluate import validate
+    from halfbyte.progress import progress_bar
+
+    scores = validate(options.model, utterances)
+    for _ in progress_bar(utterances, "validating"):
+        figures = next(scores).figures()
+    summary: dict[str, Any] = {"model": str(options.model), "bytes": _size_bytes(options.model)}
+    summary |= {"recordings": len(utterances), **{n: round(v, 5) for n, v in figures.items()}}
     print(json.dumps(summary) if options.json else _table(summary))
     return 0
 

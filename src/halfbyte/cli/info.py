@@ -113,10 +113,11 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _audit(file: ModelFile, as_json: bool) -> int:
-    audit = file.audit("encoder")
+    graph = file.hearing_graph
+    audit = file.audit(graph)
     if audit.floating:
         raise ModelFileError(
-            f"{file.path}: the encoder is not integer-only: {len(audit.floating)} operators "
+            f"{file.path}: the {graph} is not integer-only: {len(audit.floating)} operators "
             f"compute in floating point: {_named(audit.floating)}; train with "
             "quantization.arithmetic=integer"
         )
@@ -126,9 +127,10 @@ def _audit(file: ModelFile, as_json: bool) -> int:
         return 0
     for op, value in audit.boundary:
         print(f"  at the boundary: {op} ({_shown(value)})")
+    others = ", ".join(name for name in file.graph_names if name != graph)
     print(
-        f"{file.path}: encoder and CTC head are integer-only: {len(audit.integer)} operators, none "
-        "of them in floating point; the attention decoder is not audited"
+        f"{file.path}: the {graph} is integer-only: {len(audit.integer)} operators, none of them "
+        f"in floating point; not audited: {others or 'nothing'}"
     )
     return 0
 
@@ -165,7 +167,7 @@ def _check_test_vector(file: ModelFile) -> dict[str, float]:
     inputs = {n.removeprefix("input."): t for n, t in vector.items() if n.startswith("input.")}
     if not inputs:
         return {}
-    outputs = Session(file, "encoder").run(inputs)
+    outputs = Session(file, file.hearing_graph).run(inputs)
     differences = {}
     for prefixed, expected in vector.items():
         name = prefixed.removeprefix("output.")

@@ -132,6 +132,18 @@ class ModelFile:
         return self.core.graph_names()
 
     @property
+    def hearing_graph(self) -> str:
+        """The graph that hears features.
+
+        Raises:
+            ModelFileError: there is none.
+        """
+        for graph in self.graph_names:
+            if any(entry.name == "features" for entry in self.inputs(graph)):
+                return graph
+        raise ModelFileError(f"{self.path}: no graph has an input 'features'; compile it again")
+
+    @property
     def sections(self) -> dict[str, int]:
         """Section -> its size in bytes, in the order of the file."""
         return dict(self.core.sections())
@@ -155,13 +167,13 @@ class ModelFile:
         """All nodes, in the order in which they run."""
         return [Node(*entry) for entry in self.core.nodes(graph)]
 
-    def audit(self, graph: str = "encoder") -> Audit:
-        """Whether a graph computes on integers between its features and its logits.
+    def audit(self, graph: str | None = None) -> Audit:
+        """Whether a graph, the hearing one if none is named, computes on integers alone.
 
         A float may become codes in QuantizeFeatures alone, straight from an input of the graph;
         numbers from Dequantize may be computed with, but never come back to integers.
         """
-        return Audit(*self.core.audit(graph))
+        return Audit(*self.core.audit(graph or self.hearing_graph))
 
     def constant(self, graph: str, name: str) -> Tensor:
         """A constant as the engine reads it; packed codes have the type `packed4` or the like.

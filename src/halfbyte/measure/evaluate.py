@@ -4,6 +4,8 @@ import resource
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from halfbyte.listen.audio_file import AudioFile
 from halfbyte.listen.endpoint import EndpointRule
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.listen.transcript import as_text
+from halfbyte.scores.score import Score
 from halfbyte.scores.words import Errors, count_errors
 
 ONE_SEGMENT = EndpointRule(trailing_silence_ms=None)  # an utterance of a manifest is a segment
@@ -63,8 +66,20 @@ def open_acoustic_model(path: Path) -> AcousticModel | Path:
         return path
     from halfbyte.measure.other_models import CheckpointModel, OnnxModel
 
-    is_checkpoint = (path / "weights.safetensors").exists()
-    return CheckpointModel(path) if is_checkpoint else OnnxModel(path)
+    return CheckpointModel(path) if _is_checkpoint(path) else OnnxModel(path)
+
+
+def label_key(path: Path) -> str:
+    """What manifests must hold to evaluate a model: of a checkpoint, its family says."""
+    if not _is_checkpoint(path):
+        return "text"
+    from halfbyte.train.checkpoint import family_of, read_checkpoint_config
+
+    return family_of(read_checkpoint_config(path)).needs.label_key
+
+
+def _is_checkpoint(path: Path) -> bool:
+    return (path / "weights.safetensors").exists()
 
 
 def evaluate(
@@ -85,3 +100,18 @@ def evaluate(
         heard = as_text([event for event in events if event.is_final])
         result.add(utterance, heard, sum(map(len, blocks)) / file.sample_rate_hz, seconds)
         yield result
+
+
+def validate(checkpoint: Path, utterances: list[Utterance]) -> Iterator[Score]:
+    """What a model without a recogniser gets right, as its family counts it; the score so far."""
+    from halfbyte.data.audio import read_audio
+    from halfbyte.train.checkpoint import family_of, inputs_of, load_checkpoint
+
+    config, vocabulary, model = load_checkpoint(checkpoint)
+    family, features = family_of(config), config.features
+    scores: list[Score] = []
+    for utterance in utterances:
+        samples = read_audio(utterance.audio_path, features.sample_rate_hz)
+        batch = family.needs.of_utterance(utterance, samples, vocabulary, features)
+        scores.append(family.validate(model, batch, inputs_of(config, vocabulary)))
+        yield reduce(add, scores)
