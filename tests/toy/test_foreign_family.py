@@ -9,6 +9,7 @@ import safetensors.torch
 import soundfile
 import torch
 from onnx_graphs import as_array
+from paths import GOLDEN
 from toy.frame_detector import FAMILY
 from train.corpus import RATE_HZ, WORDS, tone
 
@@ -16,8 +17,9 @@ from halfbyte.cli import main
 from halfbyte.data.audio import read_audio
 from halfbyte.data.fbank import log_mel
 from halfbyte.engine import ModelFile, Session
+from halfbyte.errors import ConfigError
 from halfbyte.export.onnx_model import compile_folder, export
-from halfbyte.train.checkpoint import load_checkpoint
+from halfbyte.train.checkpoint import build_model, load_checkpoint, start_from
 
 LEAD_S, TONE_S = 0.05, 0.4  # of a tone, in the half second that holds it
 
@@ -172,3 +174,29 @@ def test_a_manifest_without_intervals(work, halfbyte, tmp_path):
     done = halfbyte("train", work / "config.yaml", "--run", tmp_path / "run", *words)
     assert done.is_mistake(), done
     assert "texts.jsonl line 1: key 'intervals' is missing" in done.err
+
+
+def test_a_teacher_of_another_family_is_refused(work, halfbyte):
+    words = (f"distillation.teacher={GOLDEN / 'tones-mixed'}",)
+    done = halfbyte("train", work / "config.yaml", "--run", work / "refused", *words)
+    assert done.is_mistake(), done
+    assert "is of family u2; the run is of family toy.frame_detector" in done.err
+
+
+def test_it_learns_from_a_teacher(work, halfbyte):
+    words = (f"distillation.teacher={work / 'run' / 'result'}", "loop.epochs=1")
+    done = halfbyte("train", work / "config.yaml", "--run", work / "taught", *words)
+    assert done.status == 0, done
+    lines = (work / "taught" / "float" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["divergence"] > 0
+
+
+def test_a_stage_takes_what_its_patterns_name(work):
+    config, vocabulary, trained = load_checkpoint(work / "run" / "result")
+    fresh = build_model(config, vocabulary)
+    head = fresh.head.weight.clone()
+    assert start_from(fresh, work / "run" / "result", ("inner.*", "feature_norm.*")) == ""
+    assert fresh.inner.weight.equal(trained.inner.weight)
+    assert fresh.head.weight.equal(head)
+    with pytest.raises(ConfigError, match=r"none of the weights in .* fits the configuration"):
+        start_from(fresh, GOLDEN / "tones-mixed")
