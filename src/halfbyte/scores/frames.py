@@ -1,11 +1,12 @@
 """Frame precision and recall: whether each frame has the right label."""
 
-from dataclasses import astuple, dataclass
-from typing import Self
+from dataclasses import dataclass
+
+from halfbyte.scores.score import Score
 
 
 @dataclass(frozen=True)
-class FrameScore:
+class FrameScore(Score):
     """Counts of frames; label 0 is nothing, and a detection is any other label.
 
     Attributes:
@@ -17,18 +18,6 @@ class FrameScore:
     num_detected: int = 0
     num_labelled: int = 0
     num_right: int = 0
-
-    def __add__(self, other: Self) -> Self:
-        return self.of_counts([a + b for a, b in zip(self.counts(), other.counts(), strict=True)])
-
-    def counts(self) -> list[int]:
-        """All fields."""
-        return list(astuple(self))
-
-    @classmethod
-    def of_counts(cls, counts: list[int]) -> Self:
-        """The score with these fields."""
-        return cls(*counts)
 
     def figures(self) -> dict[str, float]:
         """Share of detections that are right, and of labelled frames that are detected."""

@@ -1,24 +1,18 @@
 """What every kind of score can do: counts that add up, and figures made of them."""
 
-from typing import Protocol, Self
+from abc import ABC, abstractmethod
+from dataclasses import astuple, dataclass
+from operator import add
+from typing import Self
 
 
-class Score(Protocol):
-    """How well a model does, over one batch or many; scores add up with `+`."""
+@dataclass(frozen=True)
+class Score(ABC):
+    """How well a model does, over one batch or many: its fields are counts, which add up."""
 
     def __add__(self, other: Self) -> Self:
-        """Both together."""
-        ...
+        return type(self)(*map(add, astuple(self), astuple(other)))
 
-    def counts(self) -> list[int]:
-        """All that is counted; the sums of processes' counts are the counts of all."""
-        ...
-
-    @classmethod
-    def of_counts(cls, counts: list[int]) -> Self:
-        """The score with these counts."""
-        ...
-
+    @abstractmethod
     def figures(self) -> dict[str, float]:
         """Rates by name, the one that matters most first."""
-        ...

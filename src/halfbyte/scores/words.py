@@ -1,11 +1,12 @@
 """Word errors: alignment of a hypothesis with its reference."""
 
-from dataclasses import astuple, dataclass
-from typing import Self
+from dataclasses import dataclass
+
+from halfbyte.scores.score import Score
 
 
 @dataclass(frozen=True)
-class Errors:
+class Errors(Score):
     """Counts over one or many utterances; they add up with `+`."""
 
     substitutions: int = 0
@@ -14,18 +15,6 @@ class Errors:
     num_words: int = 0  # of the references
     num_utterances: int = 0
     num_right: int = 0  # utterances without an error
-
-    def __add__(self, other: Self) -> Self:
-        return self.of_counts([a + b for a, b in zip(self.counts(), other.counts(), strict=True)])
-
-    def counts(self) -> list[int]:
-        """All fields."""
-        return list(astuple(self))
-
-    @classmethod
-    def of_counts(cls, counts: list[int]) -> Self:
-        """Errors with these fields."""
-        return cls(*counts)
 
     def figures(self) -> dict[str, float]:
         """Word error rate, and the share of utterances without an error."""

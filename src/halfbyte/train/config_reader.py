@@ -1,12 +1,13 @@
 """YAML to dataclasses by cattrs, where each mistake becomes one line that helps."""
 
-import dataclasses
 import difflib
 import re
 import reprlib
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 import cattrs
 import yaml
@@ -102,53 +103,51 @@ def _of_type(kind: type) -> Hook:
     return structure
 
 
-def _checked(structure: Hook, wanted: type[Any], expected: str, length: int | None = None) -> Hook:
-    """The hook, for values of a type alone."""
+def _tuple_hook(kind: Any, converter: cattrs.Converter) -> Hook:
+    inner = kind.__args__
+    if inner[-1] is Ellipsis:
+        items = list_structure_factory(list[inner[0]], converter)  # type: ignore[valid-type]
+        return lambda value, _: tuple(items(value, list))
+    structure = make_hetero_tuple_structure_fn(kind, converter)
 
-    def check(value: Any, kind: Any) -> Any:
-        if not isinstance(value, wanted):
-            raise _WrongValueError(value, expected)
-        if length is not None and len(value) != length:
-            raise _WrongValueError(value, f"{length} values")
+    def check(value: Any, _: Any) -> Any:
+        if len(value) != len(inner):
+            raise _WrongValueError(value, f"{len(inner)} values")
         return structure(value, kind)
 
     return check
 
 
-def _is_tuple(kind: Any) -> bool:
-    return getattr(kind, "__origin__", None) is tuple
-
-
-def _tuple_hook(kind: Any, converter: cattrs.Converter) -> Hook:
-    inner = kind.__args__
-    if inner[-1] is not Ellipsis:
-        made = make_hetero_tuple_structure_fn(kind, converter)
-        return _checked(made, list, "list", len(inner))
-    items = list_structure_factory(list[inner[0]], converter)  # type: ignore[valid-type]
-    return _checked(lambda value, _: tuple(items(value, list)), list, "list")
-
-
-def _is_dataclass(kind: Any) -> bool:
-    return dataclasses.is_dataclass(getattr(kind, "__origin__", kind))
+_SHAPES: list[tuple[Callable[[Any], bool], Callable[..., Hook], type[Any], str]] = [
+    (lambda k: is_dataclass(get_origin(k) or k), make_dict_structure_fn, dict, "a section"),
+    (is_mutable_sequence, list_structure_factory, list, "list"),
+    (is_mapping, mapping_structure_factory, dict, "dict"),
+    (lambda k: get_origin(k) is tuple, _tuple_hook, list, "list"),
+]
 
 
 def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
     for kind in (int, float, str, bool):
         converter.register_structure_hook(kind, _of_type(kind))
-    factories: list[tuple[Callable[[Any], bool], Callable[[Any, Any], Hook]]] = [
-        (_is_dataclass, lambda k, c: _checked(_section_hook(k, c), dict, "a section")),
-        (is_mutable_sequence, lambda k, c: _checked(list_structure_factory(k, c), list, "list")),
-        (is_mapping, lambda k, c: _checked(mapping_structure_factory(k, c), dict, "dict")),
-        (_is_tuple, _tuple_hook),
-    ]
-    for predicate, factory in factories:
-        converter.register_structure_hook_factory(predicate, factory)
+    for is_shape, make, wanted, expected in _SHAPES:
+        hook = partial(_checked, make, wanted, expected)
+        converter.register_structure_hook_factory(is_shape, hook)
     return converter
 
 
-def _section_hook(kind: Any, converter: cattrs.Converter) -> Hook:
-    return make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True)
+def _checked(
+    make: Callable[..., Hook], wanted: type[Any], expected: str, kind: Any, converter: Any
+) -> Hook:
+    """cattrs' hook, for values of a type alone: it would take any that can be gone through."""
+    structure = make(kind, converter)
+
+    def check(value: Any, _: Any) -> Any:
+        if not isinstance(value, wanted):
+            raise _WrongValueError(value, expected)
+        return structure(value, kind)
+
+    return check
 
 
 _CONVERTER = _make_converter()
@@ -162,7 +161,7 @@ def _mistake(error: BaseException, path: str) -> str:
     for other in others:
         if isinstance(other, cattrs.ForbiddenExtraKeysError):
             key = min(map(str, other.extra_fields))
-            known = [field.name for field in dataclasses.fields(other.cl)]
+            known = [field.name for field in fields(other.cl)]
             nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
             return f"unknown configuration key {_below(path, key)!r}; did you mean {nearest[0]!r}?"
     if not located:

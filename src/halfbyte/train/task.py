@@ -2,6 +2,7 @@
 
 import fnmatch
 import math
+from dataclasses import astuple
 from functools import reduce
 from operator import add
 from typing import Any
@@ -70,8 +71,8 @@ class FamilyTask(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the figures of all processes together."""
         own = reduce(add, self._scores)
-        counts: Any = self.all_gather(torch.tensor(own.counts(), device=self.device))
-        total = own.of_counts(counts.reshape(-1, len(own.counts())).sum(0).tolist())
+        counts: Any = self.all_gather(torch.tensor(astuple(own), device=self.device))
+        total = type(own)(*counts.reshape(-1, counts.shape[-1]).sum(0).tolist())
         self.log_dict({f"dev_{n}": v for n, v in total.figures().items()}, prog_bar=True)
 
     def configure_gradient_clipping(self, *_: object, **__: object) -> None:
