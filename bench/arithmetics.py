@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from operators import features
-from origin import ROOT, append_line, origin, table
-from spread import time_in_turns
+from origin import ROOT, origin, table
 
 from halfbyte import _core
 from halfbyte.engine import ModelFile, Session, State
+from halfbyte.measure.result_lines import append_line
+from halfbyte.measure.spread import time_in_turns
 
 RESULTS = ROOT / "bench" / "results" / "arithmetics.jsonl"
 TRIAL = ROOT / "build" / "bench" / "arithmetics-trial.jsonl"
@@ -40,7 +41,7 @@ def main() -> None:
     rows = []
     for isa in _core.kernels.isas():
         calls = {name: chunk_call(file, isa, options.chunk_ms) for name, file in files.items()}
-        times = time_in_turns(calls, options.repeat)
+        times = time_in_turns(calls, range(options.repeat))
         medians_us = {name: round(1e6 * t.warm.median, 1) for name, t in times.items()}
         ratio = round(medians_us["integer"] / medians_us["dynamic"], 3)
         line["isas"][isa] = {**{f"{n}_us": us for n, us in medians_us.items()}, "ratio": ratio}

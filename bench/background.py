@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from origin import RESULTS, ROOT, append_line, origin
+from origin import RESULTS, ROOT, origin
 
 from halfbyte.data.audio import read_audio
 from halfbyte.listen.recognizer import Recognizer
+from halfbyte.measure.result_lines import append_line
 
 RATE_HZ = 16000
 CHUNK_MS = 640

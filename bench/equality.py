@@ -29,10 +29,11 @@ from typing import Any
 
 from corpus import Samples, Split, decode_split, worded_splits
 from jobs import Job, run_jobs
-from origin import RESULTS, ROOT, append_line, origin, table
+from origin import RESULTS, ROOT, origin, table
 
 from halfbyte import _core
 from halfbyte.engine import ModelFile
+from halfbyte.measure.result_lines import append_line
 
 BUILD = ROOT / "build" / "bench"
 AUDIO = BUILD / "audio"

@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from corpus import Split, worded_splits
-from intervals import wer_interval
 from jobs import Job, Result, run_jobs
-from origin import RESULTS, ROOT, append_line, origin, read_lines, table
+from origin import RESULTS, ROOT, origin, table
 
 from halfbyte.engine import ModelFile
+from halfbyte.measure.result_lines import append_line, read_lines
+from halfbyte.scores.bootstrap import rate_interval
 from halfbyte.scores.words import Errors, count_errors
 
 BUILD = ROOT / "build" / "bench"
@@ -80,7 +82,7 @@ class Recognised:
 
     def figures(self) -> Line:
         """The figures of a result line."""
-        low, high = wer_interval(list(self.by_speaker.values()))
+        low, high = rate_interval(np.array(list(self.by_speaker.values())))
         return {
             "utterances": self.spoken.num_utterances,
             "words": self.spoken.num_words,

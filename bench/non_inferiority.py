@@ -15,8 +15,9 @@ import numpy as np
 from corpus import Split, worded_splits
 from evaluate import ALL, AUDIO, BUILD, CHUNKS_MS, Model, Recognised
 from jobs import Job, Result, run_jobs
-from origin import RESULTS, append_line, origin, table
+from origin import RESULTS, origin, table
 
+from halfbyte.measure.result_lines import append_line
 from halfbyte.scores.bootstrap import Counts, relative_difference
 
 MARGIN = 0.02

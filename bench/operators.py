@@ -16,9 +16,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from origin import RESULTS, append_line, origin, table
+from origin import RESULTS, origin, table
 
 from halfbyte.engine import ModelFile, Session, State
+from halfbyte.measure.result_lines import append_line
 
 HYPOTHESES, TOKENS, STEPS = 10, 30, 75
 WARM_UP = 10

@@ -15,6 +15,7 @@ from halfbyte import _core
 from halfbyte.files import write_whole
 from halfbyte.measure.code import commit_of
 from halfbyte.measure.cpu import machine
+from halfbyte.tables import aligned
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -42,29 +43,9 @@ def core_path() -> Path:
     return Path(str(_core.__file__))
 
 
-def append_line(path: Path, line: dict[str, Any]) -> None:
-    """Add a result line to a file, which is made if needed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line, ensure_ascii=False) + "\n")
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The result lines of a file; none if it is not there."""
-    if not path.exists():
-        return []
-    return [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines() if text]
-
-
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """Columns for people, the first flush left, the others flush right."""
-    widths = [max(len(cells[i]) for cells in [head, *rows]) for i in range(len(head))]
-    lines = []
-    for cells in [head, *rows]:
-        first = cells[0].ljust(widths[0])
-        others = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
-        lines.append("  ".join([first, *others]).rstrip())
-    return "\n".join(lines)
+    """Columns for people under their heads."""
+    return aligned([head, *rows])
 
 
 def _note_commit(path: Path) -> None:

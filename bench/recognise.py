@@ -25,6 +25,7 @@ from halfbyte.listen.acoustic_model import AcousticModel
 from halfbyte.listen.endpoint import EndpointRule
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.listen.transcript import as_text
+from halfbyte.measure.memory import peak_rss_bytes
 
 ONE_SEGMENT = EndpointRule(trailing_silence_ms=None)  # an utterance of a manifest is a segment
 
@@ -72,16 +73,6 @@ def main() -> None:
         "encoder_sha256": hashing.hash.hexdigest() if hashing else None,
     }
     options.out.write_text(json.dumps(result), encoding="utf-8")
-
-
-def peak_rss_bytes() -> int:
-    """Largest resident memory of this program.
-
-    Not from getrusage, which counts what the process held before it became this program.
-    """
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(peak.split()[1]) * 1024
 
 
 def open_model(path: Path) -> AcousticModel | Path:

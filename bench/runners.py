@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ from numpy.typing import NDArray
 
 from halfbyte.export.onnx_model import METADATA, graph_file
 from halfbyte.listen.acoustic_model import AcousticModel
-from halfbyte.listen.endpoint import EndpointRule
 from halfbyte.listen.recognizer import Recognizer
+from halfbyte.measure.encoder_models import quantize_dynamically
+from halfbyte.measure.evaluate import ONE_SEGMENT
 from halfbyte.measure.other_models import CheckpointModel, OnnxModel
-from halfbyte.train.checkpoint import load_checkpoint
 
 Floats = NDArray[np.float32]
-ONE_SEGMENT = EndpointRule(trailing_silence_ms=None)
 
 
 @dataclass
@@ -67,7 +65,7 @@ def open_runners(w4a8: Path, float32: Path, build: Path) -> list[Runner]:
     ONNX Runtime's int8 is its dynamic quantisation of the exported float32 graphs, made here.
     """
     torch.set_num_threads(1)
-    int8 = quantize_dynamically(float32 / "onnx", build / "onnxruntime-int8")
+    int8 = int8_folder(float32 / "onnx", build / "onnxruntime-int8")
     metadata = json.loads((float32 / "onnx" / METADATA).read_text(encoding="utf-8"))
 
     def runner(name: str, model: AcousticModel, reference: str, is_timed: bool = True) -> Runner:
@@ -84,16 +82,12 @@ def open_runners(w4a8: Path, float32: Path, build: Path) -> list[Runner]:
     ]
 
 
-def quantize_dynamically(source: Path, target: Path) -> Path:
+def int8_folder(source: Path, target: Path) -> Path:
     """Write ONNX Runtime's dynamic int8 version of an exported folder."""
-    from onnxruntime.quantization import quantize_dynamic
-
     target.mkdir(parents=True, exist_ok=True)
     shutil.copy(source / METADATA, target / METADATA)
-    logging.disable(logging.WARNING)
     for name in (graph_file("encoder"), graph_file("decoder")):
-        quantize_dynamic(source / name, target / name)
-    logging.disable(logging.NOTSET)
+        quantize_dynamically(source / name, target / name)
     return target
 
 
@@ -101,26 +95,3 @@ def window_frames(metadata: dict[str, Any], chunk_ms: int) -> int:
     """Feature frames that one chunk reads."""
     overlap: int = metadata["streaming"]["overlap_frames"]
     return chunk_ms // metadata["features"]["frame_shift_ms"] + overlap
-
-
-def multiply_adds(checkpoint: Path, chunk_ms: int) -> dict[str, int]:
-    """Multiply-adds of one encoder chunk: all, and those of linear layers.
-
-    Counted in the float32 training graph by torch. The projection of positions, which the engine
-    computes once per shape, is left out.
-    """
-    from torch.utils.flop_counter import FlopCounterMode
-
-    config, _, model = load_checkpoint(checkpoint)
-    frames = chunk_ms // config.features.frame_shift_ms + model.encoder.subsampling.overlap_frames
-    state = model.encoder.initial_state(1)
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        model.step(torch.zeros(1, frames, config.features.num_mel_bins), state)
-    counts = counter.get_flop_counts()
-    position = sum(
-        sum(ops.values()) for name, ops in counts.items() if name.endswith("attention.position")
-    )
-    linear = sum(n for op, n in counts["Global"].items() if str(op) in ("aten.addmm", "aten.mm"))
-    total = counter.get_total_flops()
-    return {"all": (total - position) // 2, "linear_layers": (linear - position) // 2}

@@ -16,11 +16,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from origin import RESULTS, ROOT, append_line, origin, table
-from runners import quantize_dynamically
+from origin import RESULTS, ROOT, origin, table
+from runners import int8_folder
 
 from halfbyte.data.tokenizer import Tokenizer
 from halfbyte.export.onnx_model import export
+from halfbyte.measure.result_lines import append_line
 from halfbyte.train.checkpoint import build_model, load_weights, save_checkpoint
 from halfbyte.train.config import load_config
 
@@ -61,7 +62,7 @@ def int8_peer() -> Path:
     load_weights(model, CHECKPOINT)
     save_checkpoint(float_folder / "result", config, tokenizer, model.state_dict())
     export(float_folder / "result", float_folder / "onnx")
-    return quantize_dynamically(float_folder / "onnx", BUILD / "en-voice-onnxruntime-int8")
+    return int8_folder(float_folder / "onnx", BUILD / "en-voice-onnxruntime-int8")
 
 
 def as_table(figures: dict[str, dict[str, Any]]) -> str:

@@ -26,9 +26,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import aiohttp
-from origin import RESULTS, ROOT, append_line, origin
+from origin import RESULTS, ROOT, origin
 
 from halfbyte.listen.recognizer import Recognizer
+from halfbyte.measure.result_lines import append_line
 from halfbyte.measure.server_audio import recordings_of, write_speech
 from halfbyte.measure.server_bench import memory_bytes, metrics_of, process_tree
 

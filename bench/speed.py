@@ -20,11 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from cold_start import installed_bytes, start_figures
 from numpy.typing import NDArray
-from origin import RESULTS, ROOT, append_line, origin, table
-from runners import Runner, multiply_adds, open_runners, window_frames
-from spread import Spread, time_in_turns
+from origin import RESULTS, ROOT, origin, table
+from runners import Runner, open_runners, window_frames
+
+from halfbyte.measure.encoder_models import multiply_adds
+from halfbyte.measure.result_lines import append_line
+from halfbyte.measure.spread import Spread, time_in_turns
+from halfbyte.train.checkpoint import family_of, load_checkpoint
 
 BUILD = ROOT / "build" / "bench"
 CHUNK_MS = 640
@@ -39,7 +44,7 @@ def main() -> None:
     runners = open_runners(options.w4a8, options.float32, BUILD)
     line: Line = {"chunk_ms": CHUNK_MS}
     line["correctness"] = check(runners)
-    line["multiply_adds"] = multiply_adds(options.float32 / "result", CHUNK_MS)
+    line["multiply_adds"] = chunk_multiply_adds(options.float32 / "result", runners[0].metadata)
     line["chunk"] = measure_chunk(runners, options.repeat, line["multiply_adds"]["all"])
     line["file"] = measure_file(runners, options.audio, max(3, options.repeat // 10))
     line["start"] = start_figures(options.w4a8 / "model.hb", BUILD / "start.wav", options.starts)
@@ -49,6 +54,14 @@ def main() -> None:
     line |= origin()
     append_line(BUILD / "speed-trial.jsonl" if options.trial else RESULTS / "speed.jsonl", line)
     print(json.dumps(line, ensure_ascii=False))
+
+
+def chunk_multiply_adds(checkpoint: Path, metadata: dict[str, Any]) -> dict[str, int]:
+    """Multiply-adds of one chunk with its left context filled: all, and those of linear layers."""
+    config, _, model = load_checkpoint(checkpoint)
+    frames = window_frames(metadata, CHUNK_MS)
+    features = torch.zeros(1, frames, metadata["features"]["num_mel_bins"])
+    return multiply_adds(family_of(config).graphs(model)["encoder"], features)
 
 
 def windows(runner: Runner) -> list[NDArray[np.float32]]:
@@ -87,7 +100,7 @@ def check(runners: list[Runner]) -> Line:
 def measure_chunk(runners: list[Runner], repeat: int, num_multiply_adds: int) -> Line:
     """Milliseconds of one encoder chunk, and how they compare with the strongest peer's."""
     calls = {r.name: r.chunk_call(windows(r)) for r in runners if r.is_timed}
-    times = time_in_turns(calls, repeat)
+    times = time_in_turns(calls, range(repeat))
     figures: Line = {}
     for state in ("cold", "warm"):
         spreads: dict[str, Spread] = {name: getattr(time, state) for name, time in times.items()}
@@ -115,7 +128,7 @@ def measure_file(runners: list[Runner], audio: list[Path], repeat: int) -> Line:
     calls = {r.name: r.file_call(samples, CHUNK_MS) for r in runners if r.is_timed}
     factors: Line = {
         name: {k: round(v / duration_s, 5) for k, v in times.warm.figures().items()}
-        for name, times in time_in_turns(calls, repeat).items()
+        for name, times in time_in_turns(calls, range(repeat)).items()
     }
     rows = [[name, *(f"{v:.5f}" for v in factor.values())] for name, factor in factors.items()]
     print("\n" + table([f"{duration_s:.1f} s of audio", "real-time factor", "MAD", "p95"], rows))

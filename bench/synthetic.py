@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from origin import RESULTS, ROOT, append_line, origin, read_lines, table
+from origin import RESULTS, ROOT, origin, table
 from synthetic_speech import Speech, Stream, transcripts
 
 from halfbyte.data.fbank import FeatureConfig, log_mel
@@ -35,6 +35,7 @@ from halfbyte.errors import HalfbyteError, UsageError
 from halfbyte.export.onnx_model import compile_folder, export
 from halfbyte.families.u2.model import U2
 from halfbyte.measure.quantization.config import first_change
+from halfbyte.measure.result_lines import append_line, read_lines
 from halfbyte.progress import progress_bar
 from halfbyte.train.checkpoint import build_model, save_checkpoint
 from halfbyte.train.config import AnyConfig, OptimizerConfig, load_config

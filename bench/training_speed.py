@@ -18,10 +18,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from origin import RESULTS, ROOT, append_line, origin, table
+from origin import RESULTS, ROOT, origin, table
 
 from halfbyte.data.frames import Labels
 from halfbyte.families.u2.model import U2
+from halfbyte.measure.result_lines import append_line
 from halfbyte.train.checkpoint import build_model
 from halfbyte.train.config import QuantizationConfig, load_config
 
@@ -40,7 +41,9 @@ def main() -> None:
         for name in [FLOAT, *options.formats]
     }
     # Processor time where other programs may run beside, as long as there is one thread.
-    clock = time.process_time if options.threads == 1 and options.device == "cpu" else _wall_s
+    clock = (
+        time.process_time if options.threads == 1 and options.device == "cpu" else time.perf_counter
+    )
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for turn in range(WARM_UP + options.repeat):
         for name, step in steps.items():
@@ -73,10 +76,6 @@ def main() -> None:
     print(json.dumps(line))
     if options.keep:
         append_line(RESULTS / "training-speed.jsonl", line)
-
-
-def _wall_s() -> float:
-    return time.perf_counter()
 
 
 def make_step(

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from origin import RESULTS, ROOT, append_line, origin
+from origin import RESULTS, ROOT, origin
+
+from halfbyte.measure.result_lines import append_line
 
 BUSY_SHARE = 0.9  # of the time that one process could have had, below which others were at work
 

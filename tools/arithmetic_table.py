@@ -1,6 +1,8 @@
 """The table of bench/arithmetics.py: integer-only models beside dynamic ones."""
 
-from result_lines import NOT_MEASURED, Line, origin, table
+from result_lines import NOT_MEASURED, origin, table
+
+from halfbyte.measure.result_lines import Line
 
 
 def arithmetic_table(lines: list[Line]) -> str:

@@ -1,6 +1,8 @@
 """The table of bench/equality.py: what computes the same, level by level."""
 
-from result_lines import NOT_MEASURED, Line, origin, table
+from result_lines import NOT_MEASURED, origin, table
+
+from halfbyte.measure.result_lines import Line
 
 
 def equality_table(lines: list[Line]) -> str:

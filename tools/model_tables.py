@@ -5,17 +5,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from result_lines import (
-    NOT_MEASURED,
-    Line,
-    chunk,
-    false_words,
-    megabytes,
-    origin,
-    percent,
-    read_lines,
-    table,
-)
+from result_lines import NOT_MEASURED, chunk, false_words, megabytes, origin, percent, table
+
+from halfbyte.measure.result_lines import Line, read_lines
 
 CARD_KEYS = ("model", "split", "chunk_ms", "mode", "wer", "words", "rtf", "machine", "commit")
 SUMMARY_MODE = "rescoring"

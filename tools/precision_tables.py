@@ -3,11 +3,12 @@
 import statistics
 from pathlib import Path
 
-from result_lines import NOT_MEASURED, Line, origin, percent, table
+from result_lines import NOT_MEASURED, origin, percent, table
 
 from halfbyte.measure.quantization import report
 from halfbyte.measure.quantization.config import read_bench
 from halfbyte.measure.quantization.results import read_results
+from halfbyte.measure.result_lines import Line
 
 
 def grid_table(config: Path) -> str:

@@ -32,9 +32,10 @@ from precision_tables import (
     synthetic_table,
     training_speed_table,
 )
-from result_lines import read_lines
 from runtime_tables import encoder_table, kernels_table
 from server_tables import long_audio_table, server_table, soak_table
+
+from halfbyte.measure.result_lines import read_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path("bench/results/en-voice.jsonl")

@@ -1,20 +1,8 @@
 """Lines of bench/results, and how their figures are written in a table."""
 
-import json
-from pathlib import Path
-from typing import Any
+from halfbyte.measure.result_lines import Line
 
 NOT_MEASURED = "Not measured yet."
-
-Line = dict[str, Any]
-
-
-def read_lines(path: Path) -> list[Line]:
-    """All lines of a result file; none if it is not there."""
-    if not path.exists():
-        return []
-    texts = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(text) for text in texts if text.strip()]
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

@@ -1,6 +1,8 @@
 """Tables of docs/speed.md: a layer and an encoder chunk beside other runtimes."""
 
-from result_lines import NOT_MEASURED, Line, megabytes, origin, table
+from result_lines import NOT_MEASURED, megabytes, origin, table
+
+from halfbyte.measure.result_lines import Line
 
 SHOWN_ROWS = (1, 4, 16, 64, 256)
 LAYER = "linear_w4a8_"

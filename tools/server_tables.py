@@ -1,6 +1,8 @@
 """Tables of the server, and of hours of audio."""
 
-from result_lines import NOT_MEASURED, Line, megabytes, origin, table
+from result_lines import NOT_MEASURED, megabytes, origin, table
+
+from halfbyte.measure.result_lines import Line
 
 
 def long_audio_table(lines: list[Line]) -> str:

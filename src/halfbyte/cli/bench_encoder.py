@@ -51,6 +51,8 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UsageError: an instruction set that this machine lacks.
     """
+    from halfbyte.measure.result_lines import append_line
+
     line = _measure(options)
     if options.isa is None:
         line["other_isas"] = {isa: _in_process(options, isa) for isa in _other_isas()}
@@ -59,9 +61,7 @@ def run(options: argparse.Namespace) -> int:
     if options.plot is not None:
         _plot(options.plot, line)
     if options.append is not None:
-        options.append.parent.mkdir(parents=True, exist_ok=True)
-        with options.append.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        append_line(options.append, line)
     print(json.dumps(line))
     return 0
 

@@ -27,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
     from halfbyte import _core
     from halfbyte.measure.cpu import pin
     from halfbyte.measure.kernel_bench import ROWS, SHAPES, bench_kernels
+    from halfbyte.measure.result_lines import append_line
 
     pin()
     isa = options.isa or _core.kernels.default_isa()
@@ -35,9 +36,7 @@ def run(options: argparse.Namespace) -> int:
     if options.plot is not None:
         _plot(options.plot, line)
     if options.append is not None:
-        options.append.parent.mkdir(parents=True, exist_ok=True)
-        with options.append.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        append_line(options.append, line)
     print(json.dumps(line, ensure_ascii=False))
     return 0
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from halfbyte.data.source import SourceUtterance
 from halfbyte.errors import ManifestError
+from halfbyte.tables import aligned
 
 DURATION_EDGES_S = (0, 0.5, 1, 2, 3, 4, 6, 8, 10, 12, 15, 20, 25, 30, 60, 3600, 86400)
 _CLAIM_TOLERANCE_S, _CLAIM_TOLERANCE = 0.1, 0.02  # what a claimed duration may be off
@@ -179,7 +180,7 @@ class Report:
             rows.append(
                 (name, f"{s['hours']:.2f}", str(s["utterances"]), str(s["speakers"]), *times)
             )
-        lines = [f"{self.source}: {self.layout}", *_aligned(rows), ""]
+        lines = [f"{self.source}: {self.layout}", aligned(rows), ""]
         for name, finding in self.findings.items():
             lines += [f"{finding.count} × {name}", *(f"    {e}" for e in finding.examples[:3])]
         if self.skipped:
@@ -195,14 +196,3 @@ class Report:
 def _is_odd(character: str) -> bool:
     """Neither a lower-case letter of any script nor an apostrophe."""
     return character != "'" and (not character.isalpha() or character.isupper())
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]

@@ -9,9 +9,10 @@ one it leaves others out.
 
 import json
 import os
-import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ from halfbyte.measure.encoder_models import (
 from halfbyte.measure.encoder_runners import Step, engine_step, onnx_runtime_step, torch_step
 from halfbyte.measure.peers.encoder import open_encoders
 from halfbyte.measure.peers.layer import quiet
+from halfbyte.measure.spread import time_in_turns
 
-WARM_UP = 3
 LARGEST_FLOAT_DIFFERENCE = 1e-3  # of outputs that a layer norm makes of order one
 OURS, OURS_FLOAT = "halfbyte w4a8", "halfbyte float32"
 NOT_TIMED = "onnxruntime w4a8"  # our own graph, operator by operator: what ours is checked against
@@ -87,7 +88,9 @@ def bench_encoder(
     for shape in shapes:
         steps, line["absent"] = runners(folder, subject, shape, isa, threads, peers)
         row: Line = {"chunk_ms": shape.chunk_ms, "left_context_steps": shape.left_context_steps}
-        row["multiply_adds"] = multiply_adds(subject, shape)
+        row["multiply_adds"] = multiply_adds(
+            subject.spec, subject.features(shape), subject.states(shape)
+        )["all"]
         row["differences"] = check(steps, chunks(subject, shape))
         is_long = shape.chunk_ms > LONG_MS
         calls = max(1, repeat // LONG_SHARE) if is_long else repeat
@@ -158,27 +161,27 @@ def check(steps: dict[str, Step], features: list[Any]) -> dict[str, float]:
 
 
 def measure(steps: dict[str, Step], features: list[Any], repeat: int) -> dict[str, Line]:
-    """Milliseconds of one call: median, its median absolute deviation, the fastest."""
-    timed = {name: step for name, step in steps.items() if name != NOT_TIMED}
-    times: dict[str, list[float]] = {name: [] for name in timed}
-    for turn in range(WARM_UP + repeat):
-        for name, step in timed.items():
-            step(features[turn % len(features)])  # brings its weights back into the caches
-            start = time.process_time_ns()
-            step(features[(turn + 1) % len(features)])
-            if turn >= WARM_UP:
-                times[name].append((time.process_time_ns() - start) / 1e6)
-    figures = {}
-    for name, values in times.items():
-        median = statistics.median(values)
+    """Milliseconds of one call whose weights are in the caches: median, its MAD, the fastest."""
+    timed = {
+        name: partial(_next_chunk, step, cycle(features))
+        for name, step in steps.items()
+        if name != NOT_TIMED
+    }
+    figures: dict[str, Line] = {}
+    for name, times in time_in_turns(timed, range(repeat), time.process_time).items():
+        warm = times.warm
         figures[name] = {
-            "median_ms": round(median, 3),
-            "mad_ms": round(statistics.median(abs(v - median) for v in values), 3),
-            "min_ms": round(min(values), 3),
+            "median_ms": round(1e3 * warm.median, 3),
+            "mad_ms": round(1e3 * warm.mad, 3),
+            "min_ms": round(1e3 * min(warm.seconds), 3),
         }
     for name in timed:
         figures[name]["of_ours"] = round(figures[name]["median_ms"] / figures[OURS]["median_ms"], 2)
     return figures
+
+
+def _next_chunk(step: Step, chunks: Iterator[Any]) -> object:
+    return step(next(chunks))
 
 
 def row_table(row: Line) -> str:

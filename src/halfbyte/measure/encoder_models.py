@@ -1,10 +1,5 @@
 """One encoder in every form that the benchmark compares, made from the same random weights."""
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +16,7 @@ from halfbyte.export.compile import compile_model
 from halfbyte.export.graphs import trace
 from halfbyte.export.onnx_model import finish
 from halfbyte.families.family import Family, GraphSpec, Inputs, Production
+from halfbyte.measure.peers.layer import quiet
 from halfbyte.quant.formats import LayerMap
 from halfbyte.quant.native import make_native
 
@@ -118,18 +114,25 @@ def num_parameters(subject: Subject) -> int:
     return sum(p.numel() for module in called for p in module.parameters(recurse=False))
 
 
-def multiply_adds(subject: Subject, shape: Shape) -> int:
-    """Multiply-adds of one call, positions left out: they are projected once per shape."""
+def multiply_adds(
+    spec: GraphSpec, features: Tensor, states: dict[str, Tensor] | None = None
+) -> dict[str, int]:
+    """Multiply-adds of one call: all, and those of linear layers.
+
+    The projection of positions, which the engine computes once per shape, is left out.
+    """
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
     with counter:
-        subject.spec.run({"features": subject.features(shape)}, subject.states(shape))
+        spec.run({"features": features}, states)
     counts = counter.get_flop_counts()
     position = sum(
         sum(ops.values()) for name, ops in counts.items() if name.endswith("attention.position")
     )
-    return int(counter.get_total_flops() - position) // 2
+    linear = sum(n for op, n in counts["Global"].items() if str(op) in ("aten.addmm", "aten.mm"))
+    total = counter.get_total_flops()
+    return {"all": (total - position) // 2, "linear_layers": (linear - position) // 2}
 
 
 def write_models(family: Family[Any, Any], folder: Path) -> None:
@@ -149,7 +152,6 @@ def write_peers(folder: Path, subject: Subject, shape: Shape) -> dict[str, Path]
 
     All sizes are fixed, so that ONNX Runtime folds whatever does not depend on the audio.
     """
-    from onnxruntime.quantization import quantize_dynamic
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
     from onnxruntime.tools.onnx_model_utils import make_dim_param_fixed
 
@@ -169,8 +171,8 @@ def write_peers(folder: Path, subject: Subject, shape: Shape) -> dict[str, Path]
             make_dim_param_fixed(exported.graph, axis, size)
         _drop_states(exported)
         onnx.save(exported, paths[form])
-    with _quiet():
-        quantize_dynamic(paths["float32"], paths["int8"])
+    quantize_dynamically(paths["float32"], paths["int8"])
+    with quiet():
         nbits = MatMulNBitsQuantizer(
             onnx.load(paths["float32"]), block_size=32, is_symmetric=True, accuracy_level=4
         )
@@ -179,17 +181,16 @@ def write_peers(folder: Path, subject: Subject, shape: Shape) -> dict[str, Path]
     return paths
 
 
+def quantize_dynamically(source: Path, target: Path) -> None:
+    """Write ONNX Runtime's dynamic int8 version of an ONNX file."""
+    from onnxruntime.quantization import quantize_dynamic
+
+    with quiet():
+        quantize_dynamic(source, target)
+
+
 def _drop_states(model: onnx.ModelProto) -> None:
     """Removes initial states: their left context may be of another length."""
     kept = [t for t in model.graph.initializer if not t.name.startswith("state.")]
     del model.graph.initializer[:]
     model.graph.initializer.extend(kept)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    logging.disable(logging.WARNING)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        yield
-    logging.disable(logging.NOTSET)

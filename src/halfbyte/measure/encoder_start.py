@@ -11,6 +11,7 @@ import time
 from array import array
 
 from halfbyte.engine import ModelFile, Session, State
+from halfbyte.measure.memory import peak_rss_bytes
 
 NUM_BINS, CHUNKS = 80, 8
 
@@ -35,18 +36,6 @@ def main(path: str, frames: int, left_context_steps: int, isa: str) -> None:
         "peak_rss_bytes": peak_rss_bytes(),
     }
     print(json.dumps(figures))
-
-
-def peak_rss_bytes() -> int:
-    """Largest resident memory since this program was loaded."""
-    try:
-        with open("/proc/self/status", encoding="utf-8") as status:
-            peaks = [line.split()[1] for line in status if line.startswith("VmHWM")]
-    except OSError:
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
-    return int(peaks[0]) * 1024
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Word error rate, speed and size of a model on a manifest."""
 
-import resource
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from halfbyte.listen.audio_file import AudioFile
 from halfbyte.listen.endpoint import EndpointRule
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.listen.transcript import as_text
+from halfbyte.measure.memory import peak_rss_bytes
 from halfbyte.scores.score import Score
 from halfbyte.scores.words import Errors, count_errors
 
@@ -56,7 +56,7 @@ class Evaluation:
             "false_words": self.silent.insertions,
             "audio_s": round(self.audio_s, 1),
             "rtf": round(self.seconds / max(self.audio_s, 1e-9), 5),
-            "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "peak_rss_bytes": peak_rss_bytes(),
         }
 
 

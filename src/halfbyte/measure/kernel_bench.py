@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from halfbyte import _core
 from halfbyte.errors import HalfbyteError
 from halfbyte.measure.cpu import machine
-from halfbyte.measure.peers.layer import Call, Peer, open_peers, quiet
+from halfbyte.measure.peers.layer import Peer, open_peers, quiet
+from halfbyte.measure.spread import WARM_UP, Spread, time_in_turns
 from halfbyte.quant import reference
 from halfbyte.quant.codecs import uniform as packing
 
@@ -36,22 +37,7 @@ COMPARED = {  # names of runtimes begin so
     "onnxruntime 4 bits": "onnxruntime int4",
 }
 PEAK_ROUNDS = 20000
-WARM_UP = 3
 FloatArray = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Times:
-    """Seconds of repeated calls."""
-
-    median_s: float
-    mad_s: float
-
-    @classmethod
-    def of(cls, seconds: list[float]) -> "Times":
-        """Median and median absolute deviation."""
-        median = statistics.median(seconds)
-        return cls(median, statistics.median(abs(s - median) for s in seconds))
 
 
 @dataclass(frozen=True)
@@ -157,7 +143,7 @@ def _row(
         figures = _measure(layers, peers, m, k, repeat)
     cold = _cold(ours, m, k, repeat)
     per_s = 1e6 * k * n * m / figures[ours.name]["median"]
-    cold_bytes_per_s = packing.packed_size(n, k, ours.bits) / cold.median_s
+    cold_bytes_per_s = packing.packed_size(n, k, ours.bits) / cold.median
     return {
         "inputs": k,
         "outputs": n,
@@ -174,15 +160,15 @@ def _measure(
 ) -> dict[str, dict[str, float]]:
     x = np.random.default_rng(m).standard_normal((m, k)).astype(np.float32)
     figures = {
-        layer.name: _figures(Times.of(layer.seconds(x, repeat + WARM_UP, 1))) for layer in layers
+        layer.name: _figures(Spread(layer.seconds(x, repeat + WARM_UP, 1))) for layer in layers
     }
     calls = {peer.name: peer.prepare(x) for peer in peers}
     empty = {_empty(peer.name): peer.empty() for peer in peers}  # in turns too: both meet the same
-    seconds = _time_in_turns(calls | empty, repeat)
+    times = time_in_turns(calls | empty, range(repeat), time.process_time)
     for name in calls:
-        times, nothing = Times.of(seconds[name]), Times.of(seconds[_empty(name)]).median_s
-        figures[name] = _figures(Times(max(0.0, times.median_s - nothing), times.mad_s))
-        figures[name]["call"] = round(1e6 * nothing, 2)
+        nothing_s = times[_empty(name)].warm.median
+        figures[name] = _figures(times[name].warm, nothing_s)
+        figures[name]["call"] = round(1e6 * nothing_s, 2)
     return figures
 
 
@@ -190,27 +176,15 @@ def _empty(name: str) -> str:
     return f"{name}, a call of nothing"
 
 
-def _cold(layer: Layer, m: int, k: int, repeat: int) -> Times:
+def _cold(layer: Layer, m: int, k: int, repeat: int) -> Spread:
     x = np.random.default_rng(m).standard_normal((m, k)).astype(np.float32)
     copies = COLD_BYTES // packing.packed_size(len(layer.codes), k, layer.bits)
-    return Times.of(layer.seconds(x, max(copies, repeat) + WARM_UP, copies))
+    return Spread(layer.seconds(x, max(copies, repeat) + WARM_UP, copies))
 
 
-def _time_in_turns(calls: dict[str, Call], repeat: int) -> dict[str, list[float]]:
-    """In each turn a call runs twice, and the second, warm, counts."""
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(repeat + WARM_UP):
-        for name, call in calls.items():
-            call()
-            start_ns = time.process_time_ns()
-            call()
-            if turn >= WARM_UP:
-                seconds[name].append((time.process_time_ns() - start_ns) / 1e9)
-    return seconds
-
-
-def _figures(times: Times) -> dict[str, float]:
-    return {"median": round(1e6 * times.median_s, 2), "mad": round(1e6 * times.mad_s, 2)}
+def _figures(spread: Spread, taken_off_s: float = 0.0) -> dict[str, float]:
+    median_s = max(0.0, spread.median - taken_off_s)
+    return {"median": round(1e6 * median_s, 2), "mad": round(1e6 * spread.mad, 2)}
 
 
 def shape_table(rows: list[dict[str, Any]], ours: str) -> str:

@@ -2,6 +2,9 @@
 
 Every worker writes a row of its own in memory that all share, so any of them can show all rows.
 Only the worker's event loop writes.
+
+Not by `prometheus_client` (0.26): between processes it has no numbers of a worker but gauges',
+none of the process itself, and needs a folder that is set before the import.
 """
 
 import mmap

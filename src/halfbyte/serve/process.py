@@ -1,4 +1,9 @@
-"""Server processes: listening sockets, one worker or many, the last goodbye."""
+"""Server processes: listening sockets, one worker or many, the last goodbye.
+
+Workers are not kept by gunicorn (27.0): it opens a worker's sockets in that worker, so connections
+that wait are lost with it and `--port 0` gives each another port; nor by uvicorn (0.54), which runs
+ASGI alone, over one shared socket. Neither knows a second protocol on a port of its own.
+"""
 
 import asyncio
 import contextlib

@@ -2,6 +2,9 @@
 
 An event is a line of JSON with `type` and `data`, then `data_length` bytes of JSON whose keys
 join `data`, then `payload_length` bytes of audio.
+
+Not read by the package `wyoming` (1.10.2): it takes any length that a client names, and says
+nothing of an event that is none. The tests' clients are that package.
 """
 
 import asyncio

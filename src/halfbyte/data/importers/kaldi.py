@@ -1,10 +1,14 @@
-"""Kaldi data directories: wav.scp, text, and if there are any segments and utt2spk."""
+"""Kaldi data directories: wav.scp, text, and if there are any segments and utt2spk.
+
+Not by `lhotse.kaldi` (1.33), which drops the numbers of lines, and follows commands.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from halfbyte.data.source import (
+    Extract,
     Found,
     Importer,
     SourceUtterance,
@@ -61,7 +65,7 @@ def _recording(line: _Line, folder: Path) -> Path:
     return find_audio(line.rest, [folder, *list(folder.absolute().parents)[:3], Path.cwd()])
 
 
-def _segment_audio(line: _Line, recordings: dict[str, _Line], folder: Path):  # type: ignore[no-untyped-def]
+def _segment_audio(line: _Line, recordings: dict[str, _Line], folder: Path) -> Extract:
     words = line.rest.split()
     if len(words) < 3:
         raise ManifestError(f"{line.where}: expected 'utterance recording start end'")

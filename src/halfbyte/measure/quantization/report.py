@@ -12,6 +12,7 @@ from halfbyte.files import write_whole
 from halfbyte.measure.quantization.config import Bench, Cell, Comparison
 from halfbyte.measure.quantization.results import Line, Results
 from halfbyte.scores.bootstrap import Counts, Difference, relative_difference
+from halfbyte.tables import aligned
 
 ALL = "all"  # the splits together
 
@@ -80,7 +81,7 @@ def table(rows: list[Row]) -> str:
             "-" if row.chunk_ms is None else f"{row.chunk_ms:.3f}",
             f"{differing}/{compared}", *by_split,
         ])  # fmt: skip
-    return _aligned(cells)
+    return aligned(cells)
 
 
 def comparisons(bench: Bench, results: Results) -> list[Line]:
@@ -109,7 +110,7 @@ def comparison_table(lines: Iterable[Line]) -> str:
                 f"{one['value']:+.1%}", f"{one['low']:+.1%} … {one['high']:+.1%}",
                 alone if split == ALL else "", f"{line['margin']:.1%}", verdict(line, one),
             ])  # fmt: skip
-    return _aligned(cells)
+    return aligned(cells)
 
 
 def verdict(line: Line, one: Line) -> str:
@@ -187,12 +188,3 @@ def _counts(lines: list[Line], split: str) -> Counts:
 def _plain(difference: Difference, margin: float) -> Line:
     figures = {name: round(value, 5) for name, value in vars(difference).items()}
     return figures | {"non_inferior": difference.is_non_inferior(margin)}
-
-
-def _aligned(cells: list[list[str]]) -> str:
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    lines = []
-    for first, *others in cells:
-        right = (text.rjust(width) for text, width in zip(others, widths[1:], strict=True))
-        lines.append("  ".join([first.ljust(widths[0]), *right]))
-    return "\n".join(lines)

@@ -1,8 +1,6 @@
 """What an encoder chunk costs in each number format: a file of each, in turns, after the grid."""
 
 import os
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,16 +13,17 @@ from halfbyte.measure.code import code_name
 from halfbyte.measure.cpu import machine
 from halfbyte.measure.quantization.config import Bench
 from halfbyte.measure.quantization.results import CHUNK_MS, Line, Results
+from halfbyte.measure.spread import time_in_turns
 from halfbyte.progress import progress_bar
 
-_ROUNDS, _CHUNKS_A_TURN, _WARM_UP_CHUNKS = 100, 5, 1
+_TURNS = 500
 
 
 def time_formats(bench: Bench, results: Results, work: Path) -> Line | None:
     """Time every format that has a file in the work folder, if one of them has no time yet.
 
     Time depends on the format and not on method or seed, so a file of each is enough. They run in
-    turns of a few chunks, so that other work on the machine falls on all alike.
+    turns, so that other work on the machine falls on all alike.
 
     Args:
         work: folder of the whole benchmark, with the files of its cells.
@@ -37,12 +36,9 @@ def time_formats(bench: Bench, results: Results, work: Path) -> Line | None:
     if not files.keys() - results.chunk_ms.keys():
         return None
     chunks = {name: _chunk(bench, ModelFile(path)) for name, path in files.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in files}
-    for _ in progress_bar(range(_ROUNDS), "timing"):
-        for name, chunk in chunks.items():
-            seconds[name] += _turn(chunk)
+    times = time_in_turns(chunks, progress_bar(range(_TURNS), "timing"))
     return {
-        CHUNK_MS: {name: round(1000 * statistics.median(s), 4) for name, s in seconds.items()},
+        CHUNK_MS: {name: round(1000 * t.warm.median, 4) for name, t in times.items()},
         "load_average": os.getloadavg()[0],
         "isa": _core.kernels.default_isa(),
         "machine": machine(),
@@ -69,12 +65,3 @@ def _chunk(bench: Bench, file: ModelFile) -> Callable[[], object]:
     features = random.normal(12.0, 3.0, (frames, settings.num_mel_bins)).astype(np.float32)
     state = model.initial_state()
     return lambda: model.encode(features, state)
-
-
-def _turn(chunk: Callable[[], object]) -> list[float]:
-    seconds = []
-    for _ in range(_WARM_UP_CHUNKS + _CHUNKS_A_TURN):
-        start_s = time.perf_counter()
-        chunk()
-        seconds.append(time.perf_counter() - start_s)
-    return seconds[_WARM_UP_CHUNKS:]

@@ -2,8 +2,9 @@
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 WARM_UP = 3
 
@@ -41,19 +42,25 @@ class Times:
     warm: Spread
 
 
-def time_in_turns(calls: Mapping[str, Callable[[], object]], repeat: int) -> dict[str, Times]:
+def time_in_turns(
+    calls: Mapping[str, Callable[[], object]],
+    turns: Iterable[object],
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, Times]:
     """Time calls in turns, so that a disturbance meets all alike.
 
-    In each of `repeat` turns a call runs once cold and once warm. The first turns are not counted.
+    In each turn a call runs once cold and once warm. WARM_UP turns before are not counted.
+
+    Args:
+        turns: one item a turn, such as range(repeat) or a progress bar.
+        clock: in seconds; the processor time of the process leaves out what others take.
     """
     cold: dict[str, list[float]] = {name: [] for name in calls}
     warm: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(WARM_UP + repeat):
+    for _ in chain(range(WARM_UP), turns):
         for name, call in calls.items():
             for seconds in (cold[name], warm[name]):
-                start_s = time.perf_counter()
+                start_s = clock()
                 call()
-                taken_s = time.perf_counter() - start_s
-                if turn >= WARM_UP:
-                    seconds.append(taken_s)
-    return {name: Times(Spread(cold[name]), Spread(warm[name])) for name in calls}
+                seconds.append(clock() - start_s)
+    return {name: Times(*(Spread(s[name][WARM_UP:]) for s in (cold, warm))) for name in calls}
