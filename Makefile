@@ -11,7 +11,7 @@ RECORDING := src/halfbyte/assets/demo.wav
 HOUSE_TESTS := tests/test_doctests.py tests/test_house.py tests/test_docs.py tests/test_readme.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-corpora check bench bench-kernels bench-encoder readme docs build hostile fuzz c clean
+.PHONY: help demo test test-corpora check tidy bench bench-kernels bench-encoder readme docs build hostile fuzz c clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,9 +34,16 @@ lint: $(TEST)/.installed
 check: lint  ## linters, formatting, types, doctests, documents against code
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/clang-format --dry-run -Werror $(shell git ls-files '*.cc' '*.h' '*.c')
+	$(MAKE) --no-print-directory tidy
 	$(TEST)/bin/mypy
 	$(TEST)/bin/python tools/size_report.py
 	$(TEST)/bin/python -m pytest $(HOUSE_TESTS)
+
+# The Python bindings are left out: what they include comes with the build of the package alone.
+tidy: $(TEST)/.installed  ## clang-tidy over the engine and the C library
+	PATH="$(CURDIR)/$(TEST)/bin:$$PATH" cmake -S . -B build/tidy -G Ninja -DHALFBYTE_PYTHON=OFF -DHALFBYTE_C=ON \
+	  -DHALFBYTE_CHECKS=ON -DCMAKE_EXPORT_COMPILE_COMMANDS=ON >/dev/null
+	$(TEST)/bin/run-clang-tidy.py -p build/tidy -quiet -hide-progress -clang-tidy-binary $(CURDIR)/$(TEST)/bin/clang-tidy
 
 bench: $(TEST)/.installed $(BENCH)/.installed  ## measure on this machine, beside other runtimes; results go to bench/results
 	@if [ -d "$(SPEECH)" ]; then \

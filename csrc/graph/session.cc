@@ -31,8 +31,8 @@ struct Session::Arena {
   }
 };
 
-Session::Session(std::shared_ptr<const Model> model, const std::string& graph_name, const std::string& isa,
-                 int num_threads)
+Session::Session(const std::shared_ptr<const Model>& model, const std::string& graph_name,
+                 const std::string& isa, int num_threads)
     : model_(model),
       graph_(&model->graph(graph_name)),
       kernels_(&find_kernels(isa)),

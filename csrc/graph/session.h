@@ -41,8 +41,8 @@ class Session {
   // `isa` names the instruction set to run on ("" for the process's choice: kernels()). Throws kUsage
   // if the model has no graph of this name or the CPU no such instruction set.
   // Results are the same for any number of threads; 0 takes that of HALFBYTE_THREADS, or else 1.
-  Session(std::shared_ptr<const Model> model, const std::string& graph_name, const std::string& isa = "",
-          int num_threads = 0);
+  Session(const std::shared_ptr<const Model>& model, const std::string& graph_name,
+          const std::string& isa = "", int num_threads = 0);
   ~Session();
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;

@@ -37,7 +37,7 @@ int main(int argc, char** argv) {
   check(halfbyte_wav_open(argv[2], &wav));
 
   halfbyte_options options = halfbyte_default_options();
-  options.chunk_ms = argc > 3 ? atoi(argv[3]) : HALFBYTE_FULL_CONTEXT;
+  options.chunk_ms = argc > 3 ? (int)strtol(argv[3], NULL, 10) : HALFBYTE_FULL_CONTEXT;
   options.sample_rate_hz = halfbyte_wav_sample_rate_hz(wav);
   check(halfbyte_stream_open(model, &options, &stream));
 
