@@ -22,7 +22,8 @@ class Spread:
     @property
     def mad(self) -> float:
         """Median absolute deviation from the median."""
-        return statistics.median(abs(s - self.median) for s in self.seconds)
+        median = self.median
+        return statistics.median(abs(s - median) for s in self.seconds)
 
     @property
     def p95(self) -> float:
