@@ -8,8 +8,8 @@ from onnx_graphs import assert_bits, compiled, int4_tensor, model_of
 
 from halfbyte.export.graph_ir import read_onnx
 from halfbyte.export.lower import lower
-from halfbyte.ops import int_table
-from halfbyte.ops import integer_reference as reference
+from halfbyte.ops import int_depthwise, int_layer_norm, int_linear, int_table, requantize
+from halfbyte.ops.fixed_point import fixed_point
 
 I8, I16, I32, I64 = np.int8, np.int16, np.int32, np.int64
 SHIFTS = [31, 32, 40, 46]
@@ -49,7 +49,7 @@ def layer(rng, shape, bits):
         "bias": bias,
         "m": rng.integers(2**24, 2**31, n).astype(I32),
     }
-    return x, constants, reference.linear(x, codes, bias)
+    return x, constants, int_linear.reference(x, codes, bias)
 
 
 @pytest.mark.parametrize("shift", SHIFTS)
@@ -63,7 +63,7 @@ def test_codes_of_a_layer(rng, shape, bits, shift, tmp_path):
             node("IntLinear", "x codes bias", "acc", weight_bits=bits),
             node("Requantize", "acc m", "c" if has_table else "y", divisor=1 << shift, low=low),
         ]
-        expected = reference.requantize(acc, constants["m"], shift, low)
+        expected = requantize.reference(acc, constants["m"], shift, low)
         given = dict(constants)
         if has_table:
             nodes.append(node("IntTable", "c entries"))
@@ -79,11 +79,11 @@ def test_a_layer_and_its_residual(rng, shape, bits, shift, tmp_path):
     x, constants, acc = layer(rng, shape, bits)
     residual = rng.integers(-32767, 32768, acc.shape).astype(I16)
     linear = node("IntLinear", "x codes bias", "acc", weight_bits=bits)
-    expected = reference.requantize_wide(acc, constants["m"], shift, residual)
+    expected = requantize.reference_wide(acc, constants["m"], shift, residual)
     nodes = [linear, node("RequantizeAdd", "acc m r", divisor=1 << shift)]
     operators = ["IntLinearWide"]
     check(nodes, {"x": x, "r": residual}, constants, operators, expected, tmp_path)
-    expected = reference.requantize_wide(acc, constants["m"], shift)
+    expected = requantize.reference_wide(acc, constants["m"], shift)
     nodes = [linear, node("RequantizeWide", "acc m", divisor=1 << shift)]
     check(nodes, {"x": x}, constants, operators, expected, tmp_path)
 
@@ -93,23 +93,24 @@ def test_a_layer_and_its_residual(rng, shape, bits, shift, tmp_path):
 def test_a_convolution_over_time(rng, width, shift, tmp_path):
     x, weight = codes_like(rng, 2, 9, width), codes_like(rng, 5, width)
     constants = {"weight": weight, "bias": rng.integers(-(2**20), 2**20, width).astype(I32)}
-    acc = reference.depthwise(x, weight, constants["bias"])
+    acc = int_depthwise.reference(x, weight, constants["bias"])
     constants["m"] = rng.integers(2**24, 2**31, width).astype(I32)
     nodes = [
         node("IntDepthwise", "x weight bias", "acc"),
         node("RequantizeWide", "acc m", divisor=1 << shift),
     ]
-    expected = reference.requantize_wide(acc, constants["m"], shift)
+    expected = requantize.reference_wide(acc, constants["m"], shift)
     check(nodes, {"x": x}, constants, ["IntDepthwiseWide"], expected, tmp_path)
 
 
 @pytest.mark.parametrize("width", [7, 96])
 def test_a_norm_and_its_activation(rng, width, tmp_path):
     x = rng.integers(-3000, 3000, (5, width)).astype(I16)
-    weight, shift = reference.fixed_point(rng.normal(30.0, 10.0, width) * 2.0**-16)
+    weight, shift = fixed_point(rng.normal(30.0, 10.0, width) * 2.0**-16)
     bias = np.rint(rng.normal(0, 20, width) * 2.0**shift).astype(I64)
     entries = codes_like(rng, 256)
-    expected = int_table.reference(reference.layer_norm(x, weight, bias, 40, shift, 127), entries)
+    codes = int_layer_norm.reference(x, weight, bias, 40, shift, 127)
+    expected = int_table.reference(codes, entries)
     nodes = [
         node("IntLayerNorm", "x weight bias", "c", epsilon=40, divisor=1 << shift),
         node("IntTable", "c entries"),
@@ -131,8 +132,8 @@ def test_patches_of_codes_and_a_layer(rng, frames, bins, channels, tmp_path):
     _, constants, _ = layer(rng, (1, 9 * channels, 37), 4)
     codes = rng.integers(-7, 7, (37, 9 * channels), endpoint=True).astype(I8)
     constants["codes"] = int4_tensor("codes", codes)
-    acc = reference.linear(taken, codes, constants["bias"])
-    expected = reference.requantize(acc, constants["m"], 40, 0).reshape(2, rows, columns, 37)
+    acc = int_linear.reference(taken, codes, constants["bias"])
+    expected = requantize.reference(acc, constants["m"], 40, 0).reshape(2, rows, columns, 37)
     nodes = [
         node("IntPatches", "x", "p"),
         node("IntLinear", "p codes bias", "acc", weight_bits=4),
@@ -150,6 +151,6 @@ def test_what_is_read_twice_stays_apart(rng, tmp_path):
         helper.make_node("Concat", ["c", "t"], ["y"], axis=-1),
     ]
     entries = constants["entries"] = codes_like(rng, 256)
-    codes = reference.requantize(acc, constants["m"], 40)
+    codes = requantize.reference(acc, constants["m"], 40)
     expected = np.concatenate([codes, int_table.reference(codes, entries)], axis=-1)
     check(nodes, {"x": x}, constants, ["IntLinearCodes", "IntTable", "Concat"], expected, tmp_path)

@@ -9,7 +9,7 @@ from export.models import ENCODER, Exported, export_checkpoint, following, rando
 from isas import ISAS
 from onnx_graphs import as_array
 
-from halfbyte.blocks.integer_encoder import LONGEST_SEGMENT_FRAMES
+from halfbyte.blocks.encoder import LONGEST_SEGMENT_FRAMES
 from halfbyte.cli import main
 from halfbyte.data.frames import Labels
 from halfbyte.engine import ModelFile, Session
@@ -18,8 +18,9 @@ from halfbyte.export.compile import compile_model
 from halfbyte.families.u2.config import ModelConfig
 from halfbyte.listen.recognizer import default_model
 from halfbyte.measure.deployed import raise_if_different, verify
-from halfbyte.ops import integer_arithmetic as arithmetic
-from halfbyte.ops import integer_reference as reference
+from halfbyte.ops import int_layer_norm, requantize
+from halfbyte.ops.coded import requantize as coded_requantize
+from halfbyte.ops.fixed_point import fixed_point
 from halfbyte.quant.ranges import Range
 from halfbyte.train.checkpoint import build_model, load_checkpoint, load_weights, save_checkpoint
 from halfbyte.train.config import QuantizationConfig, TrainConfig
@@ -112,7 +113,7 @@ def test_logits_agree_to_the_last_bit(exported, tmp_path):
     with torch.no_grad():
         tensors = {name: torch.from_numpy(value) for name, value in states.items()}
         encoded, _ = model.encoder.step(torch.from_numpy(features), tensors)
-        in_torch = model.ctc.out.codes(model.ctc(encoded)).numpy()
+        in_torch = model.logits.take("x", model.ctc(encoded)).codes.numpy()
     np.testing.assert_array_equal(in_ort, in_torch)
     np.testing.assert_array_equal(as_array(in_engine[codes]), in_torch)
 
@@ -122,7 +123,8 @@ def test_chunk_by_chunk_equals_the_masked_whole(exported, chunk_steps):
     features = torch.from_numpy(exported.features(4 * chunk_steps, 0, 7))
     model = exported.model
     with torch.no_grad():
-        whole, _ = model.encoder(features, torch.tensor([features.shape[1]]), chunk_steps)
+        encoded, _ = model.encoder(features, torch.tensor([features.shape[1]]), chunk_steps)
+        whole = model.numbers(encoded)
     states, pieces = exported.initial_states(), []
     for start in range(0, features.shape[1] - OVERLAP, RATE * chunk_steps):
         window = features[:, start : start + RATE * chunk_steps + OVERLAP].numpy()
@@ -216,10 +218,19 @@ def test_codes_and_bias_of_the_file_are_the_trained_ones(exported):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ("ctc.logits_range", "layer ctc is not .*: 0 of .* codes, 0 scales and 62 multipliers"),
-        ("encoder.layers.1.convolution.norm_range", r"layer encoder\.layers\.1\.convolution\.norm"),
-        ("encoder.layers.0.attention.out_range", r"layer encoder\.layers\.0\.attention\.attend"),
-        ("encoder.layers.0.convolution.gate_range", r"layer encoder\.layers\.0\.convolution\.glu"),
+        ("logits.x_range", r"layer logits.* is not the trained one: no operator"),
+        (
+            "encoder.layers.1.convolution.norm.out_range",
+            r"layer encoder\.layers\.1\.convolution\.norm",
+        ),
+        (
+            "encoder.layers.0.attention.attend.out_range",
+            r"layer encoder\.layers\.0\.attention\.attend",
+        ),
+        (
+            "encoder.layers.0.convolution.glu.gate_range",
+            r"layer encoder\.layers\.0\.convolution\.glu",
+        ),
     ],
 )
 def test_multipliers_tables_and_norms_of_the_file_are_the_trained_ones(
@@ -233,7 +244,7 @@ def test_multipliers_tables_and_norms_of_the_file_are_the_trained_ones(
 
 
 def test_a_longer_context_than_the_table_of_distances_is_refused(exported):
-    steps = exported.model.encoder.longest + 1
+    steps = exported.model.encoder.distances.longest + 1
     assert steps * RATE > LONGEST_SEGMENT_FRAMES
     features = np.zeros((1, steps * RATE + OVERLAP, 80), np.float32)
     assert main(["info", str(exported.model_file)]) == 0
@@ -255,14 +266,14 @@ def test_a_dynamic_checkpoint_goes_on_as_an_integer_one(tmp_path):
     with torch.no_grad():
         integer.encoder(features, num_frames)
         expected, _ = model.eval().encoder(features, num_frames)
-        got, _ = integer.eval().encoder(features, num_frames)
+        got = integer.numbers(integer.eval().encoder(features, num_frames)[0])
     valid = torch.arange(got.shape[1]) < model.encoder.subsampling.num_steps(num_frames)[:, None]
     difference = (got - expected)[valid].square().mean() / expected[valid].square().mean()
     assert difference < 0.02
     save_checkpoint(tmp_path / "integer", config, tokenizer, integer.state_dict())
     _, _, again = load_checkpoint(tmp_path / "integer")
     with torch.no_grad():
-        assert torch.equal(again.encoder(features, num_frames)[0], got)
+        assert torch.equal(again.numbers(again.encoder(features, num_frames)[0]), got)
 
 
 @pytest.mark.parametrize(
@@ -285,6 +296,7 @@ def test_options_that_the_mode_does_not_serve_are_refused(change, words):
 
 def test_a_range_follows_what_it_sees_and_moves_between_steps_only():
     tracked = Range()
+    tracked.is_wired = True
     tracked.observe(torch.tensor([1.0, -2.0]))
     tracked.observe(torch.tensor([1.27]))
     tracked.start()
@@ -301,14 +313,14 @@ def test_torch_and_numpy_agree_on_random_and_extreme_numbers():
     acc[0] = [-(2**31), 2**31 - 1, 0, 1, -1, 2**30, -(2**30), 7, -7]
     m = rng.integers(0, 2**31, 9).astype(np.int32)
     for shift in (1, 31, 40, 62):
-        got = arithmetic.requantize(
+        got = coded_requantize(
             torch.from_numpy(acc), torch.from_numpy(m.astype(np.int64)), shift, (-127, 127), None
         )
-        np.testing.assert_array_equal(got.numpy(), reference.requantize(acc, m, shift))
+        np.testing.assert_array_equal(got.numpy(), requantize.reference(acc, m, shift))
     x = rng.integers(-32767, 32768, (40, 33)).astype(np.int16)
     x[0], x[1], x[2] = 0, 32767, 5
-    weight, shift = reference.fixed_point(rng.normal(30, 5, 33) * 2.0**-16)
+    weight, shift = fixed_point(rng.normal(30, 5, 33) * 2.0**-16)
     bias = np.rint(rng.normal(0, 9, 33) * 2.0**shift).astype(np.int64)
     wide = (torch.from_numpy(part.astype(np.int64)) for part in (x, weight, bias))
-    got = arithmetic.layer_norm(*wide, 17, shift, 127)
-    np.testing.assert_array_equal(got.numpy(), reference.layer_norm(x, weight, bias, 17, shift))
+    got = int_layer_norm.compute(*wide, 17, shift, 127)
+    np.testing.assert_array_equal(got.numpy(), int_layer_norm.reference(x, weight, bias, 17, shift))

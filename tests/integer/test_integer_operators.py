@@ -6,8 +6,18 @@ from isas import ISAS
 from onnx import helper
 from onnx_graphs import assert_bits, compiled, int4_tensor, model_of, run_reference
 
-from halfbyte.ops import int_glu, int_table
-from halfbyte.ops import integer_reference as reference
+from halfbyte.ops import (
+    dequantize,
+    int_attention,
+    int_depthwise,
+    int_glu,
+    int_layer_norm,
+    int_linear,
+    int_table,
+    quantize_features,
+    requantize,
+)
+from halfbyte.ops.fixed_point import fixed_point
 
 I8, I16, I32, I64 = np.int8, np.int16, np.int32, np.int64
 EXTREMES = {I8: (-127, 127), I16: (-32767, 32767), I32: (-(2**31), 2**31 - 1)}
@@ -48,7 +58,7 @@ def test_requantize(rng, shift, low, tmp_path):
     acc[1, :4] = [-(2**31), 2**31 - 1, 0, -1]
     multipliers = rng.integers(0, 2**31, 37).astype(I32)
     multipliers[:3] = 2**31 - 1
-    expected = reference.requantize(acc, multipliers, shift, low)
+    expected = requantize.reference(acc, multipliers, shift, low)
     attributes = {"divisor": 1 << shift, "low": low}
     check("Requantize", {"acc": acc}, {"m": multipliers}, attributes, expected, tmp_path)
 
@@ -56,7 +66,7 @@ def test_requantize(rng, shift, low, tmp_path):
 def test_rounding_is_half_to_even(tmp_path):
     acc = np.arange(-10, 11, dtype=I32)[None]
     expected = np.rint(acc / 4).astype(I8)
-    np.testing.assert_array_equal(reference.requantize(acc, np.full(21, 1, I32), 2), expected)
+    np.testing.assert_array_equal(requantize.reference(acc, np.full(21, 1, I32), 2), expected)
     attributes = {"divisor": 4, "low": -127}
     check("Requantize", {"acc": acc}, {"m": np.full(21, 1, I32)}, attributes, expected, tmp_path)
 
@@ -65,11 +75,11 @@ def test_rounding_is_half_to_even(tmp_path):
 def test_requantize_add(rng, fill, tmp_path):
     acc, residual = make(rng, "random", (2, 3, 20), I32), make(rng, fill, (2, 3, 20), I16)
     m = rng.integers(2**30, 2**31, 20).astype(I32)
-    expected = reference.requantize_wide(acc, m, 46, residual)
+    expected = requantize.reference_wide(acc, m, 46, residual)
     inputs = {"acc": acc, "residual": residual}
     attributes = {"divisor": 1 << 46, "order": ["acc", "m", "residual"]}
     check("RequantizeAdd", inputs, {"m": m}, attributes, expected, tmp_path)
-    expected = reference.requantize_wide(acc, m, 46)
+    expected = requantize.reference_wide(acc, m, 46)
     check("RequantizeWide", {"acc": acc}, {"m": m}, {"divisor": 1 << 46}, expected, tmp_path)
 
 
@@ -79,7 +89,7 @@ def test_linear(rng, bits, fill, tmp_path):
     x, largest = make(rng, fill, (2, 3, 70)), 2 ** (bits - 1) - 1
     codes = rng.integers(-largest, largest, (19, 70), endpoint=True).astype(I8)
     bias = rng.integers(-(2**30), 2**30, 19, endpoint=True).astype(I32)
-    expected = reference.linear(x, codes, bias)
+    expected = int_linear.reference(x, codes, bias)
     stored = int4_tensor("codes", codes) if bits == 4 else codes
     constants = {"codes": stored, "bias": bias}
     check("IntLinear", {"x": x}, constants, {"weight_bits": bits}, expected, tmp_path)
@@ -89,7 +99,7 @@ def test_linear(rng, bits, fill, tmp_path):
 def test_depthwise(rng, fill, tmp_path):
     x, weight = make(rng, fill, (2, 9, 21)), make(rng, "random", (5, 21))
     bias = rng.integers(-(2**30), 2**30, 21).astype(I32)
-    expected = reference.depthwise(x, weight, bias)
+    expected = int_depthwise.reference(x, weight, bias)
     check("IntDepthwise", {"x": x}, {"weight": weight, "bias": bias}, {}, expected, tmp_path)
 
 
@@ -116,10 +126,10 @@ def test_layer_norm(rng, fill, width, tmp_path):
     x = make(rng, "small" if fill == "one_far_out" else fill, (5, width), I16)
     if fill == "one_far_out":
         x[:, 0] = 32767
-    weight, shift = reference.fixed_point(rng.normal(30.0, 10.0, width) * 2.0**-16)
+    weight, shift = fixed_point(rng.normal(30.0, 10.0, width) * 2.0**-16)
     bias = np.rint(rng.normal(0, 20, width) * 2.0**shift).astype(I64)
     for op, high in (("IntLayerNorm", 127), ("IntLayerNormWide", 32767)):
-        expected = reference.layer_norm(x, weight, bias, 40, shift, high)
+        expected = int_layer_norm.reference(x, weight, bias, 40, shift, high)
         attributes = {"epsilon": 40, "divisor": 1 << shift}
         constants = {"weight": weight, "bias": bias}
         check(op, {"x": x}, constants, attributes, expected, tmp_path)
@@ -130,7 +140,7 @@ def test_layer_norm_of_the_widest_rows_cannot_overflow(rng, tmp_path):
     x[0, ::2] = -32767
     x[1, 0] = -32767
     weight, bias = np.full(32768, 2**31 - 1, I32), np.full(32768, 1 << 60, I64)
-    expected = reference.layer_norm(x, weight, bias, 1 << 60, 50)
+    expected = int_layer_norm.reference(x, weight, bias, 1 << 60, 50)
     attributes = {"epsilon": 1 << 60, "divisor": 1 << 50}
     constants = {"weight": weight, "bias": bias}
     check("IntLayerNorm", {"x": x}, constants, attributes, expected, tmp_path)
@@ -140,9 +150,9 @@ def test_layer_norm_is_near_the_real_one(rng):
     x = rng.integers(-3000, 3000, (20, 192)).astype(I16)
     weight, bias = rng.normal(1.0, 0.2, 192), rng.normal(0.0, 0.2, 192)
     scale = 4 / 32767
-    w, shift = reference.fixed_point(weight / scale * 2.0**-16)
+    w, shift = fixed_point(weight / scale * 2.0**-16)
     b = np.rint(bias / scale * 2.0**shift).astype(I64)
-    y = reference.layer_norm(x, w, b, 1, shift, 32767) * scale
+    y = int_layer_norm.reference(x, w, b, 1, shift, 32767) * scale
     centred = x - x.mean(axis=1, keepdims=True)
     real = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True)) * weight + bias
     assert np.abs(y - real).max() < 2 * scale
@@ -150,7 +160,7 @@ def test_layer_norm_is_near_the_real_one(rng):
 
 def test_inverse_root_is_as_near_as_31_bits_allow(rng):
     for v in [1, 2, 3, 4, 5, 2**60 - 1, 2**60, 2**61, *rng.integers(1, 2**61, 200).tolist()]:
-        f, h = reference.inverse_root(v)
+        f, h = int_layer_norm.inverse_root(v)
         assert f * 2.0**h / 2.0**61 == pytest.approx(v**-0.5, rel=2.0**-29)
 
 
@@ -168,13 +178,13 @@ def test_attention(rng, fill, queries, keys, is_known, tmp_path):
     valid[:, -1] = 1
     valid[1] = 0  # where nothing may be seen, all is seen alike
     multipliers, score_shift = (1 << 30, 1234567890), 41
-    expected = reference.attention(
+    expected = int_attention.reference(
         query, (content, position), key, value, distances, valid,
         multipliers, score_shift, 2**31 - 1, 31, heads,
     )  # fmt: skip
     inputs = {"query": query, "key": key, "value": value, "valid": valid}
     constants = {
-        "content": content, "position": position, "exponentials": reference.exponentials(),
+        "content": content, "position": position, "exponentials": int_attention.exponentials(),
     }  # fmt: skip
     (constants if is_known else inputs)["distances"] = distances
     attributes = {
@@ -204,11 +214,11 @@ def test_patches(rng, frames, bins, channels, tmp_path):
 def test_features_and_numbers(rng, tmp_path):
     x = rng.normal(10, 50, (1, 4, 8)).astype(np.float32)
     mean, factor = rng.normal(10, 2, 8).astype(np.float32), np.full(8, 5.3, np.float32)
-    codes = reference.quantize_features(x, mean, factor)
+    codes = quantize_features.reference(x, mean, factor)
     constants = {"mean": mean, "factor": factor}
     check("QuantizeFeatures", {"x": x}, constants, {}, codes, tmp_path)
     for dtype in (I8, I16):
         values = make(rng, "random", (3, 5), dtype)
-        expected = reference.dequantize(values, np.float32(0.123))
+        expected = dequantize.reference(values, np.float32(0.123))
         constants = {"scale": np.float32([0.123])}
         check("Dequantize", {"x": values}, constants, {}, expected, tmp_path)

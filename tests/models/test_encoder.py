@@ -7,6 +7,7 @@ from halfbyte import _core
 from halfbyte.blocks.attention import RelativeAttention
 from halfbyte.blocks.conformer import EncoderConfig
 from halfbyte.blocks.decoder import DecoderConfig
+from halfbyte.blocks.leaves import split_heads
 from halfbyte.blocks.masks import FULL_CONTEXT, chunk_visibility, draw_chunk_steps
 from halfbyte.blocks.positions import distance_table
 from halfbyte.blocks.subsampling import Subsampling
@@ -104,7 +105,7 @@ def test_relative_attention_equals_its_formula():
         out, key, value = attention(
             x, past[0], past[1], distance_table(3, 5, 8), torch.zeros(1, 1, 1, 1)
         )
-        query = attention.split_heads(attention.query(x))[0]
+        query = split_heads(attention.query(x), 2)[0]
         expected = torch.zeros(3, 2, 4)
         for head in range(2):
             for i in range(3):
@@ -139,16 +140,16 @@ def test_subsampling_is_a_strided_convolution(rate):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shape", [(2, 9, 11, 3), (1, 3, 3, 1), (3, 8, 6, 16), (2, 40, 80, 32)])
 def test_patches_and_their_gradient_are_those_of_views(shape, dtype):
-    from halfbyte.blocks.subsampling import _patch_views, patches
+    from halfbyte.ops.patches import patch_views, patches
 
     torch.manual_seed(0)
     x = torch.randn(shape).to(dtype).requires_grad_()
-    ours, theirs = patches(x), torch.cat(_patch_views(x), -1)
+    ours, theirs = patches(x), torch.cat(patch_views(x), -1)
     assert torch.equal(ours, theirs)
     weight = torch.randn(ours.shape).to(dtype)
     (gradient,) = torch.autograd.grad((ours * weight).sum(), x)
     exact = x.detach().double().requires_grad_()
-    views = torch.cat(_patch_views(exact), -1)
+    views = torch.cat(patch_views(exact), -1)
     (expected,) = torch.autograd.grad((views * weight.double()).sum(), exact)
     tolerance = {torch.float32: 1e-6, torch.bfloat16: 2.0**-8}[dtype]  # one rounding
     torch.testing.assert_close(gradient.double(), expected, atol=1e-6, rtol=tolerance)
@@ -214,7 +215,7 @@ def test_wenet_configuration_can_be_built():
 
 
 def test_patches_are_torchs_own_where_nothing_is_trained():
-    from halfbyte.blocks.subsampling import patches
+    from halfbyte.ops.patches import patches
 
     class Front(torch.nn.Module):
         def forward(self, x):

@@ -115,7 +115,7 @@ def test_an_integer_only_model_without_training(halfbyte, work):
         features = log_mel(read_audio(utterance.audio_path, RATE_HZ), config.features)[None]
         with torch.no_grad():
             real, _ = float_model.encoder(features, torch.tensor([features.shape[1]]))
-            encoded, _ = model.encoder.step(features, model.encoder.initial_state(1, 0))
+            encoded, _, _ = model.step(features, model.encoder.initial_state(1, 0))
         outputs = session.run({"features": features.numpy()}, State(file, left_context_steps=0))
         np.testing.assert_array_equal(as_array(outputs["encoder_out"]), encoded.numpy())
         assert (encoded - real).square().mean() < 0.1 * real.square().mean()

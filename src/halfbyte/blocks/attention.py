@@ -6,35 +6,99 @@ import torch
 from torch import Tensor, nn
 
 from halfbyte.blocks.dropout import Dropout
+from halfbyte.blocks.leaves import HeadMemory, split_heads
 from halfbyte.blocks.positions import shift_distances
+from halfbyte.errors import ConfigError
+from halfbyte.ops.int_attention import IntegerAttend
 from halfbyte.quant.layers import StoredParameters
 
 NOT_SEEN = -1e9  # added to a score that must not count; its weight is then exactly 0
 
 
-class _Attention(nn.Module):
-    def __init__(self, width: int, num_heads: int, dropout: float):
+class Mask(nn.Module):
+    """Which keys are seen, as what is added to scores: 0 or NOT_SEEN."""
+
+    def start(self, batch: int, left_context: int, like: Tensor) -> Tensor:
+        """No slot of left context is filled yet: (B, L) float32 zeros."""
+        return like.new_zeros(batch, left_context)
+
+    def forward(self, visible: Tensor) -> Tensor:
+        """(B, C, K) bool, or (B, K) float32 of 0 and 1 -> broadcastable to (B, H, C, K) float32."""
+        if visible.dim() == 3:
+            return torch.where(visible, 0.0, NOT_SEEN).unsqueeze(1)
+        return ((visible - 1.0) * -NOT_SEEN)[:, None, None]
+
+    def integer(self) -> nn.Module:
+        """The same, in int8."""
+        return IntegerMask()
+
+
+class IntegerMask(nn.Module):
+    """Which keys are seen, as attention on integers takes it."""
+
+    def start(self, batch: int, left_context: int, like: Tensor) -> Tensor:
+        """No slot of left context is filled yet: (B, L) int8 zeros."""
+        return like.new_zeros(batch, left_context, dtype=torch.int8)
+
+    def forward(self, visible: Tensor) -> Tensor:
+        """(B, C, K) bool or (B, K) int8 -> the same."""
+        return visible
+
+
+class Attend(nn.Module, StoredParameters):
+    """y_i = Σ_j softmax_j(((q_i + u) · k_j + (q_i + v) · p) / sqrt(D/H)) · v_j, head by head."""
+
+    def __init__(self, num_heads: int, dropout: float, shift: bool):
         super().__init__()
-        self.num_heads = num_heads
-        self.head_width = width // num_heads
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
-        self.out = nn.Linear(width, width)
+        self.num_heads, self.shift = num_heads, shift
         self.dropout = Dropout(dropout)
 
-    def split_heads(self, x: Tensor) -> Tensor:
-        """(B, T, D) -> (B, H, T, D/H)."""
-        return x.unflatten(-1, (self.num_heads, self.head_width)).transpose(1, 2)
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        positions: Tensor,
+        biases: tuple[Tensor, Tensor],
+        mask: Tensor,
+    ) -> Tensor:
+        """Attend from a chunk to its left context and itself.
 
-    def attend(self, scores: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-        """Weighted sum of values; scores (B, H, Q, K), value (B, H, K, D/H) -> (B, Q, D)."""
-        scores = scores.float() * (1.0 / math.sqrt(self.head_width)) + bias
-        weights = self.dropout(torch.softmax(scores, dim=-1))
-        return self.out(torch.matmul(weights, value).transpose(1, 2).flatten(2))
+        Args:
+            query: (B, C, D) float32.
+            key, value: (B, H, K, D/H) float32.
+            positions: (P, D) or (B, P, D) float32, projected.
+            biases: u and v, (H, 1, D/H) float32.
+            mask: broadcastable to (B, H, C, K) float32.
+
+        Returns:
+            (B, C, D) float32.
+        """
+        queries = split_heads(query, self.num_heads)
+        u, v = biases
+        by_content = torch.matmul(queries + self.stored(u), key.transpose(-2, -1))
+        rows = positions if positions.dim() == 3 else positions.unsqueeze(0)
+        far = split_heads(rows, self.num_heads)
+        by_position = torch.matmul(queries + self.stored(v), far.transpose(-2, -1))
+        if self.shift:
+            by_position = shift_distances(by_position, key.shape[2])
+        return weighted_sum(by_content + by_position, value, mask, self.dropout)
+
+    def integer(self) -> nn.Module:
+        """Scores, softmax and mean on integers."""
+        if not self.shift:
+            raise ConfigError("integer-only models need model.encoder.relative_shift=true")
+        return IntegerAttend(self.num_heads)
 
 
-class RelativeAttention(_Attention, StoredParameters):
+def weighted_sum(scores: Tensor, value: Tensor, mask: Tensor, dropout: nn.Module) -> Tensor:
+    """scores (B, H, Q, K), value (B, H, K, D/H) -> (B, Q, D), weighted by the scores' softmax."""
+    scores = scores.float() * (1.0 / math.sqrt(value.shape[-1])) + mask
+    weights = dropout(torch.softmax(scores, dim=-1))
+    return torch.matmul(weights, value).transpose(1, 2).flatten(2)
+
+
+class RelativeAttention(nn.Module, StoredParameters):
     """score_ij = ((q_i + u) · k_j + (q_i + v) · p) / sqrt(D/H), softmax over j.
 
     p is the projected sinusoid of the distance i - j (textbook), or of the position of key j
@@ -44,16 +108,29 @@ class RelativeAttention(_Attention, StoredParameters):
     """
 
     def __init__(self, width: int, num_heads: int, dropout: float, shift: bool):
-        super().__init__(width, num_heads, dropout)
-        self.shift = shift
+        super().__init__()
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.out = nn.Linear(width, width)
+        self.keys, self.values = HeadMemory(num_heads), HeadMemory(num_heads)
+        self.attend = Attend(num_heads, dropout, shift)
         self.position = nn.Linear(width, width, bias=False)
-        self.content_bias = nn.Parameter(torch.zeros(num_heads, 1, self.head_width))
-        self.position_bias = nn.Parameter(torch.zeros(num_heads, 1, self.head_width))
+        self.content_bias = nn.Parameter(torch.zeros(num_heads, 1, width // num_heads))
+        self.position_bias = nn.Parameter(torch.zeros(num_heads, 1, width // num_heads))
         nn.init.xavier_uniform_(self.content_bias)
         nn.init.xavier_uniform_(self.position_bias)
 
+    def start(self, batch: int, left_context: int) -> tuple[Tensor, Tensor]:
+        """Keys and values before the first chunk: zeros, which the mask hides."""
+        weight = self.key.weight
+        return (
+            self.keys.empty(batch, left_context, weight),
+            self.values.empty(batch, left_context, weight),
+        )
+
     def forward(
-        self, x: Tensor, past_key: Tensor, past_value: Tensor, positions: Tensor, bias: Tensor
+        self, x: Tensor, past_key: Tensor, past_value: Tensor, positions: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Attend from a chunk to itself and to what came before.
 
@@ -62,41 +139,45 @@ class RelativeAttention(_Attention, StoredParameters):
             past_key: (B, H, L, D/H) float32, keys of the left context.
             past_value: the same of its values.
             positions: (P, D) or (B, P, D) float32 sinusoids, P = L + 2C - 1 (shift) or L + C.
-            bias: broadcastable to (B, H, C, L + C) float32, 0 or NOT_SEEN.
+            mask: broadcastable to (B, H, C, L + C) float32, 0 or NOT_SEEN.
 
         Returns:
             (B, C, D) float32 and the keys and values of left context and chunk,
             (B, H, L + C, D/H) float32.
         """
-        query = self.split_heads(self.query(x))
-        key = torch.cat([past_key, self.split_heads(self.key(x))], dim=2)
-        value = torch.cat([past_value, self.split_heads(self.value(x))], dim=2)
-        by_content = torch.matmul(query + self.stored(self.content_bias), key.transpose(-2, -1))
-        projected = self.position(positions)
-        projected = self.split_heads(projected if projected.dim() == 3 else projected.unsqueeze(0))
-        by_position = torch.matmul(
-            query + self.stored(self.position_bias), projected.transpose(-2, -1)
-        )
-        if self.shift:
-            by_position = shift_distances(by_position, key.shape[2])
-        return self.attend(by_content + by_position, value, bias), key, value
+        query = self.query(x)
+        key = self.keys(past_key, self.key(x))
+        value = self.values(past_value, self.value(x))
+        biases = self.content_bias, self.position_bias
+        attended = self.attend(query, key, value, self.position(positions), biases, mask)
+        return self.out(attended), key, value
 
 
-class Attention(_Attention):
+class Attention(nn.Module):
     """Plain attention: softmax(q · kᵀ / sqrt(D/H)) · v."""
 
-    def forward(self, x: Tensor, memory: Tensor, bias: Tensor) -> Tensor:
+    def __init__(self, width: int, num_heads: int, dropout: float):
+        super().__init__()
+        self.num_heads = num_heads
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.out = nn.Linear(width, width)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
         """Attend from x to memory, which may be x.
 
         Args:
             x: (N, Q, D) float32.
             memory: (N or 1, K, D) float32.
-            bias: broadcastable to (N, H, Q, K) float32, 0 or NOT_SEEN.
+            mask: broadcastable to (N, H, Q, K) float32, 0 or NOT_SEEN.
 
         Returns:
             (N, Q, D) float32.
         """
-        query = self.split_heads(self.query(x))
-        key = self.split_heads(self.key(memory))
-        value = self.split_heads(self.value(memory))
-        return self.attend(torch.matmul(query, key.transpose(-2, -1)), value, bias)
+        query = split_heads(self.query(x), self.num_heads)
+        key = split_heads(self.key(memory), self.num_heads)
+        value = split_heads(self.value(memory), self.num_heads)
+        scores = torch.matmul(query, key.transpose(-2, -1))
+        return self.out(weighted_sum(scores, value, mask, self.dropout))

@@ -5,13 +5,15 @@ in place of batch norm (Zhang et al. 2020, arXiv:2012.05481).
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from halfbyte.blocks.attention import RelativeAttention
 from halfbyte.blocks.dropout import Dropout
+from halfbyte.blocks.leaves import Glu, Memory, Residual, Silu
 from halfbyte.blocks.norm import LayerNorm
+from halfbyte.ops.int_depthwise import IntegerDepthwise
 from halfbyte.quant.layers import StoredParameters
 
 
@@ -42,12 +44,13 @@ class FeedForward(nn.Module):
     def __init__(self, width: int, inner: int, dropout: float):
         super().__init__()
         self.expand = nn.Linear(width, inner)
+        self.silu = Silu()
         self.contract = nn.Linear(inner, width)
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, T, D) float32 -> (B, T, D) float32."""
-        return self.contract(self.dropout(nn.functional.silu(self.expand(x))))
+        return self.contract(self.dropout(self.silu(self.expand(x))))
 
 
 class CausalDepthwise(nn.Conv1d, StoredParameters):
@@ -65,6 +68,10 @@ class CausalDepthwise(nn.Conv1d, StoredParameters):
         )
         return y.transpose(1, 2)
 
+    def integer(self) -> nn.Module:
+        """Weights in 8 bits."""
+        return IntegerDepthwise(self)
+
 
 class Convolution(nn.Module):
     """Pointwise, GLU, causal depthwise, layer norm, SiLU, pointwise.
@@ -76,21 +83,28 @@ class Convolution(nn.Module):
     def __init__(self, width: int, kernel: int):
         super().__init__()
         self.pointwise_in = nn.Linear(width, 2 * width)
+        self.kernel = kernel
+        self.glu = Glu()
+        self.memory = Memory()
         self.depthwise = CausalDepthwise(width, kernel)
         self.norm = LayerNorm(width)
+        self.silu = Silu()
         self.pointwise_out = nn.Linear(width, width)
 
     def padding(self) -> Tensor:
         """The frame that stands before the first one; (1, 1, D) float32."""
         zeros = self.pointwise_in.weight.new_zeros(1, 1, self.pointwise_in.in_features)
-        return nn.functional.glu(self.pointwise_in(zeros).float(), dim=-1)
+        return self.glu(self.pointwise_in(zeros))
+
+    def start(self, batch: int) -> Tensor:
+        """The frames before the first one; (B, kernel - 1, D) float32."""
+        return self.memory.repeated(self.padding(), batch, self.kernel - 1)
 
     def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """x: (B, C, D), past: (B, kernel - 1, D) -> (B, C, D) and the next past, all float32."""
-        gated = nn.functional.glu(self.pointwise_in(x).float(), dim=-1)
-        frames = torch.cat([past, gated], dim=1)
-        y = nn.functional.silu(self.norm(self.depthwise(frames)))
-        return self.pointwise_out(y), frames[:, frames.shape[1] - past.shape[1] :]
+        frames = self.memory(past, self.glu(self.pointwise_in(x)))
+        y = self.silu(self.norm(self.depthwise(frames)))
+        return self.pointwise_out(y), self.memory.without(frames, x.shape[1])
 
 
 class ConformerLayer(nn.Module):
@@ -98,55 +112,76 @@ class ConformerLayer(nn.Module):
 
     def __init__(self, config: EncoderConfig):
         super().__init__()
-        width = config.width
+        width, dropout = config.width, config.dropout
         self.norm_macaron = LayerNorm(width)
-        self.feed_forward_macaron = FeedForward(width, config.feed_forward, config.dropout)
+        self.feed_forward_macaron = FeedForward(width, config.feed_forward, dropout)
+        self.add_macaron = Residual(dropout, 0.5)
         self.norm_attention = LayerNorm(width)
-        self.attention = RelativeAttention(
-            width, config.num_heads, config.dropout, config.relative_shift
-        )
+        self.attention = RelativeAttention(width, config.num_heads, dropout, config.relative_shift)
+        self.add_attention = Residual(dropout)
         self.norm_convolution = LayerNorm(width)
         self.convolution = Convolution(width, config.kernel)
+        self.add_convolution = Residual(dropout)
         self.norm_feed_forward = LayerNorm(width)
-        self.feed_forward = FeedForward(width, config.feed_forward, config.dropout)
-        self.norm_final = LayerNorm(width)
-        self.dropout = Dropout(config.dropout)
+        self.feed_forward = FeedForward(width, config.feed_forward, dropout)
+        self.add_feed_forward = Residual(dropout, 0.5)
+        self.norm_final = LayerNorm(width, begins_stream=True)
+
+    def start(self, batch: int, left_context: int) -> "LayerMemory":
+        """What stands before the first chunk: `left_context` steps of keys and values."""
+        key, value = self.attention.start(batch, left_context)
+        return LayerMemory(key, value, self.convolution.start(batch))
+
+    def restored(self, state: "LayerMemory") -> "LayerMemory":
+        """What a state stands for."""
+        attention, convolution = self.attention, self.convolution
+        return LayerMemory(
+            attention.keys.restored(state.key),
+            attention.values.restored(state.value),
+            convolution.memory.restored(state.frames),
+        )
+
+    def stored(self, grown: "LayerMemory", num_new: int) -> "LayerMemory":
+        """A state: without as many of the oldest keys and values as there are new ones."""
+        keys, values, frames = self.attention.keys, self.attention.values, self.convolution.memory
+        return LayerMemory(
+            keys.stored(keys.without(grown.key, num_new)),
+            values.stored(values.without(grown.value, num_new)),
+            frames.stored(grown.frames),
+        )
 
     def forward(
-        self, x: Tensor, past: "LayerState", positions: Tensor, bias: Tensor
-    ) -> tuple[Tensor, "LayerState"]:
+        self, x: Tensor, past: "LayerMemory", positions: Tensor, mask: Tensor
+    ) -> tuple[Tensor, "LayerMemory"]:
         """One chunk through the layer.
 
         Args:
             x: (B, C, D) float32.
             past: what the layer keeps of earlier chunks.
             positions: see RelativeAttention.
-            bias: broadcastable to (B, H, C, L + C) float32.
+            mask: see Mask.
 
         Returns:
-            (B, C, D) float32 and the state, its keys and values grown by the chunk.
+            (B, C, D) float32 and the memory, its keys and values grown by the chunk.
         """
-        x = x + 0.5 * self.dropout(self.feed_forward_macaron(self.norm_macaron(x)))
+        x = self.add_macaron(x, self.feed_forward_macaron(self.norm_macaron(x)))
         attended, key, value = self.attention(
-            self.norm_attention(x), past.key, past.value, positions, bias
+            self.norm_attention(x), past.key, past.value, positions, mask
         )
-        x = x + self.dropout(attended)
+        x = self.add_attention(x, attended)
         convolved, frames = self.convolution(self.norm_convolution(x), past.frames)
-        x = x + self.dropout(convolved)
-        x = x + 0.5 * self.dropout(self.feed_forward(self.norm_feed_forward(x)))
-        return self.norm_final(x), LayerState(key, value, frames)
+        x = self.add_convolution(x, convolved)
+        x = self.add_feed_forward(x, self.feed_forward(self.norm_feed_forward(x)))
+        return self.norm_final(x), LayerMemory(key, value, frames)
 
 
-class LayerState:
+class LayerMemory(NamedTuple):
     """What one layer keeps of earlier chunks.
 
-    key, value: (B, H, L, D/H) float32; frames: (B, kernel - 1, D) float32.
+    key, value: (B, H, L, D/H) float32; frames: (B, kernel - 1, D) float32. In integer-only models
+    (B, L, D) and (B, kernel - 1, D), int8 as states.
     """
 
-    def __init__(self, key: Tensor, value: Tensor, frames: Tensor):
-        self.key, self.value, self.frames = key, value, frames
-
-    def keep(self, left_context: int) -> "LayerState":
-        """The state with only the newest `left_context` keys and values."""
-        drop = self.key.shape[2] - left_context
-        return LayerState(self.key[:, :, drop:], self.value[:, :, drop:], self.frames)
+    key: Tensor
+    value: Tensor
+    frames: Tensor

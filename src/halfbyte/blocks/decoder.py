@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from halfbyte.blocks.attention import NOT_SEEN, Attention
 from halfbyte.blocks.dropout import Dropout
+from halfbyte.blocks.leaves import Relu, Residual
 from halfbyte.blocks.norm import LayerNorm
 from halfbyte.blocks.positions import sinusoids
 
@@ -32,17 +33,20 @@ class DecoderLayer(nn.Module):
         self.memory_attention = Attention(width, config.num_heads, config.dropout)
         self.norm_feed_forward = LayerNorm(width)
         self.expand = nn.Linear(width, config.feed_forward)
+        self.relu = Relu()
         self.contract = nn.Linear(config.feed_forward, width)
         self.dropout = Dropout(config.dropout)
+        self.add_self = Residual(config.dropout)
+        self.add_memory = Residual(config.dropout)
+        self.add_feed_forward = Residual(config.dropout)
 
     def forward(self, x: Tensor, memory: Tensor, causal: Tensor, memory_bias: Tensor) -> Tensor:
         """x: (N, L, D), memory: (N or 1, T, D), biases as in Attention -> (N, L, D) float32."""
         y = self.norm_self(x)
-        x = x + self.dropout(self.self_attention(y, y, causal))
-        y = self.memory_attention(self.norm_memory(x), memory, memory_bias)
-        x = x + self.dropout(y)
-        y = self.contract(self.dropout(torch.relu(self.expand(self.norm_feed_forward(x)))))
-        return x + self.dropout(y)
+        x = self.add_self(x, self.self_attention(y, y, causal))
+        x = self.add_memory(x, self.memory_attention(self.norm_memory(x), memory, memory_bias))
+        hidden = self.relu(self.expand(self.norm_feed_forward(x)))
+        return self.add_feed_forward(x, self.contract(self.dropout(hidden)))
 
 
 class Decoder(nn.Module):

@@ -21,3 +21,7 @@ class Dropout(nn.Module):
         words = torch.randint(-(2**63), 2**63 - 1, ((x.numel() + 7) // 8,), device=x.device)
         kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= self.threshold
         return x * (kept * (256 / (256 - self.threshold))).to(x.dtype)
+
+    def integer(self) -> nn.Module:
+        """Nothing: it would take values off their codes."""
+        return nn.Identity()

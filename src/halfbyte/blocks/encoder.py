@@ -3,15 +3,17 @@
 import torch
 from torch import Tensor, nn
 
-from halfbyte.blocks.attention import NOT_SEEN
-from halfbyte.blocks.conformer import ConformerLayer, EncoderConfig, LayerState
-from halfbyte.blocks.dropout import Dropout
+from halfbyte.blocks.attention import Mask
+from halfbyte.blocks.conformer import ConformerLayer, EncoderConfig, LayerMemory
+from halfbyte.blocks.leaves import LayerDrop, Stream
 from halfbyte.blocks.masks import FULL_CONTEXT, chunk_visibility
 from halfbyte.blocks.norm import LayerNorm
-from halfbyte.blocks.positions import distance_table, sinusoids
+from halfbyte.blocks.positions import Distances, sinusoids
 from halfbyte.blocks.subsampling import Subsampling
+from halfbyte.ops.quantize_features import FeatureCodes
 from halfbyte.quant.layers import StoredParameters
 
+LONGEST_SEGMENT_FRAMES = 2048  # features of a segment: 20 s, and some room
 State = dict[str, Tensor]
 
 
@@ -30,6 +32,10 @@ class FeatureNorm(nn.Module, StoredParameters):
         """features: (B, T, F) float32 -> (B, T, F) float32."""
         return (features - self.stored(self.mean)) * self.stored(self.inverse_deviation)
 
+    def integer(self) -> nn.Module:
+        """Codes of the normalised features."""
+        return FeatureCodes(self.mean, self.inverse_deviation)
+
 
 class Encoder(nn.Module):
     """Features to encoder steps, chunk by chunk or a whole segment at once.
@@ -39,7 +45,8 @@ class Encoder(nn.Module):
 
     State, all float32: `state.{i}.key`, `state.{i}.value` (B, H, L, D/H) and `state.{i}.conv`
     (B, kernel - 1, D) for each layer i; `state.valid` (B, L), 1 where a slot of left context
-    is filled; and `state.offset` (B, 1), steps so far, where positions are those of keys.
+    is filled; and `state.offset` (B, 1), steps so far, where positions are those of keys. States
+    of integer-only models are int8, keys and values (B, L, D).
     """
 
     def __init__(self, config: EncoderConfig, num_bins: int):
@@ -49,9 +56,13 @@ class Encoder(nn.Module):
         self.subsampling = Subsampling(
             num_bins, config.width, config.subsampling, config.subsampling_channels
         )
-        self.dropout = Dropout(config.dropout)
+        self.stream = Stream(config.width**0.5, config.dropout)
         self.layers = nn.ModuleList(ConformerLayer(config) for _ in range(config.num_layers))
+        self.layer_drop = LayerDrop(config.layer_drop)
         self.norm = LayerNorm(config.width)
+        self.mask = Mask()
+        longest = config.left_context + LONGEST_SEGMENT_FRAMES // config.subsampling
+        self.distances = Distances(config.width, longest)
         self._start_as_identity()
 
     def _start_as_identity(self) -> None:
@@ -80,12 +91,14 @@ class Encoder(nn.Module):
             (B, steps, D) float32 and the number of steps of each utterance, (B,) int64.
         """
         x = self._embed(features)
+        batch, length = x.shape[:2]
         num_steps = self.subsampling.num_steps(num_frames)
-        step = torch.arange(x.shape[1], device=x.device)
-        visible = chunk_visibility(x.shape[1], chunk_steps, self.config.left_context).to(x.device)
-        visible = visible & (step < num_steps[:, None])[:, None]
-        state = self.initial_state(x.shape[0], left_context=0)
-        y, _ = self._layers(x, state, torch.where(visible, 0.0, NOT_SEEN).unsqueeze(1))
+        step = torch.arange(length, device=features.device)
+        visible = chunk_visibility(length, chunk_steps, self.config.left_context)
+        visible = visible.to(features.device) & (step < num_steps[:, None])[:, None]
+        past = [layer.start(batch, 0) for layer in self._conformer_layers()]
+        positions = self._positions(length, 0, features.new_zeros(batch, 1))
+        y, _ = self._layers(x, past, positions, self.mask(visible))
         return y, num_steps
 
     def step(self, features: Tensor, state: State) -> tuple[Tensor, State]:
@@ -99,8 +112,23 @@ class Encoder(nn.Module):
             (B, C, D) float32 and the next state.
         """
         x = self._embed(features)
-        valid = torch.cat([state["state.valid"], torch.ones_like(x[:, :, 0])], dim=1)
-        return self._layers(x, state, ((valid - 1.0) * -NOT_SEEN)[:, None, None])
+        before, chunk = state["state.valid"], x.shape[1]
+        left = before.shape[1]
+        now = torch.ones((x.shape[0], chunk), dtype=before.dtype, device=before.device)
+        valid = torch.cat([before, now], dim=1)
+        following = {"state.valid": valid[:, chunk:]}
+        if "state.offset" in state:
+            following["state.offset"] = state["state.offset"] + chunk
+        layers = self._conformer_layers()
+        past = [
+            layer.restored(LayerMemory(*(state[name] for name in _names(i))))
+            for i, layer in enumerate(layers)
+        ]
+        positions = self._positions(chunk, left, state.get("state.offset"))
+        y, grown = self._layers(x, past, positions, self.mask(valid))
+        for i, (layer, memory) in enumerate(zip(layers, grown, strict=True)):
+            following.update(zip(_names(i), layer.stored(memory, chunk), strict=True))
+        return y, following
 
     def initial_state(self, batch: int, left_context: int | None = None) -> State:
         """The state before the first chunk.
@@ -109,50 +137,39 @@ class Encoder(nn.Module):
             batch: B.
             left_context: L in steps; the configured one if not given.
         """
-        config = self.config
-        left = config.left_context if left_context is None else left_context
-        heads = (batch, config.num_heads, left, config.width // config.num_heads)
-        new = self.norm.weight.new_zeros
-        state = {"state.valid": new(batch, left)}
-        if not config.relative_shift:
-            state["state.offset"] = new(batch, 1)
-        for i, layer in enumerate(self.layers):
-            assert isinstance(layer, ConformerLayer)
-            frame = layer.convolution.padding()
-            state[f"state.{i}.key"] = new(heads)
-            state[f"state.{i}.value"] = new(heads)
-            state[f"state.{i}.conv"] = frame.expand(batch, config.kernel - 1, config.width)
+        left = self.config.left_context if left_context is None else left_context
+        like = self.norm.weight
+        state = {"state.valid": self.mask.start(batch, left, like)}
+        if not self.config.relative_shift:
+            state["state.offset"] = like.new_zeros(batch, 1)
+        for i, layer in enumerate(self._conformer_layers()):
+            state.update(zip(_names(i), layer.stored(layer.start(batch, left), 0), strict=True))
         return state
 
+    def _conformer_layers(self) -> list[ConformerLayer]:
+        return list(self.layers)  # type: ignore[arg-type]
+
     def _embed(self, features: Tensor) -> Tensor:
-        x = self.subsampling(self.feature_norm(features)).float()
-        return self.dropout(x * self.config.width**0.5)
+        return self.stream(self.subsampling(self.feature_norm(features)))
 
-    def _positions(self, x: Tensor, state: State) -> Tensor:
-        left, chunk = state["state.valid"].shape[1], x.shape[1]
-        if self.config.relative_shift:
-            return distance_table(chunk, left + chunk, self.config.width).to(x.device)
-        key = torch.arange(left + chunk, dtype=torch.float32, device=x.device) - left
-        return sinusoids(state["state.offset"] + key, self.config.width)
+    def _positions(self, chunk: int, left: int, offset: Tensor | None) -> Tensor:
+        """What RelativeAttention projects; an offset (B, 1) counts for positions of keys only."""
+        device = self.norm.weight.device
+        if self.config.relative_shift or offset is None:
+            return self.distances(chunk, left + chunk, device)
+        key = torch.arange(left + chunk, dtype=torch.float32, device=device) - left
+        return sinusoids(offset + key, self.config.width)
 
-    def _layers(self, x: Tensor, state: State, bias: Tensor) -> tuple[Tensor, State]:
-        positions = self._positions(x, state)
-        left, chunk = state["state.valid"].shape[1], x.shape[1]
-        valid = torch.cat([state["state.valid"], torch.ones_like(x[:, :, 0])], dim=1)
-        following = {"state.valid": valid[:, chunk:]}
-        if "state.offset" in state:
-            following["state.offset"] = state["state.offset"] + chunk
-        for i, layer in enumerate(self.layers):
-            names = [f"state.{i}.{part}" for part in ("key", "value", "conv")]
-            past = LayerState(*(state[name] for name in names))
-            y, grown = layer(x, past, positions, bias)
-            x = self._drop_layer(x, y)
-            kept = grown.keep(left)
-            following.update(zip(names, (kept.key, kept.value, kept.frames), strict=True))
-        return self.norm(x), following
+    def _layers(
+        self, x: Tensor, past: list[LayerMemory], positions: Tensor, mask: Tensor
+    ) -> tuple[Tensor, list[LayerMemory]]:
+        grown = []
+        for layer, memory in zip(self.layers, past, strict=True):
+            y, more = layer(x, memory, positions, mask)
+            x = self.layer_drop(x, y)
+            grown.append(more)
+        return self.norm(x), grown
 
-    def _drop_layer(self, x: Tensor, y: Tensor) -> Tensor:
-        if not self.training or self.config.layer_drop == 0:
-            return y
-        keep = torch.rand(x.shape[0], 1, 1, device=x.device) >= self.config.layer_drop
-        return torch.where(keep, y, x)
+
+def _names(layer: int) -> list[str]:
+    return [f"state.{layer}.{part}" for part in ("key", "value", "conv")]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from halfbyte.errors import UsageError
-from halfbyte.export.freeze_integer import freeze_integer
+from halfbyte.ops.operator import Freezable, FrozenOperator
 from halfbyte.quant.absmax import AbsMaxRows
 from halfbyte.quant.layers import NativeEmbedding, NativeLinear, StoredParameters
 
@@ -80,9 +80,10 @@ def freeze(model: Model) -> Model:
         UsageError: a layer's activations have a static scale, which no operator serves yet.
     """
     frozen = copy.deepcopy(model).eval().requires_grad_(False)
-    freeze_integer(frozen)
     for name, layer in list(frozen.named_modules()):
-        if isinstance(layer, NativeLinear):
+        if isinstance(layer, Freezable):
+            frozen.set_submodule(name, layer.freeze())
+        elif isinstance(layer, NativeLinear):
             _check_activations(name, layer)
             frozen.set_submodule(name, FrozenLinear(layer))
         elif isinstance(layer, NativeEmbedding):
@@ -91,6 +92,12 @@ def freeze(model: Model) -> Model:
         if isinstance(module, StoredParameters) and module.stores_half:
             _halve_own_parameters(module)
     return frozen
+
+
+def frozen_operators(frozen: nn.Module) -> dict[str, FrozenOperator]:
+    """The nodes of a frozen model that hold constants, by name; products of packed codes aside."""
+    found = {n: m for n, m in frozen.named_modules() if isinstance(m, FrozenOperator)}
+    return {n: m for n, m in found.items() if m.constants and not m.operator.has_packed_codes}
 
 
 def _check_activations(name: str, layer: NativeLinear) -> None:

@@ -13,7 +13,6 @@ ONNX Runtime does not refuse NaN and infinity as our kernels do.
 import onnx
 from onnx import parser
 
-from halfbyte.export.integer_functions import integer_functions
 from halfbyte.ops.operator import operators
 
 _LINEAR = """
@@ -98,7 +97,7 @@ def functions() -> list[onnx.FunctionProto]:
         the same with scales (N, K / G), one for each group of G inputs, and a float32 product.
     Embedding <weight_bits> (ids, codes, scales) -> y:
         ids (...) int64; codes (V, D) INT4 or INT8; scales (V,) FLOAT16; y (..., D) float32.
-    Those of integer-only models: `integer_functions.py`, and `halfbyte.ops`.
+    Those of `halfbyte.ops`.
 
     The model must import the domain `halfbyte`, version 1, and opset 21.
     """
@@ -110,4 +109,4 @@ def functions() -> list[onnx.FunctionProto]:
     }
     texts = [text.format(**values) for text in (_LINEAR, _WEIGHT_ONLY, _EMBEDDING)]
     texts += [operator.onnx_text for operator in operators().values()]
-    return [*(parser.parse_function(text) for text in texts), *integer_functions()]
+    return [parser.parse_function(text) for text in texts]

@@ -14,9 +14,8 @@ from onnx.reference import ReferenceEvaluator
 from halfbyte.errors import UsageError
 from halfbyte.export.fuse import fuse, fuse_blocks
 from halfbyte.export.graph_ir import Array, Attributes, Graph, Node, plain
-from halfbyte.export.lower_integer import INTEGER_OPS, lower_integer
 from halfbyte.export.packed_weights import pack_weights
-from halfbyte.ops.operator import OPSET
+from halfbyte.ops.operator import OPSET, PACKED, operators
 from halfbyte.quant.formats import FLOAT_BITS, FORMATS
 
 Rule = Callable[[Graph, Node], list[Node]]
@@ -49,7 +48,8 @@ def lower(graph: Graph) -> None:
         if node.op in ("Identity", "Dropout") and node.outputs[0] not in graph.outputs.values():
             renamed[node.outputs[0]] = node.inputs[0]
         elif not _fold(graph, node):
-            graph.nodes += RULES.get(node.op, _keep)(graph, node)
+            rule = _constants_of_operator if node.op in operators() else _keep
+            graph.nodes += RULES.get(node.op, rule)(graph, node)
     fuse(graph)
     fuse_blocks(graph)
     drop_unused(graph)
@@ -83,7 +83,7 @@ def _follow_halves(graph: Graph, node: Node) -> None:
 def _fold(graph: Graph, node: Node) -> bool:
     """Computes a node whose inputs are all constants, unless the result is much larger."""
     arrays = {name: graph.array(name) for name in node.inputs if name}
-    if node.op in QUANTIZED_OPS or node.op in INTEGER_OPS:
+    if node.op in QUANTIZED_OPS or node.op in operators():
         return False
     if any(array is None for array in arrays.values()):
         return False
@@ -103,6 +103,19 @@ def _fold(graph: Graph, node: Node) -> bool:
 
 
 def _keep(_graph: Graph, node: Node) -> list[Node]:
+    return [node]
+
+
+def _constants_of_operator(graph: Graph, node: Node) -> list[Node]:
+    """An operator of ops/, its constants in the types of the engine."""
+    for index, dtype in operators()[node.op].constant_inputs().items():
+        name = node.inputs[index]
+        if dtype == PACKED:
+            pack_weights(graph, node)
+        elif (array := graph.array(name)) is not None:
+            graph.constants[name] = array.astype(dtype)
+        else:
+            raise UsageError(f"{node.op} {node.outputs[0]}: {name} must be a constant")
     return [node]
 
 
@@ -318,5 +331,4 @@ RULES: dict[str, Rule] = {
     "Linear": _linear,
     "WeightOnlyLinear": _linear,
     "Embedding": _embedding,
-    **dict.fromkeys(INTEGER_OPS, lower_integer),
 }

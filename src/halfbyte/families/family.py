@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from halfbyte.blocks.encoder import FeatureNorm
 from halfbyte.data.fbank import FeatureConfig
 from halfbyte.data.needs import Batch, DataNeeds
-from halfbyte.ops.integer_layers import FeatureCodes
+from halfbyte.ops.quantize_features import FeatureCodes
 from halfbyte.scores.score import Score
 
 _STATE, _NEXT = "state.", "next."
@@ -153,11 +153,14 @@ class Family(ABC, Generic[Model, B]):
     Attributes:
         Config: sizes and choices, a dataclass whose fields all have defaults.
         needs: which labels it learns from, and so the kind of its batches.
+        integer_parts: names of the modules that integer-only mode exchanges the leaves of, all in
+            the first graph; none where a family has no such mode.
         production: what `halfbyte bench encoder` measures; None where it has no such graph.
     """
 
     Config: type[Any]
     needs: DataNeeds[Any]
+    integer_parts: tuple[str, ...] = ()
     production: Production | None = None
 
     @abstractmethod

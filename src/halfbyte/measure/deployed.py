@@ -13,7 +13,7 @@ from halfbyte.errors import ConfigError, ModelFileError
 from halfbyte.export.fuse_linear import JOINED
 from halfbyte.export.onnx_model import compile_folder, export
 from halfbyte.measure.deployed_integer import raise_if_other_operators
-from halfbyte.ops.integer_linear_layer import IntegerLinear
+from halfbyte.ops.int_linear import IntegerLinear
 from halfbyte.quant.native import NativeLayer, native_layers
 from halfbyte.quant.quantizer import Quantized
 from halfbyte.train.checkpoint import WEIGHTS, family_of, load_checkpoint
@@ -32,8 +32,6 @@ class LayerCheck:
         num_bytes: of codes, scales and bias in the file.
         num_codes: codes that differ.
         num_scales: scales that differ; of an integer-only layer, int32 biases.
-        num_multipliers: multipliers that differ, all of them where their shift or the least code
-            does; integer-only layers have them.
     """
 
     name: str
@@ -42,7 +40,6 @@ class LayerCheck:
     num_bytes: int
     num_codes: int
     num_scales: int
-    num_multipliers: int = 0
 
     @property
     def bits_per_weight(self) -> float:
@@ -52,7 +49,7 @@ class LayerCheck:
     @property
     def is_equal(self) -> bool:
         """Whether codes and scales are those of training."""
-        return self.num_codes == self.num_scales == self.num_multipliers == 0
+        return self.num_codes == self.num_scales == 0
 
 
 def checkpoint_of(run: Path) -> Path:
@@ -109,8 +106,7 @@ def raise_if_different(checks: list[LayerCheck]) -> None:
         if not check.is_equal:
             raise ModelFileError(
                 f"layer {check.name} is not the trained one: {check.num_codes} of "
-                f"{check.num_weights} codes, {check.num_scales} scales and "
-                f"{check.num_multipliers} multipliers differ; compile it again"
+                f"{check.num_weights} codes and {check.num_scales} scales differ; compile it again"
             )
 
 
@@ -179,7 +175,6 @@ def _check(name: str, layer: NativeLayer, place: _Place) -> LayerCheck:
         tensor.num_bytes * n // rows,
         int((codes != quantized.codes.numpy()).sum()),
         _differing_scales(layer, place, quantized, own),
-        _differing_multipliers(layer, place, quantized),
     )
 
 
@@ -189,17 +184,5 @@ def _differing_scales(layer: NativeLayer, place: _Place, quantized: Quantized, o
     if not isinstance(layer, IntegerLinear):
         stored = np.frombuffer(second.data, np.float32).reshape(second.shape[0], -1)[own]
         return int((stored != quantized.scales.numpy()).sum())
-    differing = np.frombuffer(second.data, np.int32) != layer.whole_bias(quantized).numpy()
+    differing = np.frombuffer(second.data, np.int32) != layer.whole_bias().numpy()
     return int(differing.sum())
-
-
-def _differing_multipliers(layer: NativeLayer, place: _Place, quantized: Quantized) -> int:
-    if not isinstance(layer, IntegerLinear):
-        return 0
-    multipliers, shift = layer.multipliers(quantized)
-    node = next(n for n in place.file.nodes(place.graph) if place.tensor.name in n.constants)
-    numbers = {"divisor": 1 << shift, "low": layer.limits[0]}
-    if any(node.numbers.get(key, value) != value for key, value in numbers.items()):
-        return len(multipliers)
-    stored = place.file.constant(place.graph, node.constants[2])
-    return int((np.frombuffer(stored.data, np.int32) != multipliers.numpy()).sum())

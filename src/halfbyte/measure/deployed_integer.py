@@ -7,7 +7,7 @@ from torch import nn
 
 from halfbyte.engine import ModelFile
 from halfbyte.errors import ModelFileError
-from halfbyte.export.freeze_integer import frozen_operators
+from halfbyte.export.freeze import freeze, frozen_operators
 from halfbyte.ops.operator import Attributes
 
 
@@ -36,7 +36,7 @@ def raise_if_other_operators(model: nn.Module, file: ModelFile) -> None:
     Raises:
         ModelFileError: one is not, with its name.
     """
-    operators = frozen_operators(model)
+    operators = frozen_operators(freeze(model))
     if not operators:
         return
     stored = [
@@ -44,9 +44,9 @@ def raise_if_other_operators(model: nn.Module, file: ModelFile) -> None:
         for graph in file.graph_names
         for node in file.nodes(graph)
     ]
-    for name, tensors, numbers in operators:
-        constants = [_bytes(tensor) for tensor in tensors]
-        if not any(node.has(constants, numbers) for node in stored):
+    for name, operator in operators.items():
+        constants = [_bytes(operator.get_buffer(constant)) for constant in operator.constants]
+        if not any(node.has(constants, operator.attributes) for node in stored):
             raise ModelFileError(
                 f"layer {name} is not the trained one: no operator of {file.path} has its "
                 "constants and shifts; compile it again"

@@ -6,14 +6,13 @@ for the codes -128 .. 127 of b; M / 2^n = s_a · 2^-15 / s_y in fixed point; y (
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from halfbyte.ops import integer_arithmetic as arithmetic
+from halfbyte.ops.coded import Coded
+from halfbyte.ops.fixed_point import Int16Array, fixed_point_number, round_shift, round_shift_of
 from halfbyte.ops.int_table import MIDDLE
-from halfbyte.ops.integer_leaf import IntegerLeaf
-from halfbyte.ops.integer_reference import round_shift
+from halfbyte.ops.integer_leaf import Flow, IntegerLeaf
 from halfbyte.ops.onnx_text import (
     INT8,
     LIMITS_8,
@@ -29,51 +28,46 @@ from halfbyte.quant.ranges import Range
 from halfbyte.quant.reference import Int8Array
 
 
-def reference(x: Int8Array, gates: NDArray[np.int16], multiplier: int, shift: int) -> Int8Array:
+def reference(x: Int8Array, gates: Int16Array, multiplier: int, shift: int) -> Int8Array:
     """The formula in numpy; gates (256,)."""
     value, gate = np.split(x.astype(np.int64), 2, axis=-1)
     product = value * gates.astype(np.int64)[gate + MIDDLE] * multiplier
     return np.clip(round_shift(product, shift), -127, 127).astype(np.int8)
 
 
-def compute(x: Tensor, gates: Tensor, multiplier: int, shift: int) -> Tensor:
+def compute(value: Tensor, gate: Tensor, gates: Tensor, multiplier: int, shift: int) -> Tensor:
     """The formula in torch, on int64."""
-    value, gate = x.chunk(2, -1)
     product = value * gates[gate + MIDDLE] * multiplier
-    return arithmetic.round_shift(product, shift).clamp(-127, 127)
+    return round_shift_of(product, shift).clamp(-127, 127)
 
 
 class IntegerGlu(IntegerLeaf):
-    """y = a · sigmoid(b) on integers; backward as of the float function.
+    """y = a · sigmoid(b) on integers; backward as of the float function."""
 
-    Args:
-        source: range of a.
-        gates: range of b.
-        out: of y.
-    """
-
-    def __init__(self, source: Range, gates: Range, out: Range):
-        super().__init__(source, out)
-        self._gates = [gates]
+    def __init__(self) -> None:
+        super().__init__()
+        self.out_range = Range()
 
     def constants(self) -> tuple[Tensor, int, int]:
         """Table (256,) int64, multiplier, shift."""
-        b = torch.arange(-MIDDLE, MIDDLE).double() * self._gates[0].scale
+        content, gate = self.sources["x"]
+        b = torch.arange(-MIDDLE, MIDDLE).double() * gate.scale
         table = torch.round(2.0**15 * torch.sigmoid(b)).clamp_max(2.0**15 - 1).to(torch.int64)
-        ratio = self.source.scale / self.out.scale * 2.0**-15
-        multiplier, shift = arithmetic.fixed_point(torch.tensor([ratio], dtype=torch.float64))
-        return table, int(multiplier), shift
+        return table, *fixed_point_number(content.scale / self.out_range.scale * 2.0**-15)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (..., 2D) float32 -> (..., D) float32."""
+    def forward(self, x: Flow) -> Coded:
+        """x: (..., 2D) -> (..., D)."""
+        values = self.take_halves("x", x, ("content", "gate"))
 
         def codes() -> Tensor:
-            value, gate = x.chunk(2, -1)
-            both = [self.source.codes(value), self._gates[0].codes(gate)]
+            value, gate = (
+                source.codes(half)
+                for source, half in zip(self.sources["x"], values.chunk(2, -1), strict=True)
+            )
             table, multiplier, shift = self.constants()
-            return compute(torch.cat(both, -1), table.to(x.device), multiplier, shift)
+            return compute(value, gate, table.to(values.device), multiplier, shift)
 
-        return self._finish(functional.glu(x, -1), codes)
+        return self.finish(functional.glu(values, -1), codes, self.out_range)
 
     def freeze(self) -> FrozenOperator:
         """One node over the table."""
@@ -84,6 +78,7 @@ class IntegerGlu(IntegerLeaf):
             {"gates": table.to(torch.int16)},
             {"multiplier": multiplier, "divisor": 1 << shift},
             lambda shape: (*shape[:-1], shape[-1] // 2),
+            self.frozen_operands("x"),
         )
 
 

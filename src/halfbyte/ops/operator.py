@@ -16,7 +16,7 @@ of this folder; an operator of another package is known once its file has been i
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -69,6 +69,11 @@ class Operator:
         signature = f"{self.name}{listed} ({self.inputs}) => ({self.outputs})"
         return f"{head}\n{signature}\n{{{self.body}\n}}"
 
+    @property
+    def has_packed_codes(self) -> bool:
+        """Whether one of its constants is packed."""
+        return PACKED in self.constants.values()
+
     def constant_inputs(self) -> dict[int, str]:
         """Positions of inputs that must be constants, and their types."""
         names = self.inputs.split(", ")
@@ -99,6 +104,7 @@ class FrozenOperator(nn.Module):
         constants: inputs from the second on, in order; they keep their names in the file.
         attributes: of the node.
         shape: of the output, from that of the first operand; the same if not given.
+        before: what the first operands go through on their way; nothing if not given.
     """
 
     def __init__(
@@ -108,18 +114,22 @@ class FrozenOperator(nn.Module):
         constants: dict[str, Tensor] | None = None,
         attributes: Attributes | None = None,
         shape: Callable[[Shape], Shape] | None = None,
+        before: Sequence[nn.Module] = (),
     ):
         super().__init__()
         self.operator, self.dtype = operator, dtype
         self.attributes, self.shape = attributes or {}, shape or tuple
         self.constants = list(constants or {})
+        self.before = nn.ModuleList(before)
         for key, value in (constants or {}).items():
             self.register_buffer(key, value)
 
-    def forward(self, x: Tensor, *others: Tensor) -> Tensor:
+    def forward(self, *operands: Tensor) -> Tensor:
         """The node; it can only be traced."""
-        inputs = (x, *(getattr(self, name) for name in self.constants), *others)
-        shape = self.shape(tuple(x.shape))
+        firsts = [take(x) for take, x in zip(self.before, operands, strict=False)]
+        given = [*firsts, *operands[len(firsts) :]]
+        inputs = (given[0], *(self.get_buffer(name) for name in self.constants), *given[1:])
+        shape = self.shape(tuple(given[0].shape))
         return self.operator.node(inputs, self.dtype, shape, self.attributes)
 
 

@@ -21,7 +21,8 @@ class Range(nn.Module):
     """amax, a moving average of max|x|; scale = amax / (2^(bits - 1) - 1).
 
     Until it is started it holds the largest value seen and nothing is rounded; from then on it
-    moves between steps only (`move`), so that all of one step have the same scale.
+    moves between steps only (`move`), so that all of one step have the same scale. Before it is
+    wired, while a model's layers first learn of each other, it takes note of nothing.
 
     Args:
         bits: 8 for codes, 16 for the residual stream.
@@ -36,6 +37,7 @@ class Range(nn.Module):
         super().__init__()
         self.largest = 2 ** (bits - 1) - 1
         self.is_fixed = amax is not None
+        self.is_wired = False
         self.sample: Sample | None = None
         self.register_buffer("amax", torch.tensor(amax or 0.0))
         self.register_buffer("is_started", torch.tensor(float(self.is_fixed)))
@@ -43,13 +45,17 @@ class Range(nn.Module):
 
     def observe(self, x: Tensor) -> None:
         """Take note of real values."""
-        if self.is_fixed:
+        if self.is_fixed or not self.is_wired:
             return
         if self.sample is not None:
             self.sample.add(x)
         largest = x.detach().abs().amax().float()
         into = self.seen if self.is_started else self.amax
         into.copy_(torch.maximum(into, largest))
+
+    def passes_real(self, is_training: bool) -> bool:
+        """Whether values go on as they are: there is no scale yet to round them to."""
+        return not self.is_started and (is_training or not self.is_wired)
 
     def start(self) -> None:
         """Round from now on."""

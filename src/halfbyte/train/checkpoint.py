@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from halfbyte.blocks.integer_encoder import make_integer
+from halfbyte.blocks.integer import make_integer
 from halfbyte.data.needs import Vocabulary
 from halfbyte.errors import ConfigError
 from halfbyte.families.family import Family, Inputs
@@ -37,7 +37,8 @@ def inputs_of(config: AnyConfig, vocabulary: Vocabulary) -> Inputs:
 
 def build_model(config: AnyConfig, vocabulary: Vocabulary) -> Any:
     """The model of a configuration with fresh weights, native where the configuration says."""
-    model = family_of(config).build(config.model, inputs_of(config, vocabulary))
+    family = family_of(config)
+    model = family.build(config.model, inputs_of(config, vocabulary))
     chosen = config.quantization
     methods = Methods(chosen.weights, chosen.activations, chosen.group)
     make_native(model, LayerMap(chosen.default, chosen.layers), methods)
@@ -51,7 +52,14 @@ def build_model(config: AnyConfig, vocabulary: Vocabulary) -> Any:
                 "quantization.arithmetic=integer has ranges of its own; "
                 "leave quantization.activations at absmax"
             )
-        make_integer(model)
+        if not family.integer_parts:
+            raise ConfigError(f"family {config.family} has no integer-only mode")
+
+        def run() -> None:
+            first = next(iter(family.graphs(model).values()))
+            first.run(first.test)
+
+        make_integer(model, family.integer_parts, run)
     return model
 
 

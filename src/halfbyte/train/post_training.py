@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from halfbyte.blocks.integer_encoder import observe
+from halfbyte.blocks.integer import ranges_of
 from halfbyte.data.audio import read_audio
 from halfbyte.data.manifest import Utterance, evenly_spread
 from halfbyte.data.needs import Batch, Vocabulary
@@ -28,7 +28,6 @@ from halfbyte.quant.layers import NativeEmbedding, NativeLinear
 from halfbyte.quant.lsq import LearnedStep
 from halfbyte.quant.native import native_layers
 from halfbyte.quant.observers import Observer, Sample, observer_named
-from halfbyte.quant.ranges import Range
 from halfbyte.train.checkpoint import (
     build_model,
     family_of,
@@ -131,14 +130,13 @@ def set_static_ranges(
     observer: Observer,
 ) -> None:
     """Set all ranges of an integer-only model, whose weights have their steps; in place."""
-    ranges = [module for module in model.modules() if isinstance(module, Range)]
-    ranges = [each for each in ranges if not each.is_fixed]
+    ranges = [each for each in ranges_of(model) if not each.is_fixed]
     for each in ranges:
         each.sample_values()
     model.train()
     with torch.no_grad():
         for batch in _heard(config, vocabulary, utterances):
-            observe(model, batch.features)
+            family_of(config).outputs(model, batch)
     model.eval()
     for each in ranges:
         each.start_with(observer)

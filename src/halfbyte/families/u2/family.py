@@ -21,6 +21,7 @@ class U2Family(Family[U2, SpeechBatch]):
 
     Config = ModelConfig
     needs = Speech()
+    integer_parts = ("encoder", "ctc", "logits", "numbers")
     production = PRODUCTION
 
     def build(self, config: ModelConfig, inputs: Inputs) -> U2:

@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from halfbyte.blocks.integer_encoder import IntegerEncoder
 from halfbyte.families.family import Example, GraphSpec
 from halfbyte.families.u2.model import U2
 
@@ -24,8 +23,6 @@ class EncoderGraph(nn.Module):
         """features (B, T, F) float32 -> encoder output, CTC log-probabilities, next states."""
         named = dict(zip(self.state_names, state, strict=True))
         encoded, log_probs, following = self.model.step(features, named)
-        if isinstance(self.model.encoder, IntegerEncoder):
-            encoded = self.model.encoder.numbers(encoded)
         return encoded, log_probs, *(following[name] for name in self.state_names)
 
 

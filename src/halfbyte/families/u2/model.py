@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from halfbyte.blocks.attention import NOT_SEEN
 from halfbyte.blocks.decoder import Decoder
 from halfbyte.blocks.encoder import Encoder, State
+from halfbyte.blocks.leaves import Numbers
 from halfbyte.blocks.masks import FULL_CONTEXT
 from halfbyte.families.u2.config import ModelConfig
 
@@ -38,6 +39,8 @@ class LogProbs:
 class U2(nn.Module):
     """Encoder, CTC head and attention decoder.
 
+    Integer-only models have an encoder and a CTC head on integers; the decoder stays as it is.
+
     Args:
         config: sizes.
         num_bins: F, bins of a feature frame.
@@ -50,16 +53,17 @@ class U2(nn.Module):
         self.num_tokens = num_tokens
         self.encoder = Encoder(config.encoder, num_bins)
         self.ctc = nn.Linear(config.encoder.width, num_tokens)
+        self.numbers, self.logits = Numbers(), Numbers()
         self.decoder = Decoder(config.decoder, config.encoder.width, num_tokens)
 
     def ctc_log_probs(self, encoded: Tensor) -> Tensor:
-        """encoded: (B, T, D) float32 -> (B, T, V) float32."""
-        return torch.log_softmax(self.ctc(encoded).float(), dim=-1)
+        """encoded: (B, T, D), as the encoder gives it -> (B, T, V) float32."""
+        return torch.log_softmax(self.logits(self.ctc(encoded)), dim=-1)
 
     def step(self, features: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         """One chunk: encoder output (B, C, D), CTC log-probabilities (B, C, V), next state."""
         encoded, state = self.encoder.step(features, state)
-        return encoded, self.ctc_log_probs(encoded), state
+        return self.numbers(encoded), self.ctc_log_probs(encoded), state
 
     def log_probs(
         self,
@@ -80,9 +84,9 @@ class U2(nn.Module):
         """
         encoded, num_steps = self.encoder(features, num_frames, chunk_steps)
         inputs, labels = self._teacher_forcing(tokens, num_tokens)
-        step = torch.arange(encoded.shape[1], device=encoded.device)
+        step = torch.arange(encoded.shape[1], device=features.device)
         bias = torch.where(step < num_steps[:, None], 0.0, NOT_SEEN)[:, None, None]
-        attention = self.decoder(inputs, encoded, bias)
+        attention = self.decoder(inputs, self.numbers(encoded), bias)
         return LogProbs(self.ctc_log_probs(encoded), num_steps, attention, labels)
 
     def loss(self, said: LogProbs, tokens: Tensor, num_tokens: Tensor) -> dict[str, Tensor]:
