@@ -3,10 +3,10 @@
 
 #include "error.h"
 #include "graph/byte_reader.h"
+#include "graph/codec.h"
 #include "graph/graph.h"
 #include "graph/half.h"
 #include "graph/operator.h"
-#include "kernels/packing.h"
 
 namespace halfbyte {
 namespace {
@@ -98,10 +98,10 @@ class GraphReader {
   }
 
   std::uint64_t storage_bytes(DType storage, const Shape& shape) {
-    const int bits = packed_bits(storage);
-    if (bits == 0) return static_cast<std::uint64_t>(shape.num_elements()) * dtype_bytes(storage);
+    const Codec* codec = find_codec(storage);
+    if (codec == nullptr) return static_cast<std::uint64_t>(shape.num_elements()) * dtype_bytes(storage);
     if (shape.rank() != 2) reader_.fail("holds packed codes that are no matrix");
-    return static_cast<std::uint64_t>(packed_bytes(bits, shape[0], shape[1]));
+    return static_cast<std::uint64_t>(codec->num_bytes(shape[0], shape[1]));
   }
 
   void read_constant() {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/codec.h"
 #include "graph/graph.h"
 #include "graph/tensor.h"
 #include "graph/thread_pool.h"
@@ -60,6 +61,8 @@ class NodePlanner {
   bool has(int input) const;
   const Shape& shape(int input) const { return value(input).shape; }
   DType dtype(int input) const { return value(input).dtype; }
+  // How an input that must be codes is stored.
+  const Codec& codec(int input) const { return *find_codec(dtype(input)); }
   // Type of the outputs, from the operator's signature.
   DType output_dtype() const;
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "graph/codec.h"
+
 namespace halfbyte {
 namespace {
 
@@ -35,7 +37,7 @@ bool fits(char letter, DType dtype, DType& variable) {
     case 'b':
       return dtype == DType::kBool;
     case 'p':
-      return packed_bits(dtype) != 0;
+      return find_codec(dtype) != nullptr;
     case 'c':
       return dtype == DType::kInt8;
     case 's':

@@ -1,6 +1,7 @@
 #include "graph/tensor.h"
 
 #include "error.h"
+#include "graph/codec.h"
 
 namespace halfbyte {
 
@@ -16,30 +17,16 @@ const char* dtype_name(DType dtype) {
       return "bool";
     case DType::kFloat16:
       return "float16";
-    case DType::kPacked4:
-      return "packed4";
-    case DType::kPacked8:
-      return "packed8";
-    case DType::kPacked1:
-      return "packed1";
-    case DType::kPacked2:
-      return "packed2";
-    case DType::kPacked3:
-      return "packed3";
-    case DType::kPacked5:
-      return "packed5";
-    case DType::kPacked6:
-      return "packed6";
-    case DType::kPacked7:
-      return "packed7";
     case DType::kInt8:
       return "int8";
     case DType::kInt16:
       return "int16";
     case DType::kInt32:
       return "int32";
+    default:
+      const Codec* codec = find_codec(dtype);
+      return codec == nullptr ? "unknown" : codec->name;
   }
-  return "unknown";
 }
 
 DType dtype_named(const std::string& name) {
@@ -48,30 +35,7 @@ DType dtype_named(const std::string& name) {
   return DType::kNone;
 }
 
-int packed_bits(DType dtype) {
-  switch (dtype) {
-    case DType::kPacked1:
-      return 1;
-    case DType::kPacked2:
-      return 2;
-    case DType::kPacked3:
-      return 3;
-    case DType::kPacked4:
-      return 4;
-    case DType::kPacked5:
-      return 5;
-    case DType::kPacked6:
-      return 6;
-    case DType::kPacked7:
-      return 7;
-    case DType::kPacked8:
-      return 8;
-    default:
-      return 0;
-  }
-}
-
-bool is_computed(DType dtype) { return packed_bits(dtype) == 0 && dtype != DType::kFloat16; }
+bool is_computed(DType dtype) { return find_codec(dtype) == nullptr && dtype != DType::kFloat16; }
 
 std::size_t dtype_bytes(DType dtype) {
   switch (dtype) {

@@ -15,7 +15,7 @@ enum class DType : std::uint32_t {
   kInt64 = 2,
   kBool = 3,     // one byte, 0 or 1
   kFloat16 = 4,  // constants only: scales and biases of quantised layers
-  kPacked4 = 5,  // constants only: tiles of 4-bit codes (kernels/packing.h)
+  kPacked4 = 5,  // constants only: codes of 4 bits as codec.h says
   kPacked8 = 6,  // and of other widths
   kPacked1 = 7,
   kPacked2 = 8,
@@ -33,8 +33,6 @@ constexpr std::uint32_t kLastDType = 15;
 const char* dtype_name(DType dtype);
 // kNone if no type has that name.
 DType dtype_named(const std::string& name);
-// Bits of a code of a packed type; 0 for the others.
-int packed_bits(DType dtype);
 // Whether nodes may write values of this type: not float16 and packed codes.
 bool is_computed(DType dtype);
 // Bytes of one element; 0 for the packed types, whose size depends on the shape.

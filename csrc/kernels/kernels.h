@@ -215,7 +215,7 @@ std::vector<std::string> available_isas();
 std::vector<std::string> known_isas();
 
 // The kernel of a table for these widths: weights of 1 to 8 bits with activations of 8, or 4 with 4.
-// Throws kUsage for others.
+// nullptr for others.
 LinearKernel find_linear(const Kernels& kernels, int weight_bits, int act_bits);
 
 // Kernels::quantize_rows, but a row with NaN or infinity throws kInput, with its number; x begins at row

@@ -57,10 +57,10 @@ struct Patches {
 
 static RunFunction plan(NodePlanner& node) {
   const Shape& x = node.shape(kX);
-  const int bits = packed_bits(node.dtype(kCodes));
+  const Codec& codec = node.codec(kCodes);
   if (x.rank() != 4) node.fail("expected x (B, T, F, channels)");
   const std::int64_t n = node.shape(kCodes)[0], k = node.shape(kCodes)[1], run = kTaps * x[3];
-  if (k != kTaps * run || k == 0 || k > largest_k(bits, 8) / 2)
+  if (k != kTaps * run || k == 0 || k > codec.largest_k(8) / 2)
     node.fail("the weights do not fit the patches");
   if (node.shape(kBias) != Shape{n} || node.shape(kMultipliers) != Shape{n})
     node.fail("there must be one bias and one multiplier per output");
@@ -70,7 +70,7 @@ static RunFunction plan(NodePlanner& node) {
   node.set_output(0, {x[0], rows, columns, n});
   node.need_scratch(static_cast<std::size_t>(kPatchRows * patches.stride * node.num_threads()));
   IntegerEpilogue epilogue{nullptr, nullptr, shift_attribute(node, "divisor"), n, low_attribute(node)};
-  return [=, linear = find_linear(node.kernels(), bits, 8)](const Operands& operands) {
+  return [=, linear = codec.linear(node.kernels(), 8)](const Operands& operands) {
     const std::int64_t blocks = (patches.count() + kPatchRows - 1) / kPatchRows;
     share_loop(operands.pool, blocks, [&](int part, std::int64_t block, std::int64_t end) {
       auto* codes = static_cast<std::int8_t*>(operands.scratch) + part * kPatchRows * patches.stride;

@@ -16,7 +16,6 @@
 #include "graph/operator.h"
 #include "graph/run_operator.h"
 #include "graph/session.h"
-#include "kernels/packing.h"
 #include "python/arrays.h"
 #include "python/bindings.h"
 
@@ -125,7 +124,7 @@ nb::list layers_of(const Graph& graph) {
       if (constant < 0) continue;
       const Tensor& tensor = graph.constants()[constant];
       const bool is_scale = is_after_codes && tensor.dtype == DType::kFloat32;
-      is_after_codes = packed_bits(tensor.dtype) != 0;
+      is_after_codes = find_codec(tensor.dtype) != nullptr;
       if (!is_scale) num_parameters += tensor.shape.num_elements();
       num_bytes += graph.constant_bytes()[constant];
       names.append(graph.values()[input].name);
@@ -315,11 +314,11 @@ Tensor operand_of(nb::handle object) {
   if (!nb::isinstance<nb::tuple>(object)) return tensor_of(object);
   const auto [name, shape, bytes] =
       nb::cast<std::tuple<std::string, std::pair<std::int64_t, std::int64_t>, ByteVector>>(object);
-  const int bits = packed_bits(dtype_named(name));
+  const Codec* codec = find_codec(dtype_named(name));
   const auto [n, k] = shape;
-  if (bits == 0 || n < 0 || k < 0 || static_cast<std::int64_t>(bytes.size()) != packed_bytes(bits, n, k))
+  if (codec == nullptr || n < 0 || k < 0 || static_cast<std::int64_t>(bytes.size()) != codec->num_bytes(n, k))
     throw Error(ErrorKind::kInput, "packed codes " + name + " have another size than their shape asks for");
-  return {dtype_named(name), {n, k}, bytes.data(), nullptr};
+  return {codec->dtype, {n, k}, bytes.data(), nullptr};
 }
 
 nb::list run_alone(const std::string& op, nb::sequence inputs, nb::dict attributes, const std::string& isa,

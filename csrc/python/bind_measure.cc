@@ -1,6 +1,4 @@
 // `halfbyte._core.measure`: loops that a benchmark times without Python between the calls.
-#include <nanobind/ndarray.h>
-#include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <time.h>
@@ -8,20 +6,12 @@
 #include <algorithm>
 #include <memory>
 
-#include "error.h"
-#include "kernels/float_environment.h"
 #include "kernels/kernels.h"
 #include "python/bindings.h"
-
-namespace nb = nanobind;
+#include "python/packed_arrays.h"
 
 namespace halfbyte::python {
 namespace {
-
-template <class T>
-using Vector = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using Matrix = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 // Processor time of this thread, which leaves out what other processes take.
 double now_s() {
@@ -41,11 +31,6 @@ double clock_cost_s() {
   return costs[50];
 }
 
-struct Computing {
-  nb::gil_scoped_release no_gil;
-  FloatEnvironment environment;
-};
-
 // Activation codes and what goes with them, allocated once.
 struct RowBuffer {
   RowBuffer(int64_t m, int64_t k)
@@ -64,7 +49,7 @@ std::vector<double> time_linear(Matrix<const float> x, Matrix<const uint8_t> pac
   const auto m = static_cast<int64_t>(x.shape(0)), k = static_cast<int64_t>(x.shape(1));
   const auto n = static_cast<int64_t>(out.shape(1));
   const Kernels& table = find_kernels(isa);
-  const LinearKernel kernel = find_linear(table, bits, act_bits);
+  const LinearKernel kernel = linear_kernel(table, bits, act_bits);
   if (static_cast<int64_t>(packed.shape(1)) < packed_bytes(bits, n, k) || scales.size() != out.shape(1) ||
       bias.size() != out.shape(1) || out.shape(0) != x.shape(0) || packed.shape(0) == 0 ||
       k > largest_k(bits, act_bits))

@@ -109,7 +109,7 @@ void linear_train(Matrix<const X> x, Matrix<const int8_t> codes, int bits, int a
   expect(size(values_x.shape(0)) == rows && size(values_x.shape(1)) == k, "values_x must be shaped as x");
   check_weights(bits, act_bits, n, k, packed_bytes(bits, n, k));
   const Kernels& table = find_kernels(isa);
-  const LinearKernel kernel = find_linear(table, bits, act_bits);
+  const LinearKernel kernel = linear_kernel(table, bits, act_bits);
   Computing computing;
   const TrainedLayer layer{
       table, kernel, edge_of(act_bits), k, n, pack_outputs(bits, codes, threads), scales.data(), bias.data()};

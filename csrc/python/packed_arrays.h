@@ -27,6 +27,15 @@ inline void check_weights(int bits, int act_bits, int64_t n, int64_t k, int64_t 
   expect(bytes == packed_bytes(bits, n, k), "packed weights have another size than N and K need");
 }
 
+// Throws kUsage for bits that no kernel multiplies.
+inline LinearKernel linear_kernel(const Kernels& kernels, int bits, int act_bits) {
+  const LinearKernel kernel = find_linear(kernels, bits, act_bits);
+  if (kernel == nullptr)
+    throw Error(ErrorKind::kUsage, "a linear layer W" + std::to_string(bits) + "A" +
+                                       std::to_string(act_bits) + " came; there are W1A8 to W8A8, and W4A4");
+  return kernel;
+}
+
 // Packed weights at a 64-byte boundary.
 struct AlignedDelete {
   void operator()(uint8_t* p) const { ::operator delete[](p, std::align_val_t{64}); }

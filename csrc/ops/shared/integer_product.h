@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "graph/operator.h"
-#include "kernels/packing.h"
 #include "ops/shared/integer_attributes.h"
 
 namespace halfbyte::ops {
@@ -25,16 +24,16 @@ inline void pad_rows(const std::int8_t* x, const CodeRows& rows) {
 class IntegerProduct {
  public:
   explicit IntegerProduct(NodePlanner& node)
-      : bits_(packed_bits(node.dtype(kCodes))),
+      : codec_(&node.codec(kCodes)),
         n_(node.shape(kCodes)[0]),
         k_(node.shape(kCodes)[1]),
-        linear_(find_linear(node.kernels(), bits_, 8)) {
+        linear_(codec_->linear(node.kernels(), 8)) {
     Shape shape = node.shape(kX);
     const int last = shape.rank() - 1;
     if (last < 0 || shape[last] != k_ || k_ == 0)
       node.fail("the last axis has not the size of the weights' inputs");
     if (node.shape(kBias) != Shape{n_}) node.fail("the bias must have one value per output");
-    if (k_ > largest_k(bits_, 8) / 2) node.fail("so many inputs and a bias could overflow int32");
+    if (k_ > codec_->largest_k(8) / 2) node.fail("so many inputs and a bias could overflow int32");
     shape[last] = n_;
     node.set_output(0, shape);
     rows_ = shape.product(0, last);
@@ -73,12 +72,12 @@ class IntegerProduct {
     if (part.residual != nullptr) part.residual += first;
     Epilogue epilogue{};
     epilogue.integer = &part;
-    const std::int64_t tile_bytes = packed_bytes(bits_, kTileOutputs, k_);
+    const std::int64_t tile_bytes = codec_->num_bytes(kTileOutputs, k_);
     linear_({x, operands.in<std::uint8_t>(kCodes) + first / kTileOutputs * tile_bytes, end - first},
             epilogue);
   }
 
-  int bits_;
+  const Codec* codec_;
   std::int64_t n_, k_, rows_ = 0;
   LinearKernel linear_;
   bool is_padded_ = false;

@@ -20,19 +20,18 @@ Activation activation_named(NodePlanner& node, const std::string& name, std::int
 
 }  // namespace
 
-QuantizedLinear::QuantizedLinear(NodePlanner& node)
-    : kernels_(&node.kernels()), weight_bits_(packed_bits(node.dtype(1))) {
-  const std::int64_t act_bits = node.attribute("activation_bits");
-  if (act_bits != 8 && (act_bits != 4 || weight_bits_ != 4))
-    node.fail("activation_bits is " + std::to_string(act_bits) + "; it is 8, or 4 with weights of 4 bits");
-  linear_ = find_linear(*kernels_, weight_bits_, static_cast<int>(act_bits));
+QuantizedLinear::QuantizedLinear(NodePlanner& node) : kernels_(&node.kernels()), codec_(&node.codec(1)) {
+  const auto act_bits = static_cast<int>(node.attribute("activation_bits"));
+  linear_ = codec_->linear(*kernels_, act_bits);
+  if (linear_ == nullptr)
+    node.fail("no kernel multiplies " + std::string(codec_->name) + " with activations of " +
+              std::to_string(act_bits) + " bits");
   qmax_ = act_bits == 8 ? 127 : 7;
   n_ = node.shape(1)[0], k_ = node.shape(1)[1];
   if (node.shape(2) != Shape{n_} || node.shape(3) != Shape{n_})
     node.fail("scales and bias must have one value per output");
   if (k_ == 0) node.fail("the weights have no inputs");
-  if (k_ > largest_k(weight_bits_, static_cast<int>(act_bits)))
-    node.fail("so many inputs could overflow int32");
+  if (k_ > codec_->largest_k(act_bits)) node.fail("so many inputs could overflow int32");
   activation_ = activation_named(node, node.text_attribute("activation", ""), n_);
   has_separate_glu_ = activation_ == Activation::kGlu && n_ / 2 % kTileOutputs != 0;
   factor_ = node.real_attribute("factor", 1.0f);
@@ -83,7 +82,7 @@ void QuantizedLinear::run_block(const Operands& operands, const float* x, std::i
 // Whole tiles of outputs for each thread.
 void QuantizedLinear::share_outputs(ThreadPool* pool, const LinearOperands& matrices,
                                     const Epilogue& epilogue) const {
-  const std::int64_t tile_bytes = packed_bytes(weight_bits_, kTileOutputs, k_);
+  const std::int64_t tile_bytes = codec_->num_bytes(kTileOutputs, k_);
   pool->run(tiles_of(n_), [&](int, std::int64_t first_tile, std::int64_t end_tile) {
     const std::int64_t first = first_tile * kTileOutputs;
     const std::int64_t end = std::min(end_tile * kTileOutputs, n_);

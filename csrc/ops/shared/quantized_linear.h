@@ -33,9 +33,9 @@ class QuantizedLinear {
   void share_rows(ThreadPool* pool, const LinearOperands& matrices, const Epilogue& epilogue) const;
 
   const Kernels* kernels_;
+  const Codec* codec_;
   LinearKernel linear_;
   int qmax_;
-  int weight_bits_;
   std::int64_t n_, k_;
   bool has_separate_glu_ = false;  // halves that are no whole tiles
   Activation activation_ = Activation::kNone;
