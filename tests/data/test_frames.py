@@ -14,7 +14,7 @@ from halfbyte.data.dataset import Corpus
 from halfbyte.data.fbank import FeatureConfig
 from halfbyte.data.frames import NOTHING, PADDING, Frames, Labels
 from halfbyte.data.manifest import Interval, read_manifest
-from halfbyte.data.needs import Heard
+from halfbyte.data.needs import Example, Heard
 from halfbyte.data.tokenizer import TokenConfig
 from halfbyte.errors import ConfigError, ManifestError
 
@@ -68,9 +68,9 @@ def test_labels_follow_speed_background_and_joined_utterances(tmp_path, speed):
 
 def test_the_shorter_example_is_padded(tmp_path):
     found = corpus(tmp_path, None)
-    frames = [torch.zeros(90, 80), torch.zeros(60, 80)]
-    heard = [[Heard(utterance)] for utterance in found.utterances]
-    batch = Frames().batch(frames, heard, LABELS, FeatureConfig())
+    pairs = zip([90, 60], found.utterances, strict=True)
+    examples = [Example(torch.zeros(count, 80), [Heard(each)]) for count, each in pairs]
+    batch = Frames().batch(examples, LABELS, FeatureConfig())
     assert batch.labels.shape == (2, 90)
     assert (batch.labels[1, 60:] == PADDING).all()
     assert len(batch) == 2
@@ -88,7 +88,7 @@ def test_labels_are_fitted_stored_and_read_again(tmp_path):
             Frames().read(content)
     other = dataclasses.replace(utterances[0], intervals=(Interval(0.0, 1.0, "horn"),))
     with pytest.raises(ConfigError, match="0: label 'horn' is not one of the model's; expected"):
-        Frames().batch([torch.zeros(9, 80)], [[Heard(other)]], LABELS, FeatureConfig())
+        Frames().batch([Example(torch.zeros(9, 80), [Heard(other)])], LABELS, FeatureConfig())
 
 
 @pytest.mark.parametrize(

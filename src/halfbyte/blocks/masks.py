@@ -1,6 +1,6 @@
 """Which encoder steps see which: the masks of dynamic chunk training.
 
-Source: Zhang et al. 2020, U2 (arXiv:2012.05481), and WeNet's mask.py; ours draws from a seeded
+Source: Zhang et al. 2020 (arXiv:2012.05481), and WeNet's mask.py; ours draws from a seeded
 generator, and left context is bounded in steps.
 """
 

@@ -18,7 +18,7 @@ from halfbyte.data.augment import (
 )
 from halfbyte.data.fbank import FeatureConfig, log_mel, long_enough
 from halfbyte.data.manifest import Utterance
-from halfbyte.data.needs import Batch, DataNeeds, Heard, Vocabulary
+from halfbyte.data.needs import Batch, DataNeeds, Example, Heard, Vocabulary
 from halfbyte.data.surroundings import NOBODY, Surroundings, background, draw_surroundings
 
 
@@ -57,13 +57,12 @@ class Corpus:
         """The batch of these utterances as the epoch hears them."""
         around = self._surroundings(epoch)
         randoms = [generator_for(self._seed, epoch, i) for i in indices]
-        examples = [self._example(i, around, r) for i, r in zip(indices, randoms, strict=True)]
-        features = [log_mel(samples, self._features) for samples, _ in examples]
+        sounds = [self._sound(i, around, r) for i, r in zip(indices, randoms, strict=True)]
+        examples = [Example(log_mel(wave, self._features), heard) for wave, heard in sounds]
         if self._augment:
-            for frames, random in zip(features, randoms, strict=True):
-                mask_features(frames, self._augment, random)
-        heard = [held for _, held in examples]
-        return self._needs.batch(features, heard, self._vocabulary, self._features)
+            for example, random in zip(examples, randoms, strict=True):
+                mask_features(example.features, self._augment, random)
+        return self._needs.batch(examples, self._vocabulary, self._features)
 
     def recorded(self, index: int) -> Samples:
         """Samples as recorded, with silence after a clip too short for the model."""
@@ -86,7 +85,7 @@ class Corpus:
             self._around = (epoch, drawn)
         return self._around[1]
 
-    def _example(
+    def _sound(
         self, index: int, around: Surroundings | None, random: np.random.Generator
     ) -> tuple[Samples, list[Heard]]:
         """Samples as the epoch hears them, and which utterances lie where in them."""

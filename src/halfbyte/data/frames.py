@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from halfbyte.data.fbank import FeatureConfig
 from halfbyte.data.manifest import Utterance
-from halfbyte.data.needs import Batch, DataNeeds, Heard, padded
+from halfbyte.data.needs import Batch, DataNeeds, Example, padded
 from halfbyte.data.tokenizer import TokenConfig
 from halfbyte.errors import ConfigError
 
@@ -59,23 +59,19 @@ class Frames(DataNeeds[Labels]):
         return Labels([str(name) for name in names])
 
     def batch(
-        self,
-        features: list[Tensor],
-        heard: list[list[Heard]],
-        vocabulary: Labels,
-        config: FeatureConfig,
+        self, examples: list[Example], vocabulary: Labels, config: FeatureConfig
     ) -> FrameBatch:
         """Features with the label of the interval that holds the middle of each frame."""
-        pairs = zip(features, heard, strict=True)
-        labels = [_labels(len(frames), held, vocabulary, config) for frames, held in pairs]
+        labels = [_labels(example, vocabulary, config) for example in examples]
         filled = pad_sequence(labels, batch_first=True, padding_value=PADDING)
-        return FrameBatch(*padded(features), filled)
+        return FrameBatch(*padded(examples), filled)
 
 
-def _labels(num_frames: int, held: list[Heard], names: Labels, config: FeatureConfig) -> Tensor:
+def _labels(example: Example, names: Labels, config: FeatureConfig) -> Tensor:
+    num_frames = len(example.features)
     middle_ms = torch.arange(num_frames) * config.frame_shift_ms + config.frame_length_ms / 2
     labels = torch.zeros(num_frames, dtype=torch.int64)
-    for one in held:
+    for one in example.heard:
         for interval in one.utterance.intervals:
             if interval.label not in names.tokens:
                 raise ConfigError(

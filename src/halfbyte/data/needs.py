@@ -32,11 +32,6 @@ class Batch:
         )
 
 
-def padded(features: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """[(T, F)] float32 -> (B, longest T, F) float32 and the frames of each, (B,) int64."""
-    return pad_sequence(features, batch_first=True), torch.tensor([len(f) for f in features])
-
-
 @dataclass(frozen=True)
 class Heard:
     """An utterance within the samples that a model hears: where, and at which speed.
@@ -49,6 +44,20 @@ class Heard:
     utterance: Utterance
     start_s: float = 0.0
     stretch: float = 1.0
+
+
+@dataclass(frozen=True)
+class Example:
+    """Features of a recording, (T, F) float32, and what it holds, in order of time."""
+
+    features: Tensor
+    heard: list[Heard]
+
+
+def padded(examples: list[Example]) -> tuple[Tensor, Tensor]:
+    """Features (B, longest T, F) float32 and the frames of each, (B,) int64."""
+    features = [example.features for example in examples]
+    return pad_sequence(features, batch_first=True), torch.tensor([len(f) for f in features])
 
 
 class Vocabulary(Protocol):
@@ -96,18 +105,10 @@ class DataNeeds(ABC, Generic[V]):
         """
 
     @abstractmethod
-    def batch(
-        self,
-        features: list[Tensor],
-        heard: list[list[Heard]],
-        vocabulary: V,
-        config: FeatureConfig,
-    ) -> Batch:
+    def batch(self, examples: list[Example], vocabulary: V, config: FeatureConfig) -> Batch:
         """Features with their labels.
 
         Args:
-            features: of each example, (T, F) float32.
-            heard: what each of them holds, in order of time.
             config: how the features were made.
         """
 
@@ -116,4 +117,4 @@ class DataNeeds(ABC, Generic[V]):
     ) -> Batch:
         """A recording alone, as a batch of one; its samples are (S,) float32."""
         frames = log_mel(long_enough(samples, config), config)
-        return self.batch([frames], [[Heard(utterance)]], vocabulary, config)
+        return self.batch([Example(frames, [Heard(utterance)])], vocabulary, config)

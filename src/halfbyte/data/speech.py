@@ -8,7 +8,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from halfbyte.data.fbank import FeatureConfig
 from halfbyte.data.manifest import Utterance
-from halfbyte.data.needs import Batch, DataNeeds, Heard, padded
+from halfbyte.data.needs import Batch, DataNeeds, Example, padded
 from halfbyte.data.tokenizer import TokenConfig, Tokenizer, train_tokenizer
 
 
@@ -35,17 +35,13 @@ class Speech(DataNeeds[Tokenizer]):
         return Tokenizer(content)
 
     def batch(
-        self,
-        features: list[Tensor],
-        heard: list[list[Heard]],
-        vocabulary: Tokenizer,
-        config: FeatureConfig,
+        self, examples: list[Example], vocabulary: Tokenizer, config: FeatureConfig
     ) -> SpeechBatch:
         """Features with the tokens of their texts."""
-        texts = [" ".join(filter(None, (one.utterance.text for one in said))) for said in heard]
+        texts = [" ".join(filter(None, (h.utterance.text for h in e.heard))) for e in examples]
         tokens = [torch.tensor(vocabulary.encode(t), dtype=torch.int64) for t in texts]
         return SpeechBatch(
-            *padded(features),
+            *padded(examples),
             pad_sequence(tokens, batch_first=True),
             torch.tensor([len(t) for t in tokens]),
             texts,

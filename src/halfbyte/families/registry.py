@@ -31,7 +31,7 @@ def find_family(name: str) -> Family[Any, Any]:
     try:
         module = importlib.import_module(path)
     except ModuleNotFoundError as error:
-        if not path.startswith(f"{error.name}"):
+        if not f"{path}.".startswith(f"{error.name}."):
             raise
         raise ConfigError(f"family is {name!r}, and there is no module {error.name}") from error
     family = getattr(module, "FAMILY", None)
