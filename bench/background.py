@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from origin import RESULTS, ROOT, origin
 
 from halfbyte.data.audio import read_audio
+from halfbyte.listen.events import finals
+from halfbyte.listen.options import StreamOptions
 from halfbyte.listen.recognizer import Recognizer
+from halfbyte.listen.transcript import as_text
 from halfbyte.measure.result_lines import append_line
 
 RATE_HZ = 16000
@@ -72,9 +75,9 @@ def read_corpus() -> tuple[list[tuple[str, Samples]], Samples]:
 
 def text_of(recognizer: Recognizer, samples: Samples) -> str:
     """What one stream hears."""
-    stream = recognizer.stream(chunk_ms=CHUNK_MS)
+    stream = recognizer.stream(StreamOptions(chunk_ms=CHUNK_MS))
     events = stream.accept(samples) + stream.finish()
-    return " ".join(event.text for event in events if event.is_final and event.text)
+    return as_text(finals(events))
 
 
 if __name__ == "__main__":

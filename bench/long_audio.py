@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from origin import origin
 
-from halfbyte import Event, Recognizer
+from halfbyte import Event, Recognizer, StreamOptions, finals
 from halfbyte.listen.audio_file import AudioFile
 
 RATE_HZ = 16000
@@ -44,7 +44,7 @@ def rss_bytes() -> int:
 
 def listen(recognizer: Recognizer, repeated: Samples, minutes: float) -> Iterator[dict[str, Any]]:
     """Hears so many minutes; yields figures after each, with the first word of each period."""
-    stream = recognizer.stream(640)
+    stream = recognizer.stream(StreamOptions(640))
     start_s = time.perf_counter()
     starts: dict[str, list[float]] = {}
     for number in range(round(minutes * 60 / PERIOD_S)):
@@ -70,8 +70,8 @@ def python_bytes(recognizer: Recognizer, repeated: Samples) -> tuple[int, int]:
 
 def remember(events: list[Event], starts: dict[str, list[float]]) -> None:
     """Notes where in its period each word began."""
-    for event in events:
-        for word in event.words if event.is_final else []:
+    for event in finals(events):
+        for word in event.words:
             starts.setdefault(word.text, []).append(word.start_s % PERIOD_S)
 
 
@@ -89,7 +89,7 @@ def many(recognizer: Recognizer, repeated: Samples, num_streams: int) -> dict[st
     """Streams in threads of one process, each with audio of its own, beside the same ones alone."""
 
     def hear(number: int) -> list[Event]:
-        stream = recognizer.stream(640)
+        stream = recognizer.stream(StreamOptions(640))
         samples = np.roll(repeated, number * 997)
         return [e for part in np.split(samples, 12) for e in stream.accept(part)] + stream.finish()
 

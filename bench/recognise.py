@@ -22,7 +22,8 @@ from typing import Any
 from corpus import SAMPLE_RATE_HZ, Samples
 
 from halfbyte.listen.acoustic_model import AcousticModel
-from halfbyte.listen.endpoint import EndpointRule
+from halfbyte.listen.events import finals
+from halfbyte.listen.options import EndpointRule, StreamOptions
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.listen.transcript import as_text
 from halfbyte.measure.memory import peak_rss_bytes
@@ -40,11 +41,12 @@ class HashingModel:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
-    def encode(self, features: Any, state: Any) -> tuple[Any, Any]:
-        """One chunk, its encoder output added to the hash."""
-        encoded, log_probs = self._model.encode(features, state)
-        self.hash.update(memoryview(encoded).cast("B"))
-        return encoded, log_probs
+    def run(self, graph: str, inputs: dict[str, Any], outputs: list[str], state: Any) -> list[Any]:
+        """One run of a graph, an encoder's output added to the hash."""
+        found = self._model.run(graph, inputs, outputs, state)
+        if graph == "encoder":
+            self.hash.update(memoryview(found[0]).cast("B"))
+        return found
 
 
 def main() -> None:
@@ -60,10 +62,10 @@ def main() -> None:
         audio = samples[utterance_id]
         num_samples += len(audio)
         start_s = time.process_time()
-        stream = recognizer.stream(options.chunk_ms, options.mode, ONE_SEGMENT)
+        stream = recognizer.stream(StreamOptions(options.chunk_ms, options.mode, ONE_SEGMENT))
         events = stream.accept(audio) + stream.finish()
         seconds += time.process_time() - start_s
-        transcripts[utterance_id] = as_text([event for event in events if event.is_final])
+        transcripts[utterance_id] = as_text(finals(events))
         print(".", end="", flush=True)
     result = {
         "transcripts": transcripts,
@@ -94,7 +96,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("index", type=Path, metavar="INDEX", help="decoded audio")
     parser.add_argument("out", type=Path, metavar="OUT", help="where the result goes")
     parser.add_argument("--chunk-ms", type=int, default=640, metavar="N", help="0: whole segment")
-    parser.add_argument("--mode", default="rescoring")
+    parser.add_argument("--mode", help="the model's own if not given")
     parser.add_argument("--hash", action="store_true", help="hash the encoder's outputs")
     return parser.parse_args()
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from halfbyte.export.onnx_model import METADATA, graph_file
 from halfbyte.listen.acoustic_model import AcousticModel
+from halfbyte.listen.options import StreamOptions
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.measure.encoder_models import quantize_dynamically
 from halfbyte.measure.evaluate import ONE_SEGMENT
@@ -40,20 +41,30 @@ class Runner:
     metadata: dict[str, Any]
     is_timed: bool = True
 
+    def encoder(self) -> Callable[[Floats], Any]:
+        """A call that takes the next window (T, F) of a stream and gives its encoder output."""
+        state = self.model.initial_state("encoder")
+
+        def encode(window: Floats) -> Any:
+            outputs = ["encoder_out", "ctc_log_probs"]
+            return self.model.run("encoder", {"features": window[None]}, outputs, state)[0]
+
+        return encode
+
     def chunk_call(self, windows: list[Floats]) -> Callable[[], object]:
         """A call that runs one chunk of a stream whose left context is filled."""
-        state = self.model.initial_state()
+        encode = self.encoder()
         for window in windows:
-            self.model.encode(window, state)
+            encode(window)
         turns = itertools.cycle(windows)
-        return lambda: self.model.encode(next(turns), state)
+        return lambda: encode(next(turns))
 
     def file_call(self, samples: Floats, chunk_ms: int) -> Callable[[], object]:
         """A call that recognises the samples as one segment."""
         recognizer = Recognizer(self.model)
 
         def recognise() -> object:
-            stream = recognizer.stream(chunk_ms, "rescoring", ONE_SEGMENT)
+            stream = recognizer.stream(StreamOptions(chunk_ms, "rescoring", ONE_SEGMENT))
             return stream.accept(samples) + stream.finish()
 
         return recognise

@@ -28,6 +28,7 @@ from typing import Any, TextIO
 import aiohttp
 from origin import RESULTS, ROOT, origin
 
+from halfbyte.listen.events import finals
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.measure.result_lines import append_line
 from halfbyte.measure.server_audio import recordings_of, write_speech
@@ -304,7 +305,7 @@ def read_recordings(paths: list[Path]) -> list[Recording]:
             stream = recognizer.stream()
             samples = array("f", (code / 32768 for code in array("h", audio)))
             events = stream.accept(samples) + stream.finish()
-            recordings.append(Recording(audio, [e.text for e in events if e.is_final]))
+            recordings.append(Recording(audio, [e.text for e in finals(events)]))
     return recordings
 
 

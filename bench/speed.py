@@ -83,9 +83,8 @@ def check(runners: list[Runner]) -> Line:
     """
     outputs: dict[str, NDArray[np.float32]] = {}
     for runner in runners:
-        state = runner.model.initial_state()
-        encoded = [np.array(runner.model.encode(w, state)[0]) for w in windows(runner)]
-        outputs[runner.name] = np.concatenate(encoded)
+        encoded = list(map(runner.encoder(), windows(runner)))
+        outputs[runner.name] = np.concatenate(encoded, axis=1)
     differences = {}
     for runner in runners:
         largest = float(np.abs(outputs[runner.name] - outputs[runner.reference]).max())

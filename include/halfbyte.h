@@ -1,4 +1,4 @@
-/* halfbyte: streaming speech recognition, from C.
+/* halfbyte: models that listen to a stream of audio, such as speech recognisers, from C.
  *
  *   halfbyte_model* model;
  *   halfbyte_stream* stream;
@@ -7,7 +7,8 @@
  *   halfbyte_stream_open(model, &options, &stream);
  *   while (...) {
  *     halfbyte_stream_accept(stream, samples, num_samples);
- *     while (halfbyte_stream_next_event(stream, &event)) puts(event.text);
+ *     while (halfbyte_stream_next_event(stream, &event))
+ *       if (event.type == HALFBYTE_TEXT) puts(event.text);
  *   }
  *   halfbyte_stream_finish(stream);        // then take the last events as above
  *   halfbyte_stream_close(stream);
@@ -63,6 +64,10 @@ HALFBYTE_API void halfbyte_model_close(halfbyte_model* model);
 /* Sample rate that the model works at; streams convert others to it. */
 HALFBYTE_API int halfbyte_model_sample_rate_hz(const halfbyte_model* model);
 
+/* The name of a way to decode final results that the model offers, its own choice first; null from that
+ * number of modes on. Lives as long as the model. */
+HALFBYTE_API const char* halfbyte_model_mode(const halfbyte_model* model, size_t number);
+
 /* ---- Streams ---- */
 
 #define HALFBYTE_CHUNK_OF_MODEL (-1) /* the chunk that the model file names */
@@ -71,12 +76,14 @@ HALFBYTE_API int halfbyte_model_sample_rate_hz(const halfbyte_model* model);
 
 typedef struct halfbyte_options {
   int chunk_ms;            /* a chunk length that the model offers, or one of the two above */
-  const char* mode;        /* final results: "rescoring", "prefix_beam", "greedy" or "attention" */
+  const char* mode;        /* how final results are decoded, one of the model's; null: its own choice */
   int trailing_silence_ms; /* ends a segment once words were heard; HALFBYTE_NEVER: only its length does */
-  int sample_rate_hz;      /* of the samples that will be given, 8000 to 192000 */
+  int max_segment_ms; /* length at which a segment ends; HALFBYTE_NEVER: the model's, which is the longest */
+  int sample_rate_hz; /* of the samples that will be given, 8000 to 192000 */
+  int num_best;       /* a text has up to so many hypotheses, 1 to 1000 */
 } halfbyte_options;
 
-/* The model's chunk, rescoring, 800 ms, 16000 Hz. */
+/* The model's chunk, mode and longest segment, 800 ms, 16000 Hz, one hypothesis. */
 HALFBYTE_API halfbyte_options halfbyte_default_options(void);
 
 /* One stream of audio: samples in, events out. */
@@ -102,14 +109,34 @@ typedef struct halfbyte_word {
   double confidence; /* 0 to 1 */
 } halfbyte_word;
 
-/* A partial result of the running segment, which replaces the one before, or its final one. */
+/* One of the texts that a search found, with its score: a logarithm, larger is likelier. */
+typedef struct halfbyte_hypothesis {
+  const char* text;
+  double score;
+} halfbyte_hypothesis;
+
+typedef enum halfbyte_event_type {
+  HALFBYTE_TEXT =
+      0, /* a partial result of the running segment, which replaces the one before, or its final one */
+  HALFBYTE_DETECTION = 1, /* something that the model listens for was heard */
+  HALFBYTE_SPEAKER = 2,   /* a speaker has begun or stopped to speak */
+  HALFBYTE_ENDPOINT = 3   /* a segment has ended; its final text, if it has one, is next */
+} halfbyte_event_type;
+
+/* Fields that an event's type does not have are "", 0 or empty. */
 typedef struct halfbyte_event {
+  halfbyte_event_type type;
   const char* text;
   int is_final;
-  int64_t start_ms;           /* of the segment, from the first sample of the stream */
-  int64_t end_ms;             /* of what has been heard */
-  const halfbyte_word* words; /* of a final result */
+  int64_t start_ms;           /* of a text: where the segment starts; of others: when, as end_ms */
+  int64_t end_ms;             /* of what has been heard, from the first sample of the stream */
+  const halfbyte_word* words; /* of a final text */
   size_t num_words;
+  const halfbyte_hypothesis* hypotheses; /* of a text, likeliest first; the first is the text itself */
+  size_t num_hypotheses;
+  const char* label; /* of a detection, of a speaker, or why a segment ended: "silence", "length", "finish" */
+  int is_active;     /* of a speaker: whether he speaks now */
+  double score;      /* of a detection or a speaker */
 } halfbyte_event;
 
 /* Takes the oldest event: 1 with `event` filled, 0 if none waits. What it points to lives until the next

@@ -111,23 +111,30 @@ def _read(path: str) -> "array.array[float]":
     return array.array("f", samples.tobytes())
 
 
+def _stream(recognizer: Any, options: dict[str, Any]) -> Any:
+    """Options are a class of their own since the streams of all families have the same."""
+    if hasattr(halfbyte, "StreamOptions"):
+        return recognizer.stream(halfbyte.StreamOptions(**options))
+    return recognizer.stream(**options)
+
+
 def _at_once(recognizer: Any, samples: Any, options: dict[str, Any]) -> list[Any]:
-    stream = recognizer.stream(**options)
+    stream = _stream(recognizer, options)
     return _plain(stream.accept(samples) + stream.finish())
 
 
 def _in_odd_cuts(recognizer: Any, samples: Any, options: dict[str, Any]) -> list[Any]:
-    stream = recognizer.stream(**options)
+    stream = _stream(recognizer, options)
     said = [event for part in _cut(samples) for event in stream.accept(part)]
     return _plain(said + stream.finish())
 
 
 def _saved_and_restored(recognizer: Any, samples: Any, options: dict[str, Any]) -> list[Any]:
-    stream, said = recognizer.stream(**options), []
+    stream, said = _stream(recognizer, options), []
     for number, part in enumerate(_cut(samples), 1):
         said += stream.accept(part)
         if number % SAVE_EVERY == 0:
-            saved, stream = stream.save(), recognizer.stream(**options)
+            saved, stream = stream.save(), _stream(recognizer, options)
             stream.restore(saved)
     return _plain(said + stream.finish())
 
@@ -142,7 +149,7 @@ def _cut(samples: Any) -> Iterator[Any]:
 
 
 def _plain(said: list[Any]) -> list[Any]:
-    """What events say, whatever else they come to hold."""
+    """What texts say, whatever else they come to hold and whatever other events there are."""
     return [
         [
             event.text,
@@ -153,6 +160,7 @@ def _plain(said: list[Any]) -> list[Any]:
             list(event.alternatives),
         ]
         for event in said
+        if hasattr(event, "text")
     ]
 
 

@@ -27,6 +27,7 @@ struct halfbyte_stream {
   std::deque<halfbyte::Event> waiting;
   halfbyte::Event taken;             // what the last event points into
   std::vector<halfbyte_word> words;  // of it
+  std::vector<halfbyte_hypothesis> hypotheses;
 
   void add(std::vector<halfbyte::Event> events) {
     std::move(events.begin(), events.end(), std::back_inserter(waiting));
@@ -90,12 +91,62 @@ void require(Pointer pointer, const char* name) {
 halfbyte::StreamOptions options_of(const halfbyte_options& options) {
   halfbyte::StreamOptions own;
   if (options.chunk_ms != HALFBYTE_CHUNK_OF_MODEL) own.chunk_ms = options.chunk_ms;
-  require(options.mode, "options.mode");
-  own.mode = halfbyte::mode_of(options.mode);
-  own.endpoint.trailing_silence_ms = options.trailing_silence_ms;
+  if (options.mode != nullptr) own.mode = options.mode;
+  own.endpoint = {options.trailing_silence_ms, options.max_segment_ms};
   if (options.trailing_silence_ms == HALFBYTE_NEVER) own.endpoint.trailing_silence_ms.reset();
+  if (options.max_segment_ms == HALFBYTE_NEVER) own.endpoint.max_segment_ms.reset();
   own.sample_rate_hz = options.sample_rate_hz;
+  own.num_best = options.num_best;
   return own;
+}
+
+// Fills an event for C from what the stream keeps of it.
+struct EventFiller {
+  halfbyte_stream& stream;
+  halfbyte_event& event;
+
+  void operator()(const halfbyte::Text& text) const {
+    for (const halfbyte::Word& word : text.words)
+      stream.words.push_back({word.text.c_str(), word.start_ms, word.end_ms, word.confidence});
+    for (const halfbyte::ScoredText& one : text.hypotheses)
+      stream.hypotheses.push_back({one.text.c_str(), one.score});
+    event.text = text.text.c_str();
+    event.is_final = text.is_final ? 1 : 0;
+    event.start_ms = text.start_ms;
+    event.end_ms = text.end_ms;
+  }
+  void operator()(const halfbyte::Detection& detection) const {
+    label(HALFBYTE_DETECTION, detection.label.c_str(), detection.time_ms, detection.score);
+  }
+  void operator()(const halfbyte::SpeakerActivity& activity) const {
+    label(HALFBYTE_SPEAKER, activity.speaker.c_str(), activity.time_ms, activity.score);
+    event.is_active = activity.is_active ? 1 : 0;
+  }
+  void operator()(const halfbyte::Endpoint& endpoint) const {
+    label(HALFBYTE_ENDPOINT, halfbyte::name_of(endpoint.reason), endpoint.time_ms, 0);
+  }
+  void label(halfbyte_event_type type, const char* name, int64_t time_ms, double score) const {
+    event.type = type;
+    event.label = name;
+    event.start_ms = event.end_ms = time_ms;
+    event.score = score;
+  }
+};
+
+// Moves the oldest event out of the queue and points `event` into it.
+void take_event(halfbyte_stream& stream, halfbyte_event* event) {
+  halfbyte_event next{};
+  next.text = next.label = "";
+  stream.words.clear();
+  stream.hypotheses.clear();
+  stream.taken = std::move(stream.waiting.front());
+  stream.waiting.pop_front();
+  std::visit(EventFiller{stream, next}, stream.taken);
+  next.words = stream.words.data();
+  next.num_words = stream.words.size();
+  next.hypotheses = stream.hypotheses.data();
+  next.num_hypotheses = stream.hypotheses.size();
+  *event = next;
 }
 
 }  // namespace
@@ -116,7 +167,14 @@ int halfbyte_model_sample_rate_hz(const halfbyte_model* model) {
   return model == nullptr ? 0 : model->model->settings()->features.sample_rate_hz;
 }
 
-halfbyte_options halfbyte_default_options(void) { return {HALFBYTE_CHUNK_OF_MODEL, "rescoring", 800, 16000}; }
+const char* halfbyte_model_mode(const halfbyte_model* model, size_t number) {
+  if (model == nullptr || number >= model->model->settings()->modes.size()) return nullptr;
+  return model->model->settings()->modes[number].c_str();
+}
+
+halfbyte_options halfbyte_default_options(void) {
+  return {HALFBYTE_CHUNK_OF_MODEL, nullptr, 800, HALFBYTE_NEVER, 16000, 1};
+}
 
 halfbyte_status halfbyte_stream_open(halfbyte_model* model, const halfbyte_options* options,
                                      halfbyte_stream** stream) {
@@ -124,7 +182,7 @@ halfbyte_status halfbyte_stream_open(halfbyte_model* model, const halfbyte_optio
     require(model, "model");
     require(stream, "stream");
     const auto own = options_of(options == nullptr ? halfbyte_default_options() : *options);
-    *stream = new halfbyte_stream{halfbyte::Stream(model->model, own), {}, {}, {}};
+    *stream = new halfbyte_stream{halfbyte::Stream(model->model, own), {}, {}, {}, {}};
   });
 }
 
@@ -147,20 +205,7 @@ halfbyte_status halfbyte_stream_finish(halfbyte_stream* stream) {
 
 int halfbyte_stream_next_event(halfbyte_stream* stream, halfbyte_event* event) {
   if (stream == nullptr || event == nullptr || stream->waiting.empty()) return 0;
-  const halfbyte_status status = guarded([&] {
-    stream->words.resize(stream->waiting.front().words.size());
-    stream->taken = std::move(stream->waiting.front());
-    stream->waiting.pop_front();
-  });
-  if (status != HALFBYTE_OK) return 0;
-  const halfbyte::Event& taken = stream->taken;
-  for (size_t i = 0; i < taken.words.size(); ++i) {
-    const halfbyte::Word& word = taken.words[i];
-    stream->words[i] = {word.text.c_str(), word.start_ms, word.end_ms, word.confidence};
-  }
-  *event = {taken.text.c_str(), taken.is_final ? 1 : 0, taken.start_ms,
-            taken.end_ms,       stream->words.data(),   stream->words.size()};
-  return 1;
+  return guarded([&] { take_event(*stream, event); }) == HALFBYTE_OK ? 1 : 0;
 }
 
 halfbyte_status halfbyte_wav_open(const char* path, halfbyte_wav** wav) {

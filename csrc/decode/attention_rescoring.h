@@ -28,7 +28,7 @@ struct Rescored {
 // All candidates in one batch, padded at the end with eos; the best score first, of equals the lower
 // index. Throws Error(kInput) for no candidates, a token outside the decoder's vocabulary, or scores
 // that are NaN.
-// Source: U2 (Zhang et al. 2020, arXiv:2012.05481) as in WeNet, without a right-to-left decoder.
+// Source: Zhang et al. 2020 (arXiv:2012.05481) as in WeNet, without a right-to-left decoder.
 std::vector<Rescored> attention_rescoring(Decoder& decoder, const std::vector<CtcCandidate>& candidates,
                                           const RescoringOptions& options);
 

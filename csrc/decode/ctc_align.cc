@@ -112,4 +112,19 @@ std::vector<AlignedToken> ctc_align(const LogProbs& log_probs, const std::vector
   return aligned;
 }
 
+std::vector<AlignedToken> align_or_spread(const LogProbs& log_probs, const std::vector<int>& tokens,
+                                          int blank_id) {
+  const auto count = static_cast<int64_t>(tokens.size());
+  const auto num_frames = static_cast<int64_t>(log_probs.num_frames);
+  int64_t least_frames = count;
+  for (size_t i = 1; i < tokens.size(); ++i)
+    if (tokens[i] == tokens[i - 1]) ++least_frames;  // a blank between them
+  if (least_frames <= num_frames) return ctc_align(log_probs, tokens, blank_id);
+  std::vector<AlignedToken> spread;
+  for (int64_t i = 0; i < count; ++i)
+    spread.push_back(
+        {tokens[static_cast<size_t>(i)], i * num_frames / count, (i + 1) * num_frames / count, 0.0f});
+  return spread;
+}
+
 }  // namespace halfbyte

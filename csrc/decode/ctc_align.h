@@ -20,4 +20,9 @@ struct AlignedToken {
 // the tokens; a token outside the vocabulary; the blank) and for what check_log_probs() refuses.
 std::vector<AlignedToken> ctc_align(const LogProbs& log_probs, const std::vector<int>& tokens, int blank_id);
 
+// The same for tokens that need not come from CTC: where they do not fit into the frames, with a blank
+// between equal ones, they are spread evenly and have no confidence.
+std::vector<AlignedToken> align_or_spread(const LogProbs& log_probs, const std::vector<int>& tokens,
+                                          int blank_id);
+
 }  // namespace halfbyte

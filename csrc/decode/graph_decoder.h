@@ -1,27 +1,29 @@
-// The attention decoder of a model file.
+// The attention decoder of a model.
 #pragma once
+#include <string>
 #include <vector>
 
 #include "decode/decoder.h"
-#include "graph/session.h"
+#include "graph/graph_runner.h"
 
 namespace halfbyte {
 
 // Runs a graph with the inputs `tokens` (N, L) int64 and `memory` (1, T, D) float32 and the output
-// `log_probs` (N, L, V) float32 (docs/model-file.md). The session must outlive the decoder and serve
-// nobody else while it runs.
+// `log_probs` (N, L, V) float32 (docs/model-file.md).
 class GraphDecoder : public Decoder {
  public:
-  // memory: (num_frames, width) encoder output of a segment, row-major; kept.
-  GraphDecoder(Session& session, std::vector<float> memory, size_t num_frames, size_t width);
+  // memory: (T, D) encoder output of a segment, which outlives the decoder, as do the graphs.
+  GraphDecoder(GraphRunner& graphs, std::string graph, const FloatRows& memory)
+      : graphs_(graphs), graph_(std::move(graph)), memory_(memory) {}
 
-  // Throws Error(kModelFile) where the graph's answer has another shape, and what Session throws.
+  // Throws Error(kModelFile) where the graph's answer has another shape, and what the run throws.
   NextTokenLogProbs run(const TokenRows& tokens) override;
 
  private:
-  Session& session_;
-  std::vector<float> memory_;
-  Shape memory_shape_;
+  GraphRunner& graphs_;
+  std::string graph_;
+  FloatRows memory_;
+  std::vector<GraphOutputValues> answer_{{"log_probs"}};
 };
 
 }  // namespace halfbyte

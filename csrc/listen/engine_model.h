@@ -1,6 +1,7 @@
 // An acoustic model in a .hb file, run by the engine.
 #pragma once
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -30,20 +31,22 @@ class SessionPool {
 
 class EngineModel : public AcousticModel {
  public:
-  // Throws kModelFile where the metadata or the graphs are not those of a U2 model.
+  // Throws kModelFile for metadata that are not a model's, a family that this version does not know, and
+  // graphs that are not those that the family's pipeline needs.
   explicit EngineModel(std::shared_ptr<const Model> model);
+  EngineModel(const EngineModel&) = delete;
 
   std::shared_ptr<const ModelSettings> settings() const override { return settings_; }
-  std::unique_ptr<AcousticState> initial_state() override;
-  void encode(const FloatRows& features, AcousticState& state, EncodedChunk* out) override;
-  std::unique_ptr<Decoder> decoder(const FloatRows& memory) override;
-  std::string save_state(const AcousticState& state) override;
-  std::unique_ptr<AcousticState> restore_state(const std::string& saved) override;
+  std::unique_ptr<RunState> initial_state(const std::string& graph) override;
+  void run(const std::string& graph, const std::vector<NamedInput>& inputs, RunState* state,
+           std::vector<GraphOutputValues>* outputs) override;
+  std::string save_state(const RunState& state) override;
+  std::unique_ptr<RunState> restore_state(const std::string& graph, const std::string& saved) override;
 
  private:
   std::shared_ptr<const Model> model_;
   std::shared_ptr<const ModelSettings> settings_;
-  SessionPool encoders_, decoders_;
+  std::map<std::string, SessionPool> sessions_;  // of every graph
 };
 
 }  // namespace halfbyte

@@ -1,7 +1,8 @@
-// What a stream says: words while they are spoken, then the segment's final text.
+// What a stream says.
 #pragma once
 #include <cstdint>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace halfbyte {
@@ -14,18 +15,48 @@ struct Word {
   double confidence;  // mean posterior of its tokens on their frames, 0 to 1
 };
 
-// Why a segment ended.
-enum class EndReason { kNone, kSilence, kLength, kFinish };
+// One of the texts that a pass found.
+struct ScoredText {
+  std::string text;
+  double score;  // of the pass: a logarithm, larger is likelier
+};
 
-// A partial result, which may still change, or the final one of a segment.
-struct Event {
+// Words while they are spoken: a partial result of a segment, which may still change, or the final one.
+struct Text {
   std::string text;
   bool is_final;
-  int64_t start_ms;                            // of the segment, from the first sample of the stream
-  int64_t end_ms;                              // of what has been heard
-  std::vector<Word> words = {};                // of a final result
-  std::vector<std::string> alternatives = {};  // of a final result: other texts, likeliest first
-  EndReason reason = EndReason::kNone;         // of a final result
+  int64_t start_ms;                         // of the segment, from the first sample of the stream
+  int64_t end_ms;                           // of what has been heard
+  std::vector<Word> words = {};             // of a final result
+  std::vector<ScoredText> hypotheses = {};  // the n best of its pass, likeliest first; all different
 };
+
+// Something that the model listens for was heard.
+struct Detection {
+  std::string label;
+  int64_t time_ms;  // from the first sample of the stream
+  double score;
+};
+
+// A speaker has begun or stopped to speak.
+struct SpeakerActivity {
+  std::string speaker;
+  bool is_active;
+  int64_t time_ms;  // from the first sample of the stream
+  double score;
+};
+
+// Why a segment ended.
+enum class EndReason { kNone, kSilence, kLength, kFinish };
+// "silence", "length", "finish"; "" for kNone.
+const char* name_of(EndReason reason);
+
+// A segment has ended; its final result, if it has one, follows.
+struct Endpoint {
+  EndReason reason;
+  int64_t time_ms;  // from the first sample of the stream
+};
+
+using Event = std::variant<Text, Detection, SpeakerActivity, Endpoint>;
 
 }  // namespace halfbyte

@@ -2,7 +2,7 @@
 #pragma once
 #include <cstddef>
 
-#include "listen/acoustic_model.h"
+#include "graph/graph_runner.h"
 
 namespace halfbyte {
 

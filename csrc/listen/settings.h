@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,8 +12,12 @@
 
 namespace halfbyte {
 
-// What the metadata of a U2 model file says about features, streaming and decoding.
+class Pipeline;
+struct StreamOptions;
+
+// What the metadata of a model file say about features, streaming and decoding, whatever the family.
 struct ModelSettings {
+  std::string family;
   FbankOptions features;
   int subsampling = 0;     // feature frames per encoder step
   int overlap_frames = 0;  // feature frames that neighbouring chunks share
@@ -20,32 +25,27 @@ struct ModelSettings {
   std::vector<int> chunk_choices_steps;
   int left_context_steps = 0;
   int max_segment_ms = 0;
-  std::vector<std::string> tokens;  // UTF-8
-  int blank_id = 0;
-  int boundary_id = 0;  // starts and ends a sentence
-  int beam = 0;
-  double ctc_weight = 0;
+  std::vector<std::string>
+      modes;  // ways to decode a final result, the default first; none: nothing to choose
+  std::shared_ptr<const Pipeline> pipeline;  // of the family
 
+  std::string default_mode() const { return modes.empty() ? "" : modes.front(); }
   // Duration of an encoder step.
   int step_ms() const { return subsampling * features.frame_shift_ms; }
   // Audio after the end of a chunk that the chunk needs.
   int lookahead_ms() const {
     return (overlap_frames - 1) * features.frame_shift_ms + features.frame_length_ms;
   }
-  // Encoder steps of a chunk of so many milliseconds; none takes the file's choice.
-  // Throws kUsage for a length that the model was not trained for.
-  int chunk_steps_of(std::optional<int> chunk_ms) const;
+  // The options with the model's own choices where the caller has none. Throws kUsage, naming the option, for
+  // a value that makes no sense or that the model does not offer.
+  StreamOptions checked(StreamOptions options) const;
+  // Encoder steps of a chunk at these options, which are checked.
+  int chunk_steps_of(const StreamOptions& options) const;
 };
 
 // From the section `meta` of a model file. Throws kModelFile where a setting is missing, of the wrong
-// type or out of range.
+// type or out of range, and for a family that this version does not know.
 ModelSettings read_settings(const std::string& metadata_json);
-
-// How the final result of a segment is decoded.
-enum class Mode { kRescoring, kPrefixBeam, kGreedy, kAttention };
-
-// "rescoring", "prefix_beam", "greedy", "attention". Throws kUsage for another name.
-Mode mode_of(const std::string& name);
 
 // A segment ends after `trailing_silence_ms` without a word once words were heard (none: never), and
 // after `max_segment_ms` (none: the model's; a longer one counts as that) in any case. Where sound has
@@ -62,10 +62,12 @@ struct StreamOptions {
   static constexpr int kFullContextMs = 0;
 
   std::optional<int> chunk_ms;  // none: the model's own choice; kFullContextMs: full context
-  Mode mode = Mode::kRescoring;
+  std::string mode;             // of final results; empty: the model's own
   EndpointRule endpoint;
   int sample_rate_hz = 16000;  // of the samples that will be given
-  std::size_t num_best = 1;    // a final result has its text and up to num_best - 1 alternatives
+  int num_best = 1;            // a result has its text and up to num_best - 1 others
+
+  bool is_full_context() const { return chunk_ms == kFullContextMs; }
 };
 
 }  // namespace halfbyte

@@ -23,20 +23,22 @@ std::size_t num_silent_frames(const FloatRows& features) {
 
 bool is_silence(const FloatRows& features) { return num_silent_frames(features) == features.num_rows; }
 
-std::size_t num_silent_steps(const FloatRows& features, const ModelSettings& settings,
-                             std::size_t num_steps) {
-  const std::size_t num_frames = num_silent_frames(features);
-  if (num_frames == features.num_rows) return num_steps;
-  const auto overlap_frames = static_cast<std::size_t>(settings.overlap_frames);
-  if (num_frames < overlap_frames) return 0;
-  return (num_frames - overlap_frames) / static_cast<std::size_t>(settings.subsampling);
+void SilenceMask::accept(const FloatRows& window, int64_t num_steps_before, int64_t num_chunk_steps) {
+  if (!covers(num_steps_before)) return;
+  const auto num_frames = static_cast<int64_t>(num_silent_frames(window));
+  if (num_frames == static_cast<int64_t>(window.num_rows))
+    num_silent_steps_ += num_chunk_steps;
+  else if (num_frames >= settings_->overlap_frames)
+    num_silent_steps_ += (num_frames - settings_->overlap_frames) / settings_->subsampling;
 }
 
-void make_blank(std::size_t num_steps, const ModelSettings& settings, std::vector<float>* log_probs) {
-  const std::size_t num_tokens = settings.tokens.size();
-  std::fill_n(log_probs->begin(), num_steps * num_tokens, kImpossible);
+void SilenceMask::apply(int64_t num_steps_before, GraphOutputValues* log_probs) const {
+  const std::size_t num_tokens = log_probs->size(2);
+  const auto num_steps = static_cast<std::size_t>(
+      std::clamp<int64_t>(num_silent_steps_ - num_steps_before, 0, log_probs->shape[1]));
+  std::fill_n(log_probs->values.begin(), num_steps * num_tokens, kImpossible);
   for (std::size_t step = 0; step < num_steps; ++step)
-    (*log_probs)[step * num_tokens + static_cast<std::size_t>(settings.blank_id)] = 0.0f;
+    log_probs->values[step * num_tokens + static_cast<std::size_t>(blank_id_)] = 0.0f;
 }
 
 }  // namespace halfbyte

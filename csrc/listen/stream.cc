@@ -5,30 +5,28 @@
 
 #include "error.h"
 #include "listen/onset.h"
-#include "listen/silence.h"
+#include "listen/pipeline.h"
 
 namespace halfbyte {
 namespace {
 
-constexpr std::size_t kOwnParts = 3;  // of a snapshot: features, resampler, model; the segment's follow
-
-int first_pass_steps(const ModelSettings& settings, const StreamOptions& options) {
-  const bool is_full_context = options.chunk_ms == StreamOptions::kFullContextMs;
-  return settings.chunk_steps_of(is_full_context ? std::nullopt : options.chunk_ms);
-}
+constexpr std::size_t kOwnParts = 2;  // of a snapshot: features, resampler; the segment's follow
 
 }  // namespace
 
 Stream::Stream(std::shared_ptr<AcousticModel> model, const StreamOptions& options)
     : model_(std::move(model)),
       settings_(model_->settings()),
-      options_(options),
-      chunk_steps_(first_pass_steps(*settings_, options)),
+      options_(settings_->checked(options)),
+      chunk_steps_(settings_->chunk_steps_of(options_)),
       fbank_(settings_->features),
-      state_(model_->initial_state()),
-      segment_(new_segment()) {
+      segment_(first_segment()) {
   const int model_rate_hz = settings_->features.sample_rate_hz;
-  if (options.sample_rate_hz != model_rate_hz) resampler_.emplace(options.sample_rate_hz, model_rate_hz);
+  if (options_.sample_rate_hz != model_rate_hz) resampler_.emplace(options_.sample_rate_hz, model_rate_hz);
+}
+
+std::unique_ptr<Segment> Stream::first_segment() const {
+  return settings_->pipeline->start(*model_, *settings_, options_);
 }
 
 void Stream::take(const float* samples, std::size_t num_samples) {
@@ -60,11 +58,9 @@ std::vector<Event> Stream::finish() {
       static_cast<std::size_t>(settings_->subsampling + settings_->overlap_frames);
   while (num_frames_ready() >= least_frames)  // again where a segment ends before the last frame
     run_chunk(std::min(num_frames_ready(), window_frames()), &events);
-  if (segment_.num_steps() > 0) events.push_back(end_segment(EndReason::kFinish));
+  if (segment_->num_steps() > 0) end_segment({EndReason::kFinish, segment_->num_steps()}, &events);
   return events;
 }
-
-Segment Stream::new_segment() const { return Segment(settings_, options_.mode, is_full_context()); }
 
 std::size_t Stream::window_frames() const {
   return static_cast<std::size_t>(settings_->subsampling * chunk_steps_ + settings_->overlap_frames);
@@ -73,14 +69,11 @@ std::size_t Stream::window_frames() const {
 void Stream::run_chunk(std::size_t num_frames, std::vector<Event>* events) {
   const std::size_t width = fbank_.num_mel_bins();
   const FloatRows window{fbank_.frames() + num_kept_frames_ * width, num_frames, width};
-  if (skip_silence(window)) return;
-  const std::string before = segment_.text();
-  model_->encode(window, *state_, &encoded_);
-  segment_.accept(window, &encoded_);
-  keep(encoded_.num_steps * static_cast<std::size_t>(settings_->subsampling));
-  if (segment_.text() != before) events->push_back(event(segment_.text(), false));
-  const EndReason reason = end_reason();
-  if (reason != EndReason::kNone) events->push_back(end_segment(reason));
+  if (skip(window)) return;
+  const int64_t before = segment_->num_steps();
+  const Ending ending = segment_->accept(window, start_ms(), events);
+  keep(static_cast<std::size_t>((segment_->num_steps() - before) * settings_->subsampling));
+  if (ending.reason != EndReason::kNone) end_segment(ending, events);
 }
 
 // The next frames are encoded; those in which the next segment can begin are kept.
@@ -94,9 +87,9 @@ void Stream::keep(std::size_t num_frames) {
   }
 }
 
-// Leaves out a window of digital silence between segments: the next one begins after it.
-bool Stream::skip_silence(const FloatRows& window) {
-  if (segment_.num_steps() > 0 || !is_silence(window)) return false;
+// Leaves out a window between segments: the next one begins after it.
+bool Stream::skip(const FloatRows& window) {
+  if (segment_->num_steps() > 0 || !segment_->may_skip(window)) return false;
   const auto num_frames = static_cast<int>(window.num_rows);
   const int num_steps = (num_frames - settings_->overlap_frames) / settings_->subsampling;
   fbank_.pop(static_cast<std::size_t>(num_steps * settings_->subsampling));
@@ -115,80 +108,34 @@ int64_t Stream::samples_due() const {
   return resampler_ ? resampler_->num_in_samples_for(num_samples - 1) : num_samples;
 }
 
-EndReason Stream::end_reason() const {
-  const int64_t num_steps = segment_.num_steps();
-  const int64_t step_ms = settings_->step_ms();
-  if (num_steps * step_ms >= max_segment_ms()) return EndReason::kLength;
-  const std::optional<int> silence_ms = options_.endpoint.trailing_silence_ms;
-  const std::optional<int64_t> last = segment_.last_token_step();
-  const bool is_quiet = silence_ms && last && (num_steps - 1 - *last) * step_ms >= *silence_ms;
-  return is_quiet ? EndReason::kSilence : EndReason::kNone;
-}
-
-int64_t Stream::max_segment_ms() const {
-  const int longest_ms = settings_->max_segment_ms;
-  return std::min(longest_ms, options_.endpoint.max_segment_ms.value_or(longest_ms));
-}
-
-// Steps at the end of a segment that silence has ended which are the next one's: of a word that has
-// begun there.
-int64_t Stream::num_steps_given_up() const {
-  const EndpointRule& rule = options_.endpoint;
-  const int64_t step_ms = settings_->step_ms();
-  const int64_t silence_ms = rule.trailing_silence_ms.value() - rule.pre_roll_ms();
-  const int64_t num_own = *segment_.last_token_step() + 1 + (silence_ms + step_ms - 1) / step_ms;
+// Steps at the end of a segment which are the next one's: of a sound that has set in after its own steps.
+int64_t Stream::num_steps_given_up(int64_t num_own_steps) const {
   const int64_t subsampling = settings_->subsampling;
   const auto num_kept = static_cast<int64_t>(num_kept_frames_);
   const auto num_free = static_cast<std::size_t>(
-      std::clamp<int64_t>((segment_.num_steps() - num_own) * subsampling, 0, num_kept));
+      std::clamp<int64_t>((segment_->num_steps() - num_own_steps) * subsampling, 0, num_kept));
   const std::size_t width = fbank_.num_mel_bins();
   const float* first = fbank_.frames() + (num_kept_frames_ - num_free) * width;
-  const int pre_roll_frames = rule.pre_roll_ms() / settings_->features.frame_shift_ms;
+  const int pre_roll_frames = options_.endpoint.pre_roll_ms() / settings_->features.frame_shift_ms;
   const std::size_t num_frames =
       num_onset_frames({first, num_free, width}, static_cast<std::size_t>(pre_roll_frames));
   return static_cast<int64_t>(num_frames) / subsampling;
 }
 
-Event Stream::end_segment(EndReason reason) {
-  const int64_t given_up = reason == EndReason::kSilence ? num_steps_given_up() : 0;
-  if (given_up > 0) segment_.truncate(segment_.num_steps() - given_up);
-  if (is_full_context()) segment_.encode_whole(*model_);
-  const std::vector<std::vector<int>> ranked = segment_.finalize(*model_);
-  Event final = event(text_of(ranked.front(), settings_->tokens), true);
-  final.words = words_of(segment_.timed(ranked.front()), settings_->tokens, settings_->step_ms(), start_ms());
-  final.alternatives = other_texts(ranked, final.text);
-  final.reason = reason;
-  frames_done_ += segment_.num_steps() * settings_->subsampling;
+void Stream::end_segment(const Ending& ending, std::vector<Event>* events) {
+  const int64_t given_up = num_steps_given_up(ending.num_own_steps);
+  const int64_t num_steps = segment_->num_steps() - given_up;
+  std::unique_ptr<Segment> next = segment_->end(ending.reason, num_steps, start_ms(), events);
+  frames_done_ += num_steps * settings_->subsampling;
   fbank_.pop(num_kept_frames_ - static_cast<std::size_t>(given_up * settings_->subsampling));
   num_kept_frames_ = 0;
-  segment_ = new_segment();
-  state_ = model_->initial_state();
-  return final;
-}
-
-// Texts of the other hypotheses; tokens may differ where texts do not.
-std::vector<std::string> Stream::other_texts(const std::vector<std::vector<int>>& ranked,
-                                             const std::string& text) const {
-  std::vector<std::string> texts{text};
-  for (const std::vector<int>& tokens : ranked) {
-    if (texts.size() == options_.num_best) break;
-    std::string other = text_of(tokens, settings_->tokens);
-    if (std::find(texts.begin(), texts.end(), other) == texts.end()) texts.push_back(std::move(other));
-  }
-  texts.erase(texts.begin());
-  return texts;
-}
-
-int64_t Stream::start_ms() const { return frames_done_ * settings_->features.frame_shift_ms; }
-
-Event Stream::event(const std::string& text, bool is_final) const {
-  return {text, is_final, start_ms(), start_ms() + segment_.num_steps() * settings_->step_ms()};
+  segment_ = std::move(next);
 }
 
 StreamSnapshot Stream::save() const {
   StreamSnapshot snapshot{frames_done_, static_cast<int64_t>(num_kept_frames_), is_finished_, {}};
-  snapshot.parts = {fbank_.save(), resampler_ ? resampler_->save() : "", model_->save_state(*state_)};
-  for (std::string& part : segment_.save()) snapshot.parts.push_back(std::move(part));
+  snapshot.parts = {fbank_.save(), resampler_ ? resampler_->save() : ""};
+  for (std::string& part : segment_->save()) snapshot.parts.push_back(std::move(part));
   return snapshot;
 }
 
@@ -196,18 +143,17 @@ void Stream::restore(const StreamSnapshot& saved) {
   if (saved.parts.size() < kOwnParts || saved.frames_done < 0 ||
       saved.parts[1].empty() != !resampler_.has_value())
     throw Error(ErrorKind::kUsage, "the saved state of a stream is damaged: it has other parts");
-  Segment segment = new_segment();
-  segment.restore({saved.parts.begin() + kOwnParts, saved.parts.end()});
+  std::unique_ptr<Segment> segment = first_segment();
+  segment->restore({saved.parts.begin() + kOwnParts, saved.parts.end()});
   Fbank fbank = fbank_;
   fbank.restore(saved.parts[0]);
   const auto num_ready = static_cast<int64_t>(fbank.num_frames_ready());
   if (saved.num_kept_frames < 0 || saved.num_kept_frames > num_ready ||
-      saved.num_kept_frames > segment.num_steps() * settings_->subsampling ||
+      saved.num_kept_frames > segment->num_steps() * settings_->subsampling ||
       saved.num_kept_frames % settings_->subsampling != 0)
     throw Error(ErrorKind::kUsage, "the saved state of a stream is damaged: it keeps other frames");
   std::optional<Resampler> resampler = resampler_;
   if (resampler) resampler->restore(saved.parts[1]);
-  state_ = model_->restore_state(saved.parts[2]);
   segment_ = std::move(segment);
   fbank_ = std::move(fbank);
   resampler_ = std::move(resampler);

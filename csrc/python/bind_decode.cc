@@ -10,8 +10,6 @@
 #include "decode/ctc_align.h"
 #include "decode/ctc_greedy.h"
 #include "decode/ctc_prefix_beam.h"
-#include "decode/graph_decoder.h"
-#include "graph/session.h"
 #include "python/arrays.h"
 #include "python/bindings.h"
 #include "python/function_decoder.h"
@@ -115,63 +113,26 @@ void bind_ctc(nb::module_& m) {
 
 using Candidates = std::vector<std::pair<std::vector<int>, double>>;
 
-std::vector<Rescored> rescore(Decoder& decoder, const Candidates& candidates,
-                              const RescoringOptions& options) {
-  std::vector<CtcCandidate> listed;
-  for (const auto& [tokens, score] : candidates) listed.push_back({tokens, score});
-  return attention_rescoring(decoder, listed, options);
-}
-
-void bind_graph_decoder(nb::module_& m) {
-  nb::class_<Decoder>(m, "Decoder", "An attention decoder with the memory that it decodes.");
-  nb::class_<GraphDecoder, Decoder>(m, "GraphDecoder",
-                                    "The decoder graph of a session, with the encoder's output of a segment.")
-      .def(
-          "__init__",
-          [](GraphDecoder* self, Session& session, FloatMatrix memory) {
-            std::vector<float> values(memory.data(), memory.data() + memory.size());
-            new (self) GraphDecoder(session, std::move(values), memory.shape(0), memory.shape(1));
-          },
-          "session"_a, "memory"_a.noconvert(), nb::keep_alive<1, 2>(),
-          "memory: (T, D) float32 encoder output, copied.");
-}
-
-void bind_rescoring(nb::module_& m) {
-  m.def(
-      "attention_rescoring",
-      [](Decoder& decoder, const Candidates& candidates, int sos_id, int eos_id, double ctc_weight) {
-        nb::gil_scoped_release no_gil;
-        return rescore(decoder, candidates, {sos_id, eos_id, ctc_weight});
-      },
-      "decoder"_a, "candidates"_a, "sos_id"_a, "eos_id"_a, "ctc_weight"_a = 0.5,
-      "Judge (tokens, ctc_score) candidates by a decoder, best first. `decoder` is a Decoder or "
-      "a function of (N, L) int64 tokens that returns (N, L, V) float32 log probabilities of the "
-      "next token.");
+void bind_attention(nb::module_& m) {
   m.def(
       "attention_rescoring",
       [](nb::callable decoder, const Candidates& candidates, int sos_id, int eos_id, double ctc_weight) {
         FunctionDecoder function(std::move(decoder));
-        return rescore(function, candidates, {sos_id, eos_id, ctc_weight});
+        std::vector<CtcCandidate> listed;
+        for (const auto& [tokens, score] : candidates) listed.push_back({tokens, score});
+        return attention_rescoring(function, listed, {sos_id, eos_id, ctc_weight});
       },
-      "decoder"_a, "candidates"_a, "sos_id"_a, "eos_id"_a, "ctc_weight"_a = 0.5);
-}
-
-void bind_search(nb::module_& m) {
-  m.def(
-      "attention_search",
-      [](Decoder& decoder, int sos_id, int eos_id, size_t max_tokens, int beam) {
-        nb::gil_scoped_release no_gil;
-        return attention_search(decoder, {sos_id, eos_id, beam, max_tokens});
-      },
-      "decoder"_a, "sos_id"_a, "eos_id"_a, "max_tokens"_a, "beam"_a = 10,
-      "Beam search with a decoder (as of attention_rescoring) alone: finished hypotheses, best first.");
+      "decoder"_a, "candidates"_a, "sos_id"_a, "eos_id"_a, "ctc_weight"_a = 0.5,
+      "Judge (tokens, ctc_score) candidates by a decoder, best first: a function of (N, L) int64 tokens that "
+      "returns (N, L, V) float32 log probabilities of the next token.");
   m.def(
       "attention_search",
       [](nb::callable decoder, int sos_id, int eos_id, size_t max_tokens, int beam) {
         FunctionDecoder function(std::move(decoder));
         return attention_search(function, {sos_id, eos_id, beam, max_tokens});
       },
-      "decoder"_a, "sos_id"_a, "eos_id"_a, "max_tokens"_a, "beam"_a = 10);
+      "decoder"_a, "sos_id"_a, "eos_id"_a, "max_tokens"_a, "beam"_a = 10,
+      "Beam search with a decoder (as of attention_rescoring) alone: finished hypotheses, best first.");
 }
 
 }  // namespace
@@ -180,8 +141,6 @@ void bind_decode(nb::module_& m) {
   nb::module_ decode = m.def_submodule("decode", "Searches over log probabilities of tokens.");
   bind_results(decode);
   bind_ctc(decode);
-  bind_graph_decoder(decode);
-  bind_rescoring(decode);
-  bind_search(decode);
+  bind_attention(decode);
 }
 }  // namespace halfbyte::python

@@ -4,6 +4,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/unique_ptr.h>
+#include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 
 #include <cstring>
@@ -17,10 +18,12 @@
 #include "audio/samples.h"
 #include "error.h"
 #include "listen/engine_model.h"
+#include "listen/pipeline.h"
 #include "listen/stream.h"
 #include "python/arrays.h"
 #include "python/bindings.h"
 #include "python/python_model.h"
+#include "python/tensors.h"
 #include "python/timed_model.h"
 
 namespace halfbyte::python {
@@ -118,51 +121,53 @@ std::vector<Found> run_steps(const std::vector<GivenWork>& given) {
   return all;
 }
 
-const char* name_of(EndReason reason) {
-  switch (reason) {
-    case EndReason::kNone:
-      return "";
-    case EndReason::kSilence:
-      return "silence";
-    case EndReason::kLength:
-      return "length";
-    case EndReason::kFinish:
-      return "finish";
-  }
-  return "";
-}
-
 void bind_events(nb::module_& m) {
   nb::class_<Word>(m, "Word")
       .def_ro("text", &Word::text)
       .def_ro("start_ms", &Word::start_ms)
       .def_ro("end_ms", &Word::end_ms)
       .def_ro("confidence", &Word::confidence);
-  nb::class_<Event>(m, "Event")
-      .def_ro("text", &Event::text)
-      .def_ro("is_final", &Event::is_final)
-      .def_ro("start_ms", &Event::start_ms)
-      .def_ro("end_ms", &Event::end_ms)
-      .def_ro("words", &Event::words)
-      .def_ro("alternatives", &Event::alternatives)
-      .def_prop_ro(
-          "reason", [](const Event& event) { return name_of(event.reason); },
-          "Why the segment ended: silence, length, finish; empty for a partial result.");
+  nb::class_<ScoredText>(m, "ScoredText")
+      .def_ro("text", &ScoredText::text)
+      .def_ro("score", &ScoredText::score);
+  nb::class_<Text>(m, "Text")
+      .def_ro("text", &Text::text)
+      .def_ro("is_final", &Text::is_final)
+      .def_ro("start_ms", &Text::start_ms)
+      .def_ro("end_ms", &Text::end_ms)
+      .def_ro("words", &Text::words)
+      .def_ro("hypotheses", &Text::hypotheses);
+  nb::class_<Detection>(m, "Detection")
+      .def_ro("label", &Detection::label)
+      .def_ro("time_ms", &Detection::time_ms)
+      .def_ro("score", &Detection::score);
+  nb::class_<SpeakerActivity>(m, "SpeakerActivity")
+      .def_ro("speaker", &SpeakerActivity::speaker)
+      .def_ro("is_active", &SpeakerActivity::is_active)
+      .def_ro("time_ms", &SpeakerActivity::time_ms)
+      .def_ro("score", &SpeakerActivity::score);
+  nb::class_<Endpoint>(m, "Endpoint")
+      .def_prop_ro("reason", [](const Endpoint& event) { return name_of(event.reason); })
+      .def_ro("time_ms", &Endpoint::time_ms);
 }
 
 nb::bytes bytes_of(const std::string& text) { return nb::bytes(text.data(), text.size()); }
 std::string string_of(const nb::bytes& bytes) { return std::string(bytes.c_str(), bytes.size()); }
 
-FloatRows rows_of(const FloatMatrix& matrix) { return {matrix.data(), matrix.shape(0), matrix.shape(1)}; }
-
-nb::tuple encode(EngineModel& model, FloatMatrix features, AcousticState& state) {
-  EncodedChunk chunk;
+nb::list run_graph(EngineModel& model, const std::string& graph, const nb::dict& given,
+                   const std::vector<std::string>& wanted, RunState* state) {
+  std::vector<NamedInput> inputs;
+  for (const auto& [name, value] : given) inputs.push_back({nb::cast<const char*>(name), tensor_of(value)});
+  std::vector<GraphOutputValues> outputs;
+  for (const std::string& name : wanted) outputs.push_back({name.c_str()});
   {
     nb::gil_scoped_release no_gil;
-    model.encode(rows_of(features), state, &chunk);
+    model.run(graph, inputs, state, &outputs);
   }
-  return nb::make_tuple(float_view(std::move(chunk.memory), {chunk.num_steps, chunk.width}),
-                        float_view(std::move(chunk.log_probs), {chunk.num_steps, chunk.num_tokens}));
+  nb::list found;
+  for (GraphOutputValues& output : outputs)
+    found.append(float_view(std::move(output.values), {output.size(0), output.size(1), output.size(2)}));
+  return found;
 }
 
 // A setting of the features.
@@ -185,52 +190,50 @@ void bind_settings(nb::module_& m) {
       .def_ro("chunk_choices_steps", &ModelSettings::chunk_choices_steps)
       .def_ro("left_context_steps", &ModelSettings::left_context_steps)
       .def_ro("max_segment_ms", &ModelSettings::max_segment_ms)
-      .def_ro("tokens", &ModelSettings::tokens)
-      .def_ro("blank_id", &ModelSettings::blank_id)
-      .def_ro("boundary_id", &ModelSettings::boundary_id)
-      .def_ro("beam", &ModelSettings::beam)
-      .def_ro("ctc_weight", &ModelSettings::ctc_weight)
+      .def_ro("family", &ModelSettings::family)
+      .def_ro("modes", &ModelSettings::modes)
+      .def_prop_ro("default_mode", &ModelSettings::default_mode)
       .def_prop_ro("step_ms", &ModelSettings::step_ms)
       .def_prop_ro("lookahead_ms", &ModelSettings::lookahead_ms);
   m.def("read_settings", &read_settings, "metadata_json"_a);
+  m.def(
+      "families",
+      [] {
+        std::vector<std::string> names;
+        for (const PipelineDefinition* pipeline : all_pipelines()) names.push_back(pipeline->family);
+        return names;
+      },
+      "Families of models whose pipelines this build has.");
 }
 
 void bind_models(nb::module_& m) {
-  nb::class_<AcousticState>(m, "AcousticState", "The memory of a model between two chunks.");
+  nb::class_<RunState>(m, "RunState", "The memory of a graph of a stream between two runs.");
   nb::class_<AcousticModel>(m, "AcousticModel");
   nb::class_<EngineModel, AcousticModel>(m, "EngineModel", "The model in a .hb file.")
       .def(nb::init<std::shared_ptr<const Model>>(), "model"_a)
       .def_prop_ro("settings", [](const EngineModel& self) { return *self.settings(); })
-      .def("initial_state", &EngineModel::initial_state, "State of a stream before its first chunk.")
-      .def("encode", &encode, "features"_a.noconvert(), "state"_a,
-           "One chunk: (T, F) float32 in; (C, D) encoder output and (C, V) log-probabilities out.")
-      .def(
-          "decoder", [](EngineModel& self, FloatMatrix memory) { return self.decoder(rows_of(memory)); },
-          "memory"_a.noconvert(), nb::keep_alive<0, 1>(),
-          "The attention decoder over (T, D) float32 encoder output, for the searches of decode.")
+      .def("initial_state", &EngineModel::initial_state, "graph"_a, "State of a graph before its first run.")
+      .def("run", &run_graph, "graph"_a, "inputs"_a, "outputs"_a, "state"_a.none(),
+           "Run a graph with named buffers; the outputs, float32 of three axes.")
       .def(
           "save_state",
-          [](EngineModel& self, const AcousticState& state) { return bytes_of(self.save_state(state)); },
+          [](EngineModel& self, const RunState& state) { return bytes_of(self.save_state(state)); },
           "state"_a)
       .def(
           "restore_state",
-          [](EngineModel& self, nb::bytes saved) { return self.restore_state(string_of(saved)); }, "saved"_a);
+          [](EngineModel& self, const std::string& graph, nb::bytes saved) {
+            return self.restore_state(graph, string_of(saved));
+          },
+          "graph"_a, "saved"_a);
   nb::class_<PythonModel, AcousticModel>(m, "PythonModel",
                                          "A Python object that keeps the protocol AcousticModel.")
       .def(nb::init<nb::object>(), "model"_a);
 }
 
-void make_stream(BoundStream* self, std::shared_ptr<AcousticModel> model, std::optional<int> chunk_ms,
-                 const std::string& mode, std::optional<int> trailing_silence_ms,
-                 std::optional<int> max_segment_ms, int sample_rate_hz, std::size_t num_best) {
-  StreamOptions options;
-  options.chunk_ms = chunk_ms;
-  options.mode = mode_of(mode);
-  options.endpoint.trailing_silence_ms = trailing_silence_ms;
-  options.endpoint.max_segment_ms = max_segment_ms;
-  options.sample_rate_hz = sample_rate_hz;
-  options.num_best = num_best;
-  new (self) BoundStream(std::move(model), options);
+void make_options(StreamOptions* self, std::optional<int> chunk_ms, const std::string& mode,
+                  std::optional<int> trailing_silence_ms, std::optional<int> max_segment_ms,
+                  int sample_rate_hz, int num_best) {
+  new (self) StreamOptions{chunk_ms, mode, {trailing_silence_ms, max_segment_ms}, sample_rate_hz, num_best};
 }
 
 std::vector<Event> accept(BoundStream& self, FloatVector samples) {
@@ -252,9 +255,11 @@ void restore(BoundStream& self, int64_t frames_done, int64_t num_kept_frames, bo
 }
 
 void bind_stream(nb::module_& m) {
+  nb::class_<StreamOptions>(m, "StreamOptions", "See halfbyte.listen.options.")
+      .def("__init__", &make_options, "chunk_ms"_a.none(), "mode"_a, "trailing_silence_ms"_a.none(),
+           "max_segment_ms"_a.none(), "sample_rate_hz"_a, "num_best"_a);
   nb::class_<BoundStream>(m, "Stream", "See halfbyte.listen.stream.")
-      .def("__init__", &make_stream, "model"_a, "chunk_ms"_a.none(), "mode"_a, "trailing_silence_ms"_a.none(),
-           "max_segment_ms"_a.none(), "sample_rate_hz"_a, "num_best"_a)
+      .def(nb::init<std::shared_ptr<AcousticModel>, const StreamOptions&>(), "model"_a, "options"_a)
       .def("accept", &accept, "samples"_a.noconvert(), "Take in (S,) float32; what they change.")
       .def(
           "finish",
@@ -265,7 +270,8 @@ void bind_stream(nb::module_& m) {
       .def_prop_ro(
           "samples_due", [](const BoundStream& self) { return self.stream().samples_due(); },
           "Samples, from the first of the stream, with which its next chunk is complete.")
-      .def_prop_ro("chunk_steps", [](const BoundStream& self) { return self.stream().chunk_steps(); });
+      .def_prop_ro("chunk_steps", [](const BoundStream& self) { return self.stream().chunk_steps(); })
+      .def_prop_ro("mode", [](const BoundStream& self) { return self.stream().options().mode; });
 }
 
 void bind_steps(nb::module_& m) {

@@ -4,13 +4,12 @@
 #include <vector>
 
 #include "error.h"
-#include "python/function_decoder.h"
 
 namespace halfbyte::python {
 namespace {
 
 // What a Python object is to a stream; let go of under the GIL, wherever the stream ends.
-class PythonState : public AcousticState {
+class PythonState : public RunState {
  public:
   explicit PythonState(nb::object state) : object(std::move(state)) {}
   ~PythonState() override {
@@ -20,41 +19,35 @@ class PythonState : public AcousticState {
   nb::object object;
 };
 
-const nb::object& object_of(const AcousticState& state) {
-  return static_cast<const PythonState&>(state).object;
+const nb::object& object_of(const RunState& state) { return static_cast<const PythonState&>(state).object; }
+
+// A tensor of `T` that Python may keep.
+template <class T>
+nb::object copy_as(const Tensor& tensor) {
+  const auto size = static_cast<std::size_t>(tensor.shape.num_elements());
+  auto owned = std::make_unique<std::vector<T>>(tensor.as<T>(), tensor.as<T>() + size);
+  T* data = owned->data();
+  nb::capsule owner(owned.release(), [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
+  std::vector<std::size_t> shape;
+  for (int axis = 0; axis < tensor.shape.rank(); ++axis)
+    shape.push_back(static_cast<std::size_t>(tensor.shape[axis]));
+  return nb::cast(nb::ndarray<nb::memview, T, nb::c_contig>(data, shape.size(), shape.data(), owner));
 }
 
-// (T, F) that Python may keep.
-FloatView copy_of(const FloatRows& rows) {
-  const std::size_t size = rows.num_rows * rows.num_columns;
-  return float_view(std::vector<float>(rows.data, rows.data + size), {rows.num_rows, rows.num_columns});
+nb::object copy_of(const Tensor& tensor) {
+  return tensor.dtype == DType::kInt64 ? copy_as<std::int64_t>(tensor) : copy_as<float>(tensor);
 }
 
-FloatMatrix matrix_of(const nb::handle& object, const char* name) {
-  FloatMatrix matrix;
-  if (!nb::try_cast(object, matrix, false))
-    throw Error(ErrorKind::kInput,
-                std::string("the model gave ") + name + " that are no contiguous float32 of two axes");
-  return matrix;
+void take_output(const nb::handle& given, GraphOutputValues* out) {
+  nb::ndarray<const float, nb::ndim<3>, nb::c_contig, nb::device::cpu> values;
+  if (!nb::try_cast(given, values, false))
+    throw Error(ErrorKind::kInput, std::string("the model gave a ") + out->name +
+                                       " that is no contiguous float32 of three axes");
+  out->shape = {};
+  for (std::size_t axis = 0; axis < 3; ++axis)
+    out->shape.push_back(static_cast<std::int64_t>(values.shape(axis)));
+  out->values.assign(values.data(), values.data() + values.size());
 }
-
-// A decoder with the Python object that it is, or that it calls.
-class HeldDecoder : public Decoder {
- public:
-  HeldDecoder(nb::object object, Decoder* decoder) : object_(std::move(object)), decoder_(decoder) {}
-  HeldDecoder(std::unique_ptr<Decoder> own) : own_(std::move(own)), decoder_(own_.get()) {}
-  ~HeldDecoder() override {
-    nb::gil_scoped_acquire gil;
-    own_.reset();
-    object_.reset();
-  }
-  NextTokenLogProbs run(const TokenRows& tokens) override { return decoder_->run(tokens); }
-
- private:
-  nb::object object_;
-  std::unique_ptr<Decoder> own_;
-  Decoder* decoder_;
-};
 
 }  // namespace
 
@@ -63,46 +56,33 @@ PythonModel::PythonModel(nb::object model)
       settings_(
           std::make_shared<const ModelSettings>(nb::cast<const ModelSettings&>(model_.attr("settings")))) {}
 
-std::unique_ptr<AcousticState> PythonModel::initial_state() {
+std::unique_ptr<RunState> PythonModel::initial_state(const std::string& graph) {
   nb::gil_scoped_acquire gil;
-  return std::make_unique<PythonState>(model_.attr("initial_state")());
+  return std::make_unique<PythonState>(model_.attr("initial_state")(graph.c_str()));
 }
 
-void PythonModel::encode(const FloatRows& features, AcousticState& state, EncodedChunk* out) {
+void PythonModel::run(const std::string& graph, const std::vector<NamedInput>& inputs, RunState* state,
+                      std::vector<GraphOutputValues>* outputs) {
   nb::gil_scoped_acquire gil;
-  const nb::object pair = model_.attr("encode")(copy_of(features), object_of(state));
-  const FloatMatrix memory = matrix_of(pair[0], "encoder outputs");
-  const FloatMatrix log_probs = matrix_of(pair[1], "log-probabilities");
-  if (memory.shape(0) != log_probs.shape(0))
-    throw Error(ErrorKind::kInput, "the model gave " + std::to_string(memory.shape(0)) +
-                                       " encoder outputs and log-probabilities of " +
-                                       std::to_string(log_probs.shape(0)) + " steps");
-  out->num_steps = memory.shape(0);
-  out->width = memory.shape(1);
-  out->num_tokens = log_probs.shape(1);
-  out->memory.assign(memory.data(), memory.data() + memory.size());
-  out->log_probs.assign(log_probs.data(), log_probs.data() + log_probs.size());
+  nb::dict given;
+  for (const NamedInput& input : inputs) given[input.name] = copy_of(input.tensor);
+  nb::list wanted;
+  for (const GraphOutputValues& output : *outputs) wanted.append(output.name);
+  const nb::object memory = state == nullptr ? nb::none() : object_of(*state);
+  const nb::object found = model_.attr("run")(graph.c_str(), given, wanted, memory);
+  for (std::size_t i = 0; i < outputs->size(); ++i) take_output(found[i], &(*outputs)[i]);
 }
 
-std::unique_ptr<Decoder> PythonModel::decoder(const FloatRows& memory) {
-  nb::gil_scoped_acquire gil;
-  nb::object given = model_.attr("decoder")(copy_of(memory));
-  if (Decoder* known = nullptr; nb::try_cast(given, known, false) && known != nullptr)
-    return std::make_unique<HeldDecoder>(std::move(given), known);
-  auto called = std::make_unique<FunctionDecoder>(nb::cast<nb::callable>(given));
-  given.reset();
-  return std::make_unique<HeldDecoder>(std::move(called));
-}
-
-std::string PythonModel::save_state(const AcousticState& state) {
+std::string PythonModel::save_state(const RunState& state) {
   nb::gil_scoped_acquire gil;
   const auto saved = nb::cast<nb::bytes>(model_.attr("save_state")(object_of(state)));
   return std::string(saved.c_str(), saved.size());
 }
 
-std::unique_ptr<AcousticState> PythonModel::restore_state(const std::string& saved) {
+std::unique_ptr<RunState> PythonModel::restore_state(const std::string& graph, const std::string& saved) {
   nb::gil_scoped_acquire gil;
-  return std::make_unique<PythonState>(model_.attr("restore_state")(nb::bytes(saved.data(), saved.size())));
+  const nb::bytes bytes(saved.data(), saved.size());
+  return std::make_unique<PythonState>(model_.attr("restore_state")(graph.c_str(), bytes));
 }
 
 }  // namespace halfbyte::python

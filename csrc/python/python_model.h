@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "listen/acoustic_model.h"
 #include "python/arrays.h"
@@ -15,12 +16,12 @@ class PythonModel : public AcousticModel {
   explicit PythonModel(nb::object model);
 
   std::shared_ptr<const ModelSettings> settings() const override { return settings_; }
-  std::unique_ptr<AcousticState> initial_state() override;
-  // Throws kInput where the object gives no pair of float32 matrices.
-  void encode(const FloatRows& features, AcousticState& state, EncodedChunk* out) override;
-  std::unique_ptr<Decoder> decoder(const FloatRows& memory) override;
-  std::string save_state(const AcousticState& state) override;
-  std::unique_ptr<AcousticState> restore_state(const std::string& saved) override;
+  std::unique_ptr<RunState> initial_state(const std::string& graph) override;
+  // Throws kInput where the object gives other things than float32 of three axes.
+  void run(const std::string& graph, const std::vector<NamedInput>& inputs, RunState* state,
+           std::vector<GraphOutputValues>* outputs) override;
+  std::string save_state(const RunState& state) override;
+  std::unique_ptr<RunState> restore_state(const std::string& graph, const std::string& saved) override;
 
  private:
   nb::object model_;

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "listen/acoustic_model.h"
 
@@ -21,20 +22,22 @@ class TimedModel : public AcousticModel {
  public:
   explicit TimedModel(std::shared_ptr<AcousticModel> model) : model_(std::move(model)) {}
 
-  // Processor time of the encoder so far.
+  // Processor time so far of graphs with a state, which follow the audio.
   double encoder_seconds() const { return encoder_seconds_; }
 
   std::shared_ptr<const ModelSettings> settings() const override { return model_->settings(); }
-  std::unique_ptr<AcousticState> initial_state() override { return model_->initial_state(); }
-  void encode(const FloatRows& features, AcousticState& state, EncodedChunk* out) override {
-    const double start = thread_seconds();
-    model_->encode(features, state, out);
-    encoder_seconds_ += thread_seconds() - start;
+  std::unique_ptr<RunState> initial_state(const std::string& graph) override {
+    return model_->initial_state(graph);
   }
-  std::unique_ptr<Decoder> decoder(const FloatRows& memory) override { return model_->decoder(memory); }
-  std::string save_state(const AcousticState& state) override { return model_->save_state(state); }
-  std::unique_ptr<AcousticState> restore_state(const std::string& saved) override {
-    return model_->restore_state(saved);
+  void run(const std::string& graph, const std::vector<NamedInput>& inputs, RunState* state,
+           std::vector<GraphOutputValues>* outputs) override {
+    const double start = thread_seconds();
+    model_->run(graph, inputs, state, outputs);
+    if (state != nullptr) encoder_seconds_ += thread_seconds() - start;
+  }
+  std::string save_state(const RunState& state) override { return model_->save_state(state); }
+  std::unique_ptr<RunState> restore_state(const std::string& graph, const std::string& saved) override {
+    return model_->restore_state(graph, saved);
   }
 
  private:

@@ -15,6 +15,7 @@ static void check(halfbyte_status status) {
 static int print_events(halfbyte_stream* stream, int has_text) {
   halfbyte_event event;
   while (halfbyte_stream_next_event(stream, &event)) {
+    if (event.type != HALFBYTE_TEXT) continue;
     if (!event.is_final) {
       fprintf(stderr, "... %s\n", event.text);
     } else if (event.text[0] != '\0') {

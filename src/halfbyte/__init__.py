@@ -14,8 +14,17 @@ from halfbyte.errors import (
     ModelFileError,
     UsageError,
 )
-from halfbyte.listen.endpoint import EndpointRule
-from halfbyte.listen.events import Event, Word
+from halfbyte.listen.events import (
+    Detection,
+    Endpoint,
+    Event,
+    ScoredText,
+    SpeakerActivity,
+    Text,
+    Word,
+    finals,
+)
+from halfbyte.listen.options import EndpointRule, StreamOptions
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.listen.stream import Stream
 
@@ -24,6 +33,8 @@ __version__ = "0.1.0"
 __all__ = [
     "AudioError",
     "ConfigError",
+    "Detection",
+    "Endpoint",
     "EndpointRule",
     "Event",
     "HalfbyteError",
@@ -31,8 +42,13 @@ __all__ = [
     "ManifestError",
     "ModelFileError",
     "Recognizer",
+    "ScoredText",
+    "SpeakerActivity",
     "Stream",
+    "StreamOptions",
+    "Text",
     "UsageError",
     "Word",
     "__version__",
+    "finals",
 ]

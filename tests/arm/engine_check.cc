@@ -4,6 +4,9 @@
 //   engine_check kernels ISA                       digests of every kernel's results
 //   engine_check transcribe MODEL MODE CHUNK_MS THREADS WAV...
 //                                                  per file: digest of all encoder outputs, then the words
+//   engine_check events MODEL CHUNK_MS BLOCK_SAMPLES WAV
+//                                                  an event a line; a new stream takes up the old one's state
+//                                                  after every block
 //   engine_check linear ISA BITS ROWS N K REPEATS  one layer, again and again
 #include <cstdio>
 #include <cstdlib>
@@ -28,16 +31,18 @@ class NotingModel : public AcousticModel {
   explicit NotingModel(std::shared_ptr<AcousticModel> model) : model_(std::move(model)) {}
 
   std::shared_ptr<const ModelSettings> settings() const override { return model_->settings(); }
-  std::unique_ptr<AcousticState> initial_state() override { return model_->initial_state(); }
-  void encode(const FloatRows& features, AcousticState& state, EncodedChunk* out) override {
-    model_->encode(features, state, out);
-    note(out->memory);
-    note(out->log_probs);
+  std::unique_ptr<RunState> initial_state(const std::string& graph) override {
+    return model_->initial_state(graph);
   }
-  std::unique_ptr<Decoder> decoder(const FloatRows& memory) override { return model_->decoder(memory); }
-  std::string save_state(const AcousticState& state) override { return model_->save_state(state); }
-  std::unique_ptr<AcousticState> restore_state(const std::string& saved) override {
-    return model_->restore_state(saved);
+  void run(const std::string& graph, const std::vector<NamedInput>& inputs, RunState* state,
+           std::vector<GraphOutputValues>* outputs) override {
+    model_->run(graph, inputs, state, outputs);
+    if (state == nullptr) return;  // only what follows the audio
+    for (const GraphOutputValues& output : *outputs) note(output.values);
+  }
+  std::string save_state(const RunState& state) override { return model_->save_state(state); }
+  std::unique_ptr<RunState> restore_state(const std::string& graph, const std::string& saved) override {
+    return model_->restore_state(graph, saved);
   }
   unsigned digest() const { return digest_; }
 
@@ -54,12 +59,13 @@ class NotingModel : public AcousticModel {
 std::string described(const std::vector<Event>& events) {
   std::string text;
   for (const Event& event : events)
-    for (const Word& word : event.words)
-      text += " " + word.text + "@" + std::to_string(word.start_ms) + "-" + std::to_string(word.end_ms);
+    if (const auto* said = std::get_if<Text>(&event))
+      for (const Word& word : said->words)
+        text += " " + word.text + "@" + std::to_string(word.start_ms) + "-" + std::to_string(word.end_ms);
   return text;
 }
 
-std::string transcribe(const std::shared_ptr<AcousticModel>& model, Mode mode, int chunk_ms,
+std::string transcribe(const std::shared_ptr<AcousticModel>& model, const std::string& mode, int chunk_ms,
                        const std::string& path) {
   WavReader wav(path);
   const auto noting = std::make_shared<NotingModel>(model);
@@ -73,9 +79,47 @@ std::string transcribe(const std::shared_ptr<AcousticModel>& model, Mode mode, i
   return digest + text;
 }
 
+// An event as a line.
+struct Line {
+  std::string operator()(const Text& event) const {
+    return std::string(event.is_final ? "final " : "partial ") + std::to_string(event.end_ms) + " " +
+           event.text;
+  }
+  std::string operator()(const Detection& event) const {
+    return "detection " + std::to_string(event.time_ms) + " " + event.label;
+  }
+  std::string operator()(const SpeakerActivity& event) const {
+    return std::string(event.is_active ? "speaks " : "stops ") + std::to_string(event.time_ms) + " " +
+           event.speaker;
+  }
+  std::string operator()(const Endpoint& event) const {
+    return "endpoint " + std::to_string(event.time_ms) + " " + name_of(event.reason);
+  }
+};
+
+void print_events(const std::string& model_path, int chunk_ms, std::size_t block_samples,
+                  const std::string& path) {
+  const auto model = std::make_shared<EngineModel>(Model::open(model_path));
+  WavReader wav(path);
+  StreamOptions options;
+  options.chunk_ms = chunk_ms;
+  options.sample_rate_hz = wav.sample_rate_hz();
+  auto stream = std::make_unique<Stream>(model, options);
+  const auto print = [](const std::vector<Event>& events) {
+    for (const Event& event : events) std::printf("%s\n", std::visit(Line{}, event).c_str());
+  };
+  for (auto block = wav.read(block_samples); !block.empty(); block = wav.read(block_samples)) {
+    print(stream->accept(block.data(), block.size()));
+    auto next = std::make_unique<Stream>(model, options);
+    next->restore(stream->save());
+    stream = std::move(next);
+  }
+  print(stream->finish());
+}
+
 // Streams of one model on several threads at once, each a share of the files.
-void transcribe_all(const std::string& model_path, Mode mode, int chunk_ms, std::size_t num_threads,
-                    const std::vector<std::string>& paths) {
+void transcribe_all(const std::string& model_path, const std::string& mode, int chunk_ms,
+                    std::size_t num_threads, const std::vector<std::string>& paths) {
   const auto model = std::make_shared<EngineModel>(Model::open(model_path));
   std::vector<std::string> texts(paths.size());
   std::vector<std::thread> threads;
@@ -95,13 +139,15 @@ int run(const std::vector<std::string>& words) {
   } else if (verb == "kernels" && words.size() == 2) {
     check_kernels(words[1]);
   } else if (verb == "transcribe" && words.size() > 5) {
-    transcribe_all(words[1], mode_of(words[2]), std::stoi(words[3]),
-                   static_cast<std::size_t>(std::stoi(words[4])), {words.begin() + 5, words.end()});
+    transcribe_all(words[1], words[2], std::stoi(words[3]), static_cast<std::size_t>(std::stoi(words[4])),
+                   {words.begin() + 5, words.end()});
+  } else if (verb == "events" && words.size() == 5) {
+    print_events(words[1], std::stoi(words[2]), static_cast<std::size_t>(std::stoi(words[3])), words[4]);
   } else if (verb == "linear" && words.size() == 7) {
     repeat_linear(words[1], std::stoi(words[2]), std::stoi(words[3]), std::stoi(words[4]),
                   std::stoi(words[5]), std::stoi(words[6]));
   } else {
-    std::fprintf(stderr, "usage: engine_check isas|kernels|transcribe|linear ...\n");
+    std::fprintf(stderr, "usage: engine_check isas|kernels|transcribe|events|linear ...\n");
     return 2;
   }
   return 0;

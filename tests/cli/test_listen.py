@@ -16,7 +16,7 @@ from paths import TONES
 from tones import recording
 from verbs import start
 
-from halfbyte import Recognizer
+from halfbyte import Recognizer, StreamOptions
 from halfbyte.cli.listen import MUTE, listen
 from halfbyte.cli.live import METER_CELLS, Live, level_db
 from halfbyte.listen.microphone import BLOCK_MS
@@ -37,12 +37,14 @@ def test_it_gives_what_transcribe_gives(halfbyte, talk, capfd):
 
 
 def test_json_is_an_object_a_line(talk, capfd):
-    listen(Recognizer(TONES).stream(chunk_ms=120), blocks_of(talk), is_json=True)
+    listen(Recognizer(TONES).stream(StreamOptions(chunk_ms=120)), blocks_of(talk), is_json=True)
     out, err = capfd.readouterr()
     events = [json.loads(line) for line in out.splitlines()]
     assert err == ""
-    assert [e["text"] for e in events if e["is_final"] and e["text"]] == ["low", "high", "mid"]
-    assert not all(e["is_final"] for e in events)
+    texts = [e for e in events if e["type"] == "text"]
+    assert [e["text"] for e in texts if e["is_final"] and e["text"]] == ["low", "high", "mid"]
+    assert not all(e["is_final"] for e in texts)
+    assert [e["reason"] for e in events if e["type"] == "endpoint"][-1] == "finish"
 
 
 def test_a_mute_microphone_is_said_once(capfd):

@@ -30,7 +30,7 @@ MODELS = {
     "cut short": (MODEL[: len(MODEL) // 2], "cut short|size|bytes"),
     "one byte short": (MODEL[:-1], ""),
     "longer": (MODEL + b"\0", ""),
-    "version 2": (MODEL[:8] + b"\2" + MODEL[9:], ""),
+    "version 1": (MODEL[:8] + b"\1" + MODEL[9:], ""),
     "a flipped byte": (MODEL[:9000] + bytes([MODEL[9000] ^ 1]) + MODEL[9001:], "damaged|checksum"),
 }
 

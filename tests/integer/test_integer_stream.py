@@ -7,6 +7,8 @@ from paths import GOLDEN
 from tones import recording
 
 from halfbyte.engine import ModelFile, Session, State
+from halfbyte.listen.events import finals
+from halfbyte.listen.options import StreamOptions
 from halfbyte.listen.recognizer import Recognizer
 
 INTEGER_ONLY = GOLDEN / "tones-integer.hb"
@@ -29,9 +31,9 @@ def test_it_is_integer_only_and_hears_words(file):
     assert file.audit().floating == []
     recognizer = Recognizer(INTEGER_ONLY)
     for mode in ("greedy", "rescoring"):
-        stream = recognizer.stream(320, mode)
+        stream = recognizer.stream(StreamOptions(320, mode))
         events = stream.accept(recording("low mid high", seed=0)) + stream.finish()
-        words = [word.text for event in events if event.is_final for word in event.words]
+        words = [word.text for final in finals(events) for word in final.words]
         assert words == ["low", "mid", "high"]
 
 

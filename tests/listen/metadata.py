@@ -8,6 +8,7 @@ from paths import TONES
 from halfbyte.engine import ModelFile
 
 METADATA = ModelFile(TONES).metadata
+MODES = METADATA["decoding"]["modes"]
 
 
 def changed(changes: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from halfbyte import EndpointRule, Event, Recognizer, Stream
+from halfbyte import EndpointRule, Event, Recognizer, Stream, StreamOptions, finals
 from halfbyte.listen.acoustic_model import AcousticModel
 
 SHORT_PAUSE = EndpointRule(trailing_silence_ms=300)
@@ -16,11 +16,14 @@ class NotingModel:
         self._model = model
         self.settings = model.settings
         self.outputs: list[bytes] = []
+        self.widths: list[int] = []
 
-    def encode(self, features: Any, state: Any) -> tuple[Any, Any]:
-        memory, log_probs = self._model.encode(features, state)
-        self.outputs += [bytes(memory), bytes(log_probs)]
-        return memory, log_probs
+    def run(self, graph: str, inputs: dict[str, Any], outputs: list[str], state: Any) -> list[Any]:
+        found = self._model.run(graph, inputs, outputs, state)
+        if graph == "encoder":
+            self.outputs += [bytes(values) for values in found]
+            self.widths = [memoryview(values).shape[2] for values in found]
+        return found
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
@@ -37,15 +40,13 @@ def feed(stream: Stream, samples: Any, num_samples: int) -> list[Event]:
     return events + stream.finish()
 
 
-def finals(events: list[Event]) -> list[Event]:
-    return [event for event in events if event.is_final]
-
-
 def words(events: list[Event]) -> str:
     return " ".join(event.text for event in finals(events) if event.text)
 
 
-def noting_stream(recognizer: Recognizer, *arguments: Any) -> tuple[Stream, NotingModel]:
+def noting_stream(
+    recognizer: Recognizer, options: StreamOptions | None = None
+) -> tuple[Stream, NotingModel]:
     """A stream and the model that notes what it computes."""
     model = NotingModel(recognizer.model)
-    return Stream(model, *arguments), model
+    return Stream(model, options), model

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import halfbyte
-from halfbyte import Recognizer
+from halfbyte import Recognizer, StreamOptions, finals
 from halfbyte.listen.audio_file import AudioFile
+from halfbyte.listen.transcript import as_text
 
 MODEL = Path(halfbyte.__file__).parent / "assets" / "en-voice.hb"
 RATE_HZ = 16000
@@ -22,9 +23,9 @@ def included() -> Recognizer:
 
 
 def words_of(recognizer: Recognizer, samples: np.ndarray) -> str:
-    stream = recognizer.stream(chunk_ms=640)
+    stream = recognizer.stream(StreamOptions(chunk_ms=640))
     events = stream.accept(samples) + stream.finish()
-    return " ".join(event.text for event in events if event.is_final and event.text)
+    return as_text(finals(events))
 
 
 @pytest.mark.parametrize("seconds", [2, 5, 8])

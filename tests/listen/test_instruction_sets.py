@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from isas import ISAS
+from listen.metadata import MODES
 from listen.streams import feed, noting_stream
 from paths import TONES
 from tones import recording
 
-from halfbyte import Recognizer, _core
-from halfbyte.listen.settings import MODES
+from halfbyte import Recognizer, StreamOptions, _core
 
 TESTS = Path(__file__).parents[1]
 SPEECH = sorted((TESTS / "data").glob("*.wav"))
@@ -30,7 +30,7 @@ def picture() -> dict[str, object]:
     for chunk_ms in (0, 40, 320):
         for mode in MODES:
             for one in samples:
-                stream, model = noting_stream(recognizer, chunk_ms, mode)
+                stream, model = noting_stream(recognizer, StreamOptions(chunk_ms, mode))
                 events += [repr(event) for event in feed(stream, one, 16000)]
                 digest.update(b"".join(model.outputs))
     return {"isa": _core.kernels.default_isa(), "events": events, "digest": digest.hexdigest()}

@@ -15,7 +15,7 @@ from paths import TONES
 from tones import recording
 from verbs import start
 
-from halfbyte import Event, Recognizer
+from halfbyte import Event, Recognizer, StreamOptions
 
 RATE_HZ = 16000
 NUM_STREAMS = 64
@@ -25,7 +25,7 @@ LARGEST_GROWTH_BYTES = 20_000
 
 
 def test_memory_of_the_python_layer_does_not_grow(recognizer: Recognizer):
-    stream = recognizer.stream(320)
+    stream = recognizer.stream(StreamOptions(320))
     period = np.pad(recording("low mid"), (0, RATE_HZ))
     for _ in range(5):  # plans, buffers, caches
         stream.accept(period)
@@ -44,8 +44,12 @@ def test_memory_of_the_python_layer_does_not_grow(recognizer: Recognizer):
 @pytest.mark.parametrize("chunk_ms", [320, 0])
 def test_words_after_half_an_hour_have_the_times_of_words_at_the_start(recognizer, chunk_ms):
     spoken = recording("low high mid", pause_s=0.2)
-    alone = [w for e in finals(feed(recognizer.stream(chunk_ms), spoken, 1000)) for w in e.words]
-    stream = recognizer.stream(chunk_ms)
+    alone = [
+        w
+        for e in finals(feed(recognizer.stream(StreamOptions(chunk_ms)), spoken, 1000))
+        for w in e.words
+    ]
+    stream = recognizer.stream(StreamOptions(chunk_ms))
     silence = np.zeros(60 * RATE_HZ, np.float32)
     for _ in range(HALF_AN_HOUR_S // 60):
         assert stream.accept(silence) == []
@@ -93,7 +97,9 @@ def test_many_streams_in_threads_hear_what_each_hears_alone(recognizer: Recogniz
 
     def hear(number: int) -> list[Event]:
         samples = recording(" ".join(words[number]), 0.2, seed=number)
-        return feed(recognizer.stream(320 if number % 2 else 0), samples, 700 + number)
+        return feed(
+            recognizer.stream(StreamOptions(320 if number % 2 else 0)), samples, 700 + number
+        )
 
     alone = [hear(number) for number in range(NUM_STREAMS)]
     with ThreadPoolExecutor(NUM_STREAMS) as pool:

@@ -7,13 +7,13 @@ import sys
 
 import numpy as np
 import pytest
+from listen.metadata import MODES
 from listen.streams import SHORT_PAUSE, feed, noting_stream, pieces
 from paths import TONES
 from tones import recording
 
-from halfbyte import HalfbyteError, InputError, UsageError
+from halfbyte import HalfbyteError, InputError, StreamOptions, UsageError
 from halfbyte.engine import State
-from halfbyte.listen.settings import MODES
 from halfbyte.listen.snapshot import pack_snapshot, unpack_snapshot
 
 SENTENCE = recording("low high mid", pause_s=0.9)
@@ -25,15 +25,15 @@ WHOLE = 1 << 30
 @pytest.mark.parametrize("rate_hz", [16000, 44100])
 def test_handed_on_after_every_piece(recognizer, rate_hz, chunk_ms, mode):
     """Each piece goes to a new stream that knows the last one's bytes only."""
-    arguments = (chunk_ms, mode, SHORT_PAUSE, rate_hz)
-    stream, noted = noting_stream(recognizer, *arguments)
+    options = StreamOptions(chunk_ms, mode, SHORT_PAUSE, rate_hz)
+    stream, noted = noting_stream(recognizer, options)
     expected = feed(stream, SENTENCE, WHOLE)
-    stream, model = noting_stream(recognizer, *arguments)
+    stream, model = noting_stream(recognizer, options)
     events = []
     for piece in pieces(SENTENCE, 4999):
         events += stream.accept(piece)
         saved = stream.save()
-        stream, next_model = noting_stream(recognizer, *arguments)
+        stream, next_model = noting_stream(recognizer, options)
         next_model.outputs = model.outputs
         stream.restore(saved)
         assert stream.save() == saved
@@ -44,7 +44,10 @@ def test_handed_on_after_every_piece(recognizer, rate_hz, chunk_ms, mode):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_used_stream_takes_up_another(recognizer, mode):
-    saved_from, used = recognizer.stream(120, mode), recognizer.stream(120, mode)
+    saved_from, used = (
+        recognizer.stream(StreamOptions(120, mode)),
+        recognizer.stream(StreamOptions(120, mode)),
+    )
     saved_from.accept(SENTENCE[:30000])
     used.accept(recording("mid mid", seed=7))
     used.restore(saved_from.save())
@@ -53,9 +56,9 @@ def test_a_used_stream_takes_up_another(recognizer, mode):
 
 
 def test_a_finished_stream_stays_finished(recognizer):
-    stream = recognizer.stream(120)
+    stream = recognizer.stream(StreamOptions(120))
     feed(stream, SENTENCE, WHOLE)
-    other = recognizer.stream(120)
+    other = recognizer.stream(StreamOptions(120))
     other.restore(stream.save())
     assert other.finish() == []
     with pytest.raises(UsageError, match="finished"):
@@ -65,9 +68,9 @@ def test_a_finished_stream_stays_finished(recognizer):
 CONTINUE = """
 import dataclasses, json, sys
 from array import array
-from halfbyte import EndpointRule, Recognizer
+from halfbyte import EndpointRule, Recognizer, StreamOptions
 model, mode, saved, rest = sys.argv[1:]
-stream = Recognizer(model).stream(0, mode, EndpointRule(300))
+stream = Recognizer(model).stream(StreamOptions(0, mode, EndpointRule(300)))
 stream.restore(open(saved, "rb").read())
 samples = array("f", open(rest, "rb").read())
 print(json.dumps([dataclasses.asdict(e) for e in stream.accept(samples) + stream.finish()]))
@@ -76,7 +79,7 @@ print(json.dumps([dataclasses.asdict(e) for e in stream.accept(samples) + stream
 
 @pytest.mark.parametrize("mode", MODES)
 def test_another_process_goes_on(recognizer, tmp_path, mode):
-    stream = recognizer.stream(0, mode, SHORT_PAUSE)
+    stream = recognizer.stream(StreamOptions(0, mode, SHORT_PAUSE))
     stream.accept(SENTENCE[:25000])
     saved, rest = tmp_path / "saved", tmp_path / "rest"
     saved.write_bytes(stream.save())
@@ -93,7 +96,7 @@ def test_another_process_goes_on(recognizer, tmp_path, mode):
 
 @pytest.fixture
 def saved(recognizer) -> bytes:
-    stream = recognizer.stream(120, "greedy")
+    stream = recognizer.stream(StreamOptions(120, "greedy"))
     stream.accept(SENTENCE[:20000])
     return stream.save()
 
@@ -107,14 +110,14 @@ def assert_refused(stream, damaged: bytes, kinds=(UsageError, InputError)) -> No
 
 
 def test_bytes_cut_short_are_refused(recognizer, saved):
-    stream = recognizer.stream(120, "greedy")
+    stream = recognizer.stream(StreamOptions(120, "greedy"))
     for num_bytes in [*range(0, 64), *range(64, len(saved), 499), len(saved) - 1]:
         assert_refused(stream, saved[:num_bytes])
     assert_refused(stream, saved + b"\0")
 
 
 def test_every_flipped_bit_is_refused(recognizer, saved):
-    stream = recognizer.stream(120, "greedy")
+    stream = recognizer.stream(StreamOptions(120, "greedy"))
     for place in [*range(0, 400), *range(400, len(saved), 101)]:
         flipped = bytes([saved[place] ^ (1 << place % 8)])
         assert_refused(stream, saved[:place] + flipped + saved[place + 1 :])
@@ -132,17 +135,19 @@ def test_every_flipped_bit_is_refused(recognizer, saved):
 )
 def test_a_stream_of_other_settings_refuses(recognizer, saved, arguments, named):
     settings = {"chunk_ms": 120, "mode": "greedy"} | arguments
-    stream = recognizer.stream(**settings)
+    stream = recognizer.stream(StreamOptions(**settings))
     with pytest.raises(UsageError, match=named):
         stream.restore(saved)
-    assert feed(stream, SENTENCE, WHOLE) == feed(recognizer.stream(**settings), SENTENCE, WHOLE)
+    assert feed(stream, SENTENCE, WHOLE) == feed(
+        recognizer.stream(StreamOptions(**settings)), SENTENCE, WHOLE
+    )
 
 
 def test_parts_of_other_things_are_refused(recognizer, saved):
     """Checksums right, contents wrong: each part in turn is empty, garbage, or another's."""
     numbers, parts = unpack_snapshot(saved)
     other_model = State(recognizer.model.file, "encoder", 3).save()
-    stream = recognizer.stream(120, "greedy")
+    stream = recognizer.stream(StreamOptions(120, "greedy"))
     for index in range(len(parts)):
         for wrong in (b"garbage", other_model):
             if wrong != parts[index]:

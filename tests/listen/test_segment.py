@@ -8,7 +8,17 @@ import pytest
 from listen.metadata import changed
 from listen.streams import finals
 
-from halfbyte import EndpointRule, Event, InputError, ModelFileError, Stream, Word
+from halfbyte import (
+    Endpoint,
+    EndpointRule,
+    Event,
+    InputError,
+    ModelFileError,
+    Stream,
+    StreamOptions,
+    Text,
+    Word,
+)
 from halfbyte.listen.settings import ModelSettings, read_settings
 
 TOKENS = ["<blank>", "▁", "▁go", "up", "<sos/eos>"]
@@ -34,33 +44,34 @@ class ScriptedModel:
         self._attention = attention
         self._num_said = 0
 
-    def initial_state(self) -> None:
+    def initial_state(self, graph: str) -> None:
         return None
 
-    def encode(self, features: Any, state: Any) -> tuple[Any, Any]:
-        num_steps = (len(memoryview(features)) - 3) // 4
+    def run(self, graph: str, inputs: dict[str, Any], outputs: list[str], state: Any) -> list[Any]:
+        if graph == "decoder":
+            return [self._next_tokens(inputs["tokens"])]
+        return list(self.encode(inputs["features"]))
+
+    def encode(self, features: Any) -> tuple[Any, Any]:
+        num_steps = (memoryview(features).shape[1] - 3) // 4
         steps = range(self._num_said, self._num_said + num_steps)
         said = [self._script[step] if step < len(self._script) else 0 for step in steps]
         self._num_said += num_steps
-        log_probs = np.full((num_steps, len(self.settings.tokens)), -20.0, np.float32)
-        log_probs[np.arange(num_steps), said] = -0.01
-        return np.zeros((num_steps, 2), np.float32), log_probs
+        log_probs = np.full((1, num_steps, len(TOKENS)), -20.0, np.float32)
+        log_probs[0, np.arange(num_steps), said] = -0.01
+        return np.zeros((1, num_steps, 2), np.float32), log_probs
 
-    def decoder(self, memory: Any) -> Any:
+    def _next_tokens(self, tokens: Any) -> Any:
         wanted = [*self._attention, TOKENS.index("<sos/eos>")]
-
-        def decode(tokens: Any) -> Any:
-            num_rows, length = memoryview(tokens).shape
-            log_probs = np.full((num_rows, length, len(TOKENS)), -20.0, np.float32)
-            for place in range(length):
-                log_probs[:, place, wanted[min(place, len(wanted) - 1)]] = -0.01
-            return log_probs
-
-        return decode
+        num_rows, length = memoryview(tokens).shape
+        log_probs = np.full((num_rows, length, len(TOKENS)), -20.0, np.float32)
+        for place in range(length):
+            log_probs[:, place, wanted[min(place, len(wanted) - 1)]] = -0.01
+        return log_probs
 
 
 def hear(model: ScriptedModel, num_steps: int, mode: str = "greedy") -> list[Event]:
-    stream = Stream(model, 40, mode)
+    stream = Stream(model, StreamOptions(40, mode))
     samples = array("f", [0.1, -0.1] * ((num_steps * STEP_SAMPLES + 3 * 160 + 240) // 2))
     return stream.accept(samples) + stream.finish()
 
@@ -70,7 +81,10 @@ def test_the_start_of_a_word_is_no_word(mode):
     """Neither news, nor words that silence could end, nor the beginning of the word."""
     script = [START] + [0] * 40 + [UP, UP, 0, 0]
     events = hear(ScriptedModel(script), len(script), mode)
-    assert [event.text for event in events] == ["up", "up"]
+    assert [event.text for event in events if isinstance(event, Text)] == ["up", "up"]
+    assert [event for event in events if isinstance(event, Endpoint)] == [
+        Endpoint("finish", len(script) * 0.04)
+    ]
     (final,) = finals(events)
     (word,) = final.words
     assert (word.text, word.start_s, word.end_s) == ("up", 1.64, 1.72)
@@ -104,7 +118,9 @@ def sound_from(start_s: float, chunk_ms: int, silence_ms: int) -> list[Event]:
     """A model that says go at once and then nothing; faint noise until a sound sets in."""
     noise = np.random.default_rng(1).normal(0, 1e-3, 48000).astype(np.float32)
     noise[round(start_s * 16000) :] *= 100
-    stream = Stream(ScriptedModel([GO]), chunk_ms, "greedy", EndpointRule(silence_ms))
+    stream = Stream(
+        ScriptedModel([GO]), StreamOptions(chunk_ms, "greedy", EndpointRule(silence_ms))
+    )
     return finals(stream.accept(noise) + stream.finish())
 
 
@@ -142,15 +158,22 @@ def test_the_attention_decoder_may_say_blanks():
 def test_a_model_whose_tokens_are_not_those_of_its_metadata():
     model = ScriptedModel([GO])
     model.settings = settings_with([*TOKENS, "more"])
-    stream = Stream(model, 40)
-    model.settings = SETTINGS
-    with pytest.raises(ModelFileError, match=r"5 log-probabilities a step.* 6 tokens"):
+    stream = Stream(model, StreamOptions(40))
+    with pytest.raises(ModelFileError, match=r"5\) log-probabilities.* 6 tokens"):
         stream.accept(array("f", [0.1, -0.1] * 2000))
+
+
+def test_a_model_that_gives_other_steps_than_its_metadata_promise():
+    model = ScriptedModel([GO])
+    encode = model.encode
+    model.encode = lambda features: [values[:, :-1] for values in encode(features)]
+    with pytest.raises(ModelFileError, match="promise 1 steps"):
+        Stream(model, StreamOptions(40)).accept(array("f", [0.1, -0.1] * 2000))
 
 
 def test_log_probabilities_that_are_none():
     model = ScriptedModel([GO])
     encode = model.encode
-    model.encode = lambda *inputs: (encode(*inputs)[0], encode(*inputs)[1] * np.float32("nan"))
+    model.encode = lambda features: [values * np.float32("nan") for values in encode(features)]
     with pytest.raises(InputError, match="NaN"):
-        Stream(model, 40).accept(array("f", [0.1, -0.1] * 2000))
+        Stream(model, StreamOptions(40)).accept(array("f", [0.1, -0.1] * 2000))

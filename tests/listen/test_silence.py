@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from listen.metadata import MODES
 from listen.streams import feed, finals, words
 from listen.test_segment import UP, ScriptedModel
 from tones import recording
 
-from halfbyte import Recognizer, Stream
-from halfbyte.listen.settings import MODES
+from halfbyte import Recognizer, Stream, StreamOptions
 
 RATE_HZ = 16000
 CHUNKS_MS = [40, 160, 320, 0]
@@ -22,12 +22,12 @@ def dither(num_samples: int) -> np.ndarray:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("chunk_ms", [40, 0])
 def test_a_model_that_hears_words_in_silence_is_not_believed(silence, mode, chunk_ms):
-    stream = Stream(ScriptedModel([UP] * 1000, attention=(UP, UP)), chunk_ms, mode)
+    stream = Stream(ScriptedModel([UP] * 1000, attention=(UP, UP)), StreamOptions(chunk_ms, mode))
     assert words(feed(stream, silence(25 * RATE_HZ), RATE_HZ)) == ""
 
 
 def test_what_is_a_little_louder_is_the_models_to_judge():
-    stream = Stream(ScriptedModel([UP] * 1000), 40, "greedy")
+    stream = Stream(ScriptedModel([UP] * 1000), StreamOptions(40, "greedy"))
     assert words(feed(stream, dither(RATE_HZ) * 4, RATE_HZ)).startswith("up")
 
 
@@ -45,7 +45,9 @@ def test_words_around_silence_keep_their_times(recognizer: Recognizer, chunk_ms,
 
 
 def recognizer_events(recognizer: Recognizer, chunk_ms: int, samples: np.ndarray) -> list:
-    return [e.words for e in finals(feed(recognizer.stream(chunk_ms), samples, RATE_HZ))]
+    return [
+        e.words for e in finals(feed(recognizer.stream(StreamOptions(chunk_ms)), samples, RATE_HZ))
+    ]
 
 
 @pytest.mark.parametrize("chunk_ms", CHUNKS_MS)
@@ -53,15 +55,15 @@ def test_splitting_changes_nothing_in_silence(recognizer: Recognizer, chunk_ms):
     samples = np.concatenate(
         [part for text in ("low", "mid") for part in (np.zeros(41234, np.float32), recording(text))]
     )
-    whole = feed(recognizer.stream(chunk_ms), samples, len(samples))
+    whole = feed(recognizer.stream(StreamOptions(chunk_ms)), samples, len(samples))
     for num_samples in (977, 4001):
-        assert feed(recognizer.stream(chunk_ms), samples, num_samples) == whole
+        assert feed(recognizer.stream(StreamOptions(chunk_ms)), samples, num_samples) == whole
 
 
 def test_a_segment_saved_in_silence_goes_on(recognizer: Recognizer):
     samples = np.concatenate([np.zeros(8000, np.float32), recording("low high")])
     for at in (3000, 7000, 9000, 12000):
-        stream, other = recognizer.stream(160), recognizer.stream(160)
+        stream, other = recognizer.stream(StreamOptions(160)), recognizer.stream(StreamOptions(160))
         stream.accept(samples[:at])
         other.restore(stream.save())
         rest = stream.accept(samples[at:]) + stream.finish()

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soxr
-from listen.metadata import changed
+from listen.metadata import METADATA, MODES, changed
 from listen.streams import SHORT_PAUSE, feed, finals, noting_stream, words
 from tones import LEAD_S, WORD_S, recording, silence
 from train.corpus import RATE_HZ
 
-from halfbyte import AudioError, EndpointRule, Event, Stream, UsageError
-from halfbyte.listen.settings import MODES, read_settings
+from halfbyte import AudioError, Endpoint, EndpointRule, Stream, StreamOptions, Text, UsageError
+from halfbyte.listen.settings import read_settings
 
 SENTENCE = "low high mid"
 CHUNKS_MS = [0, 40, 120, 320]  # full context, one step, three, the longest
@@ -30,13 +30,13 @@ def sentence() -> np.ndarray:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("chunk_ms", CHUNKS_MS)
 def test_pieces_of_any_size_change_no_bit(recognizer, sentence, chunk_ms, mode):
-    arguments = (chunk_ms, mode, SHORT_PAUSE)
-    stream, noted = noting_stream(recognizer, *arguments)
+    options = StreamOptions(chunk_ms, mode, SHORT_PAUSE)
+    stream, noted = noting_stream(recognizer, options)
     expected = feed(stream, sentence, WHOLE)
     assert len(finals(expected)) > 1  # several segments, or the test would show little
     sizes = [160, PRIME] + [1] * (mode == "rescoring")
     for num_samples in sizes:
-        stream, model = noting_stream(recognizer, *arguments)
+        stream, model = noting_stream(recognizer, options)
         assert feed(stream, sentence, num_samples) == expected
         assert model.outputs == noted.outputs
 
@@ -45,12 +45,12 @@ def test_pieces_of_any_size_change_no_bit(recognizer, sentence, chunk_ms, mode):
 @pytest.mark.parametrize("chunk_ms", [0, 320])
 @pytest.mark.parametrize("text", ["low", "mid high", "high high low mid low"])
 def test_words_with_pauses_are_heard(recognizer, text, chunk_ms, mode):
-    stream = recognizer.stream(chunk_ms, mode)
+    stream = recognizer.stream(StreamOptions(chunk_ms, mode))
     assert words(feed(stream, recording(text, pause_s=0.3), 1600)) == text
 
 
 def test_a_chunk_of_its_own_choice_is_the_files(recognizer, sentence):
-    own, explicit = recognizer.stream(), recognizer.stream(chunk_ms=320)
+    own, explicit = recognizer.stream(), recognizer.stream(StreamOptions(chunk_ms=320))
     assert feed(own, sentence, WHOLE) == feed(explicit, sentence, WHOLE)
 
 
@@ -59,7 +59,9 @@ def test_full_context_sees_what_follows(recognizer, sentence):
     noted = []
     for chunk_ms in (0, 320):
         whole_segment = EndpointRule(trailing_silence_ms=None)
-        stream, model = noting_stream(recognizer, chunk_ms, "rescoring", whole_segment)
+        stream, model = noting_stream(
+            recognizer, StreamOptions(chunk_ms, "rescoring", whole_segment)
+        )
         feed(stream, sentence, WHOLE)
         noted.append(model.outputs)
     chunked = noted[1]
@@ -75,7 +77,9 @@ def test_other_sample_rates(recognizer, sentence, rate_hz):
     resampled = soxr.resample(sentence, RATE_HZ, rate_hz).astype(np.float32)
     noted = []
     for num_samples in (WHOLE, 1, 160, PRIME):
-        stream, model = noting_stream(recognizer, 120, "rescoring", None, rate_hz)
+        stream, model = noting_stream(
+            recognizer, StreamOptions(120, "rescoring", sample_rate_hz=rate_hz)
+        )
         events = feed(stream, resampled, num_samples)
         assert words(events) == SENTENCE
         noted.append((events, model.outputs))
@@ -85,18 +89,19 @@ def test_other_sample_rates(recognizer, sentence, rate_hz):
 
 def test_partial_results_are_news(recognizer, sentence):
     """No partial repeats the one before, and none comes without a final to settle it."""
-    events = feed(recognizer.stream(40, endpoint=SHORT_PAUSE), sentence, WHOLE)
+    events = feed(recognizer.stream(StreamOptions(40, endpoint=SHORT_PAUSE)), sentence, WHOLE)
     before = ""
-    for event in events:
+    texts = [event for event in events if isinstance(event, Text)]
+    for event in texts:
         assert event.is_final or event.text != before
         before = "" if event.is_final else event.text
-    assert events[-1].is_final
-    assert sum(not event.is_final for event in events) >= 3
+    assert texts[-1].is_final
+    assert sum(not event.is_final for event in texts) >= 3
 
 
 def test_a_pause_after_words_ends_a_segment(recognizer):
     samples = recording("low high", pause_s=1.5)
-    events = recognizer.stream(120).accept(samples)
+    events = recognizer.stream(StreamOptions(120)).accept(samples)
     ended = finals(events)
     assert [event.text for event in ended] == ["low", "high"]
     for event in ended:
@@ -107,12 +112,12 @@ def test_a_pause_after_words_ends_a_segment(recognizer):
 
 def test_without_words_silence_ends_nothing(recognizer):
     samples = silence(6.0, np.random.default_rng(2))
-    assert recognizer.stream(120).accept(samples) == []
+    assert recognizer.stream(StreamOptions(120)).accept(samples) == []
 
 
 def test_no_silence_rule(recognizer):
     samples = recording("low high", pause_s=1.5)
-    stream = recognizer.stream(120, endpoint=EndpointRule(trailing_silence_ms=None))
+    stream = recognizer.stream(StreamOptions(120, endpoint=EndpointRule(trailing_silence_ms=None)))
     assert finals(stream.accept(samples)) == []
     assert [event.text for event in finals(stream.finish())] == ["low high"]
 
@@ -121,7 +126,7 @@ def test_no_silence_rule(recognizer):
 def test_a_segment_has_a_longest(recognizer, chunk_ms):
     model = noting_stream(recognizer)[1]
     model.settings = read_settings(changed({"streaming.max_segment_ms": 3000}))
-    stream = Stream(model, chunk_ms, endpoint=EndpointRule(trailing_silence_ms=None))
+    stream = Stream(model, StreamOptions(chunk_ms, endpoint=EndpointRule(trailing_silence_ms=None)))
     samples = recording("low mid high low mid high low mid high low mid high low")
     events = finals(feed(stream, samples, 1600))
     longest_s = 3.0 + (chunk_ms or 320) / 1000
@@ -130,7 +135,7 @@ def test_a_segment_has_a_longest(recognizer, chunk_ms):
     assert len(words(events).split()) in (13, 14, 15)  # a word may be cut in two
 
 
-def shifted(event: Event, by_s: float) -> Event:
+def shifted(event: Text, by_s: float) -> Text:
     def later(time_s: float) -> float:
         return round(time_s + by_s, 3)
 
@@ -141,10 +146,10 @@ def shifted(event: Event, by_s: float) -> Event:
 @pytest.mark.parametrize("chunk_ms", [0, 200])
 def test_a_segment_is_a_stream_of_its_own_with_later_times(recognizer, chunk_ms):
     samples = recording("low high mid low", pause_s=1.2)
-    events = finals(feed(recognizer.stream(chunk_ms), samples, WHOLE))
+    events = finals(feed(recognizer.stream(StreamOptions(chunk_ms)), samples, WHOLE))
     assert len([event for event in events if event.text]) == 4
     for event in events[:-1]:
-        alone = recognizer.stream(chunk_ms)
+        alone = recognizer.stream(StreamOptions(chunk_ms))
         first = finals(alone.accept(samples[round(event.start_s * RATE_HZ) :]))[0]
         assert shifted(first, event.start_s) == event
 
@@ -158,11 +163,11 @@ def test_minutes_cost_the_memory_of_seconds(recognizer):
     """Two words every three seconds, for a quarter of an hour."""
     period = np.concatenate([recording("low high"), silence(2.0, np.random.default_rng(3))])
     period_s = len(period) / RATE_HZ
-    stream = recognizer.stream(chunk_ms=320, mode="rescoring")
+    stream = recognizer.stream(StreamOptions(chunk_ms=320, mode="rescoring"))
     num_periods = int(900 / period_s)
     heard, resident, saved = [], [], []
     for i in range(num_periods):
-        heard += [word for event in stream.accept(period) for word in event.words]
+        heard += [word for event in finals(stream.accept(period)) for word in event.words]
         if i in (num_periods // 6, num_periods - 1):
             resident.append(resident_bytes())
             saved.append(len(stream.save()))
@@ -176,7 +181,7 @@ def test_minutes_cost_the_memory_of_seconds(recognizer):
 
 
 def test_finish_ends_the_stream(recognizer, sentence):
-    stream = recognizer.stream(120)
+    stream = recognizer.stream(StreamOptions(120))
     feed(stream, sentence, WHOLE)
     assert stream.finish() == []
     with pytest.raises(UsageError, match="the stream is finished"):
@@ -187,23 +192,28 @@ def test_finish_ends_the_stream(recognizer, sentence):
 @pytest.mark.parametrize("chunk_ms", [0, 40, 320])
 @pytest.mark.parametrize("num_samples", [0, 1, 399, 400, LEAST_SAMPLES - 1])
 def test_less_than_a_step_says_nothing(recognizer, num_samples, chunk_ms, mode):
-    stream = recognizer.stream(chunk_ms, mode)
+    stream = recognizer.stream(StreamOptions(chunk_ms, mode))
     assert stream.accept(recording("low")[:num_samples]) == []
     assert stream.finish() == []
 
 
 @pytest.mark.parametrize("chunk_ms", [0, 40, 320])
 def test_the_shortest_audio_that_counts(recognizer, chunk_ms):
-    stream, model = noting_stream(recognizer, chunk_ms)
-    assert feed(stream, recording("low")[:LEAST_SAMPLES], WHOLE) == [Event("", True, 0.0, 0.04)]
-    assert len(model.outputs[1]) == 4 * len(model.settings.tokens)
+    stream, model = noting_stream(recognizer, StreamOptions(chunk_ms))
+    end, final = feed(stream, recording("low")[:LEAST_SAMPLES], WHOLE)
+    assert end == Endpoint("finish", 0.04)
+    assert (final.text, final.is_final, final.start_s, final.end_s) == ("", True, 0.0, 0.04)
+    assert len(model.outputs[1]) == 4 * len(METADATA["tokens"])
 
 
 def test_the_last_samples_count_at_another_rate_too(recognizer):
     """What the resampler holds back until the end makes the difference between a step and none."""
     samples = recording("low")[: LEAST_SAMPLES // 2]
-    assert len(feed(recognizer.stream(sample_rate_hz=8000), samples, WHOLE)) == 1
-    assert feed(recognizer.stream(sample_rate_hz=8000), samples[:-1], WHOLE) == []
+    assert (
+        len(finals(feed(recognizer.stream(StreamOptions(sample_rate_hz=8000)), samples, WHOLE)))
+        == 1
+    )
+    assert feed(recognizer.stream(StreamOptions(sample_rate_hz=8000)), samples[:-1], WHOLE) == []
 
 
 @pytest.mark.parametrize("chunk_ms", [0, 320])
@@ -211,7 +221,7 @@ def test_the_last_steps_count_too(recognizer, chunk_ms):
     """All steps that the frames give are encoded, whatever is left after the last chunk."""
     for num_frames in range(40, 60):
         samples = recording("low high")[: 400 + 160 * (num_frames - 1)]
-        (event,) = finals(feed(recognizer.stream(chunk_ms), samples, WHOLE))
+        (event,) = finals(feed(recognizer.stream(StreamOptions(chunk_ms)), samples, WHOLE))
         assert event.end_s == pytest.approx((num_frames - 3) // 4 * 0.04)
 
 
@@ -220,12 +230,12 @@ def test_the_last_steps_count_too(recognizer, chunk_ms):
 def test_samples_that_are_not_finite_are_refused_and_forgotten(recognizer, sentence, bad, rate_hz):
     damaged = sentence[:500].copy()
     damaged[300] = bad
-    stream = recognizer.stream(120, sample_rate_hz=rate_hz)
+    stream = recognizer.stream(StreamOptions(120, sample_rate_hz=rate_hz))
     events = stream.accept(sentence[:9000])
     with pytest.raises(AudioError, match="NaN or infinite"):
         stream.accept(damaged)
     events += stream.accept(sentence[9000:]) + stream.finish()
-    untroubled = recognizer.stream(120, sample_rate_hz=rate_hz)
+    untroubled = recognizer.stream(StreamOptions(120, sample_rate_hz=rate_hz))
     assert events == feed(untroubled, sentence, WHOLE)
 
 
@@ -260,14 +270,21 @@ def test_what_is_no_samples_is_refused_in_one_line(recognizer, samples):
         {"sample_rate_hz": 0},
         {"sample_rate_hz": 16000.0},
         {"sample_rate_hz": True},
+        {"endpoint": EndpointRule(-1)},
+        {"endpoint": EndpointRule(60_001)},
+        {"endpoint": EndpointRule(800, 0)},
+        {"num_best": 1001},
     ],
     ids=str,
 )
 def test_settings_that_the_model_does_not_offer(recognizer, arguments):
     with pytest.raises((UsageError, AudioError)) as caught:
-        recognizer.stream(**arguments)
+        recognizer.stream(StreamOptions(**arguments))
     assert "\n" not in str(caught.value)
     name, value = next(iter(arguments.items()))
+    if isinstance(value, EndpointRule):
+        name, value = next(item for item in vars(value).items() if item[1] not in (800, None))
+        assert name in str(caught.value)
     assert str(value) in str(caught.value), name
 
 
@@ -276,7 +293,7 @@ def test_sixteen_streams_at_once_are_as_good_as_alone(recognizer):
 
     def run(task):
         chunk_ms, mode, samples = task
-        stream, model = noting_stream(recognizer, chunk_ms, mode, SHORT_PAUSE)
+        stream, model = noting_stream(recognizer, StreamOptions(chunk_ms, mode, SHORT_PAUSE))
         return feed(stream, samples, 800), model.outputs
 
     alone = [run(task) for task in tasks]
@@ -291,7 +308,7 @@ def test_feature_settings_are_the_models(recognizer, sentence):
     slow_model.settings = read_settings(
         changed({"features.frame_shift_ms": 20, "features.frame_length_ms": 40})
     )
-    slow_stream = Stream(slow_model, 640)
+    slow_stream = Stream(slow_model, StreamOptions(640))
     (event,) = finals(feed(slow_stream, sentence, WHOLE))
     num_frames = (len(sentence) - 640) // 320 + 1
     assert event.end_s == pytest.approx((num_frames - 3) // 4 * 0.08)
@@ -300,8 +317,10 @@ def test_feature_settings_are_the_models(recognizer, sentence):
 @pytest.mark.parametrize("mode", MODES)
 def test_alternatives_follow_the_likeliest_text(recognizer, mode):
     samples = recording(SENTENCE)
-    (one,) = finals(feed(recognizer.stream(mode=mode), samples, 8000))
-    (several,) = finals(feed(recognizer.stream(mode=mode, num_best=4), samples, 8000))
+    (one,) = finals(feed(recognizer.stream(StreamOptions(mode=mode)), samples, 8000))
+    (several,) = finals(
+        feed(recognizer.stream(StreamOptions(mode=mode, num_best=4)), samples, 8000)
+    )
     assert (several.text, several.words) == (one.text, one.words)
     assert one.alternatives == []
     assert (several.alternatives == []) == (mode == "greedy")
@@ -312,4 +331,4 @@ def test_alternatives_follow_the_likeliest_text(recognizer, mode):
 @pytest.mark.parametrize("num_best", [0, -1, True, 1.5])
 def test_a_number_of_alternatives_that_is_none_is_refused(recognizer, num_best):
     with pytest.raises(UsageError, match="num_best"):
-        recognizer.stream(num_best=num_best)
+        recognizer.stream(StreamOptions(num_best=num_best))

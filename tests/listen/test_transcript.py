@@ -2,13 +2,13 @@
 
 import json
 
-from halfbyte.listen.events import Event, Word
+from halfbyte.listen.events import Text, Word
 from halfbyte.listen.transcript import as_json, as_srt, as_text, as_vtt
 
 FINALS = [
-    Event("go", True, 0.0, 1.5, [Word("go", 0.25, 0.5, 0.9)]),
-    Event("", True, 1.5, 3.0),
-    Event("stop now", True, 3661.0, 3662.5, [Word("stop", 3661.5, 3661.9, 0.8)]),
+    Text("go", True, 0.0, 1.5, [Word("go", 0.25, 0.5, 0.9)]),
+    Text("", True, 1.5, 3.0),
+    Text("stop now", True, 3661.0, 3662.5, [Word("stop", 3661.5, 3661.9, 0.8)]),
 ]
 
 

@@ -213,7 +213,6 @@ def test_a_damaged_line_is_named(folder):
             "methods.tuned.teacher is 'x/y'; nothing is trained there",
         ),
         ({"recipes": "x"}, "unknown configuration key 'recipes'"),
-        ({"evaluation": {"test": ["train.jsonl"], "mode": "magic"}}, "evaluation.mode is 'magic'"),
     ],
 )
 def test_mistakes(folder, changes, named):
@@ -242,6 +241,7 @@ def test_mistakes(folder, changes, named):
             "tuned/mixed: quantization.layers.ctc is 'w9a8'",
         ),
         ({"evaluation": {"test": ["none.jsonl"]}}, "evaluation.test: no manifest at .*none.jsonl"),
+        ({"evaluation": {"test": ["train.jsonl"], "mode": "magic"}}, "evaluation.mode is 'magic'"),
     ],
 )
 def test_mistakes_that_a_later_cell_would_show(folder, changes, named):

@@ -13,7 +13,8 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from halfbyte import Recognizer, _core
+from halfbyte import Recognizer, StreamOptions, _core
+from halfbyte import finals as finals_of
 from halfbyte.listen.audio_file import AudioFile
 from halfbyte.serve.app import make_app
 from halfbyte.serve.app_keys import SERVER
@@ -33,7 +34,7 @@ def s16(path: Path) -> tuple[bytes, int]:
 def stream_finals(recognizer: Recognizer, path: Path, **settings: Any) -> list[dict[str, Any]]:
     """What `halfbyte transcribe --stream` finds: text and words of the finals."""
     file = AudioFile(path)
-    stream = recognizer.stream(sample_rate_hz=file.sample_rate_hz, **settings)
+    stream = recognizer.stream(StreamOptions(sample_rate_hz=file.sample_rate_hz, **settings))
     events = [event for block in file for event in stream.accept(block)] + stream.finish()
     return [
         {
@@ -42,8 +43,7 @@ def stream_finals(recognizer: Recognizer, path: Path, **settings: Any) -> list[d
             "start_s": event.start_s,
             "end_s": event.end_s,
         }
-        for event in events
-        if event.is_final
+        for event in finals_of(events)
     ]
 
 

@@ -18,7 +18,9 @@ from serve import browser
 from serve.clients import running
 from tones import recording
 
-from halfbyte.listen.events import Event, Word
+from halfbyte import StreamOptions
+from halfbyte import finals as finals_of
+from halfbyte.listen.events import Text, Word
 from halfbyte.listen.transcript import as_srt
 from halfbyte.serve.access import Access
 
@@ -125,9 +127,9 @@ def test_words_of_the_microphone(page, driver, tones):
     assert words[-6:] == ["low", "high", "mid", "low", "high", "mid"]
     assert page["latency-value"].text.endswith(" ms")
     rate_hz, samples = sent_sound(driver)
-    stream = tones.stream(sample_rate_hz=rate_hz)
+    stream = tones.stream(StreamOptions(sample_rate_hz=rate_hz))
     events = stream.accept(samples.astype(np.float32) / 32768) + stream.finish()
-    assert page.lines() == [event.text for event in events if event.is_final and event.text]
+    assert page.lines() == [event.text for event in finals_of(events) if event.text]
 
 
 def test_a_file_gives_what_transcribe_gives(page, talk, finals):
@@ -169,7 +171,7 @@ def test_saved_files(page, talk, finals, profile):
     page["save-text"].click()
     page["save-srt"].click()
     events = [
-        Event(f["text"], True, f["start_s"], f["end_s"], [Word(**word) for word in f["words"]])
+        Text(f["text"], True, f["start_s"], f["end_s"], [Word(**word) for word in f["words"]])
         for f in finals
     ]
     expected = {

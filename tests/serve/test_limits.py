@@ -104,7 +104,7 @@ def test_a_client_that_does_not_read_is_told_that_it_is_too_slow(recognizer):
     async def talk():
         scheduler = Scheduler(recognizer, Limits(max_unsent_events=0), num_threads=0)
         audio, rate_hz = s16(SPEECH[0])
-        session = scheduler.open(StreamSettings(rate_hz))
+        session = scheduler.open(StreamSettings(sample_rate_hz=rate_hz))
         await session.feed(audio)
         session.finish()
         session.deliver(step(session))

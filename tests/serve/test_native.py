@@ -108,6 +108,9 @@ def test_a_chunk_is_recognised_as_soon_as_its_last_sample_is_there(recognizer):
         ('{"type": "start", "sample_rate_hz": 16000.5}', 1007),
         ('{"type": "start", "encoding": "mp3"}', 1007),
         ('{"type": "start", "chunk_ms": 333}', 1007),
+        ('{"type": "start", "mode": "best"}', 1007),
+        ('{"type": "start", "mode": 3}', 1007),
+        ('{"type": "start", "trailing_silence_ms": -1}', 1007),
         ('{"type": "start", "version": 2}', 1007),
         ('{"type": "start", "colour": "red"}', 1007),
         (b"\0\0", 1007),
@@ -142,7 +145,10 @@ def test_alternatives_come_with_a_final_if_asked_for(recognizer):
             return await client.play(audio)
 
     (final,) = finals(asyncio.run(talk()))
-    alternatives = final.pop("alternatives")
+    alternatives, hypotheses = final.pop("alternatives"), final.pop("hypotheses")
+    assert [one["text"] for one in hypotheses] == [final["text"], *alternatives]
+    scores = [one["score"] for one in hypotheses]
+    assert scores == sorted(scores, reverse=True)
     assert [final] == stream_finals(recognizer, SPEECH[0])
     assert len(alternatives) == 2
     assert len({final["text"], *alternatives}) == 3

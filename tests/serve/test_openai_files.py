@@ -11,6 +11,7 @@ import pytest
 import soundfile
 from serve.clients import running
 
+from halfbyte import StreamOptions
 from halfbyte.listen.transcript import as_srt, as_vtt
 from halfbyte.serve.settings import Limits
 
@@ -39,7 +40,9 @@ def test_text(transcribe, text):
 
 @pytest.mark.parametrize(("form", "subtitles"), [("srt", as_srt), ("vtt", as_vtt)])
 def test_subtitles(transcribe, tones, talk, form, subtitles):
-    assert transcribe(response_format=form) == subtitles(tones.transcribe(talk, chunk_ms=None))
+    assert transcribe(response_format=form) == subtitles(
+        tones.transcribe(talk, StreamOptions(chunk_ms=None))
+    )
 
 
 def test_verbose_json(transcribe, text, finals):
@@ -74,7 +77,7 @@ def test_other_formats_of_audio(client, talk, tones):
     soundfile.write(flac, samples, rate_hz, format="FLAC")
     flac.seek(0)
     answer = client.audio.transcriptions.create(model="x", file=("talk.flac", flac))
-    events = tones.transcribe(talk, chunk_ms=None)
+    events = tones.transcribe(talk, StreamOptions(chunk_ms=None))
     assert answer.text == " ".join(e.text for e in events if e.text)
 
 

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="checkpoint, ONNX folder or .hb")
     parser.add_argument("manifest", type=Path, nargs="+", metavar="MANIFEST", help="JSON lines")
     parser.add_argument("--chunk-ms", type=int, default=0, metavar="N", help="0: full context")
-    parser.add_argument("--mode", default="rescoring", help="rescoring, prefix_beam, greedy, …")
+    parser.add_argument("--mode", metavar="M", help="decoding, one of the model's modes")
     parser.add_argument("--skip-bad", action="store_true", help="leave out bad lines, count them")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.add_argument("--transcripts", type=Path, metavar="FILE", help="write what was heard")
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         "model": str(options.model),
         "bytes": _size_bytes(options.model),
         "chunk_ms": options.chunk_ms,
-        "mode": options.mode,
+        "mode": options.mode or recognizer.model.settings.default_mode,
         **result.summary(),
         **({"bad_lines": len(skipped)} if skipped else {}),
     }

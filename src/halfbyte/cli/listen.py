@@ -6,14 +6,14 @@ import signal
 import sys
 from array import array
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from halfbyte.cli.live import Live, level_db
 from halfbyte.errors import AudioError
-from halfbyte.listen.events import Event
+from halfbyte.listen.events import Event, kind_of
 from halfbyte.listen.microphone import BLOCK_MS, Microphone, microphones
+from halfbyte.listen.options import StreamOptions
 from halfbyte.listen.recognizer import Recognizer
-from halfbyte.listen.settings import MODES
 from halfbyte.listen.stream import Stream
 
 EPILOG = """\
@@ -23,7 +23,7 @@ examples:
   halfbyte listen --list-devices
   halfbyte listen --device usb          a part of the name is enough
   halfbyte listen > notes.txt           settled lines into a file
-  halfbyte listen --json | jq .text     one JSON object a line, partial results too
+  halfbyte listen --json | jq .         one JSON object a line for each event
 
 Nothing that you say leaves the machine or is kept.
 """
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--list-devices", action="store_true", help="list microphones and end")
     parser.add_argument("--chunk-ms", type=int, metavar="N", help="chunk length")
-    parser.add_argument("--mode", choices=MODES, default="rescoring", help="decoding (%(default)s)")
+    parser.add_argument("--mode", metavar="M", help="decoding, one of the model's modes")
     parser.add_argument("--json", action="store_true", help="one JSON object for each event")
 
 
@@ -50,17 +50,16 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         AudioError: no microphone, or not the one that was named.
         ModelFileError: the model cannot be opened.
-        UsageError: a chunk that the model does not have.
+        UsageError: a chunk or mode that the model does not have.
     """
     if options.list_devices:
         return _list_devices()
     recognizer = Recognizer(options.model)
     rate_hz = recognizer.model.settings.sample_rate_hz
-    recognizer.stream(options.chunk_ms, options.mode)  # a mistake there is said first
+    chosen = StreamOptions(options.chunk_ms, options.mode)
+    recognizer.stream(chosen)  # a mistake there is said first
     with Microphone(_device(options.device), rate_hz) as microphone:
-        stream = recognizer.stream(
-            options.chunk_ms, options.mode, sample_rate_hz=microphone.sample_rate_hz
-        )
+        stream = recognizer.stream(replace(chosen, sample_rate_hz=microphone.sample_rate_hz))
         _end_at_interrupt(microphone)
         if not options.json:
             print(f"listening to {microphone.name}; Ctrl-C ends", file=sys.stderr, flush=True)
@@ -106,7 +105,7 @@ def _device(words: str | None) -> int | str | None:
 
 
 def _print_json(event: Event) -> None:
-    print(json.dumps(asdict(event), ensure_ascii=False), flush=True)
+    print(json.dumps({"type": kind_of(event), **asdict(event)}, ensure_ascii=False), flush=True)
 
 
 def _list_devices() -> int:

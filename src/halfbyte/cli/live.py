@@ -5,7 +5,7 @@ import shutil
 import sys
 from array import array
 
-from halfbyte.listen.events import Event
+from halfbyte.listen.events import Detection, Endpoint, Event, SpeakerActivity, Text
 
 METER_CELLS = 8
 METER_FLOOR_DB = -48.0  # quiet rooms lie below, speech above
@@ -26,10 +26,14 @@ class Live:
         self._partial = ""
 
     def __call__(self, event: Event) -> None:
-        self._partial = "" if event.is_final else f"… {event.text}"
+        if isinstance(event, Endpoint):
+            return
+        line = _line_of(event)
+        if isinstance(event, Text):
+            self._partial = "" if event.is_final else f"… {event.text}"
         self.clear()
-        if event.is_final and event.text:
-            print(f"[{event.start_s:.2f} – {event.end_s:.2f}] {event.text}")
+        if line:
+            print(line)
         elif self._partial and self._has_lines:
             print(self._partial)
         self._draw()
@@ -59,6 +63,16 @@ class Live:
                 text = f"… {text[max(2, len(text) - room + 2) :]}"
             print(self._meter + text, end="")
         sys.stdout.flush()
+
+
+def _line_of(event: Detection | SpeakerActivity | Text) -> str:
+    """The line that an event leaves; empty for what may change, and for a segment without words."""
+    if isinstance(event, Detection):
+        return f"[{event.time_s:.2f}] {event.label} ({event.score:.2f})"
+    if isinstance(event, SpeakerActivity):
+        return f"[{event.time_s:.2f}] {event.speaker} {'speaks' if event.is_active else 'stops'}"
+    is_settled = event.is_final and event.text
+    return f"[{event.start_s:.2f} – {event.end_s:.2f}] {event.text}" if is_settled else ""
 
 
 def level_db(samples: "array[float]") -> float:

@@ -9,9 +9,9 @@ from halfbyte.cli import print_mistake
 from halfbyte.cli.live import Live
 from halfbyte.errors import AudioError, UsageError
 from halfbyte.listen.audio_file import AudioFile
-from halfbyte.listen.events import Event
+from halfbyte.listen.events import Event, finals
+from halfbyte.listen.options import FULL_CONTEXT_MS, StreamOptions
 from halfbyte.listen.recognizer import Recognizer
-from halfbyte.listen.settings import FULL_CONTEXT_MS, MODES
 from halfbyte.listen.transcript import as_json, as_srt, as_text, as_vtt
 
 EPILOG = """\
@@ -40,7 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--vtt", action="store_true", help="WebVTT subtitles")
     form.add_argument("--stream", action="store_true", help="show words as they come")
     parser.add_argument("--chunk-ms", type=int, metavar="N", help="chunk length; 0: full context")
-    parser.add_argument("--mode", choices=MODES, default="rescoring", help="decoding (%(default)s)")
+    parser.add_argument("--mode", metavar="M", help="decoding, one of the model's modes")
+    parser.add_argument(
+        "--nbest",
+        type=int,
+        default=1,
+        metavar="N",
+        help="texts with scores in --json (%(default)s)",
+    )
     parser.add_argument(
         "--stats", action="store_true", help="real-time factor and memory on standard error"
     )
@@ -54,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         ModelFileError: the model cannot be opened.
-        UsageError: subtitles of several files, or a chunk that the model does not have.
+        UsageError: subtitles of several files, or a chunk or mode that the model does not have.
     """
     if len(options.audio) > 1 and (options.srt or options.vtt):
         raise UsageError(f"{len(options.audio)} files came; subtitles are of one file, give one")
@@ -74,11 +81,11 @@ def _transcribe(recognizer: Recognizer, path: str, options: argparse.Namespace) 
     file = AudioFile(path)
     if options.stream and is_one_of_several:
         print(f"{path}:")
-    finals, duration_s = _recognize(recognizer, file, options)
+    events, duration_s = _recognize(recognizer, file, options)
     seconds = time.perf_counter() - start_s
     label = f"{path}: " if is_one_of_several else ""
     if not options.stream:
-        print(_form(finals, path, duration_s, label, options))
+        print(_form(events, path, duration_s, label, options))
     if options.stats:
         _print_stats(label, duration_s, seconds)
 
@@ -86,36 +93,41 @@ def _transcribe(recognizer: Recognizer, path: str, options: argparse.Namespace) 
 def _recognize(
     recognizer: Recognizer, file: AudioFile, options: argparse.Namespace
 ) -> tuple[list[Event], float]:
-    """Final events of a file and its duration; shows events as they come if asked to."""
+    """Events of a file and its duration; shows them as they come if asked to."""
     chunk_ms = options.chunk_ms
     if chunk_ms is None and not options.stream:
         chunk_ms = FULL_CONTEXT_MS
-    stream = recognizer.stream(chunk_ms, options.mode, sample_rate_hz=file.sample_rate_hz)
+    stream = recognizer.stream(
+        StreamOptions(
+            chunk_ms, options.mode, sample_rate_hz=file.sample_rate_hz, num_best=options.nbest
+        )
+    )
     show = Live() if options.stream else None
-    finals: list[Event] = []
+    events: list[Event] = []
     num_samples = 0
 
-    def take(events: list[Event]) -> None:
-        finals.extend(event for event in events if event.is_final)
+    def take(news: list[Event]) -> None:
+        events.extend(news)
         if show:
-            for event in events:
+            for event in news:
                 show(event)
 
     for block in file:
         num_samples += len(block)
         take(stream.accept(block))
     take(stream.finish())
-    return finals, num_samples / file.sample_rate_hz
+    return events, num_samples / file.sample_rate_hz
 
 
 def _form(
-    finals: list[Event], path: str, duration_s: float, label: str, options: argparse.Namespace
+    events: list[Event], path: str, duration_s: float, label: str, options: argparse.Namespace
 ) -> str:
     if options.json:
-        return as_json(finals, path, duration_s)
+        return as_json(events, path, duration_s, options.nbest)
+    settled = finals(events)
     if options.srt:
-        return as_srt(finals)
-    return as_vtt(finals) if options.vtt else f"{label}{as_text(finals)}"
+        return as_srt(settled)
+    return as_vtt(settled) if options.vtt else f"{label}{as_text(settled)}"
 
 
 def _print_stats(label: str, duration_s: float, seconds: float) -> None:

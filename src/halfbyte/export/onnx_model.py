@@ -16,9 +16,8 @@ from halfbyte.export.functions import functions
 from halfbyte.export.graph_ir import Array
 from halfbyte.export.graphs import trace
 from halfbyte.families.family import GraphSpec
-from halfbyte.families.registry import known_families
 from halfbyte.files import write_together
-from halfbyte.listen.settings import read_settings
+from halfbyte.listen.settings import families, read_settings
 from halfbyte.ops.operator import DOMAIN
 from halfbyte.train.checkpoint import family_of, inputs_of, load_checkpoint
 from halfbyte.train.config import AnyConfig
@@ -119,7 +118,7 @@ def compile_folder(folder: Path, path: Path) -> None:
     try:
         metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
         graphs = {name: folder / graph_file(name) for name in metadata["graphs"]}
-        is_known = metadata["family"] in known_families()
+        has_pipeline = metadata["family"] in families()
         with (folder / TEST_VECTOR).open("rb") as file:
             arrays = dict(np.load(file))
     except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
@@ -128,7 +127,7 @@ def compile_folder(folder: Path, path: Path) -> None:
         ) from error
     for name in graphs:
         _raise_if_missing(folder, graph_file(name))
-    if is_known:  # else its pipeline is not ours to ask
+    if has_pipeline:  # else whoever has it checks them when the file is opened
         read_settings(metadata)
     models = {name: read_graph(graph) for name, graph in graphs.items()}
     inputs = {value.name for value in next(iter(models.values())).graph.input}

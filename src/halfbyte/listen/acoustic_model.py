@@ -6,41 +6,33 @@ from halfbyte.listen.settings import ModelSettings
 
 
 class AcousticModel(Protocol):
-    """An encoder with a CTC head, step by step, and an attention decoder.
+    """The graphs of a model by name, with its settings.
 
-    Buffers are C-contiguous float32 objects of the buffer protocol. The engine's model
+    Buffers are C-contiguous objects of the buffer protocol. The engine's model
     (listen/engine_model.py) is the one that ships; a checkpoint and an ONNX folder are run
     through the same protocol for comparison (measure/).
     """
 
     settings: ModelSettings
 
-    def initial_state(self) -> Any:
-        """State of a stream before its first chunk; the model's to interpret."""
+    def initial_state(self, graph: str) -> Any:
+        """State of a graph before its first run; the model's to interpret."""
 
-    def encode(self, features: Any, state: Any) -> tuple[Any, Any]:
-        """One chunk; `state` moves on in place.
-
-        Args:
-            features: (T, F), one window of frames.
-
-        Returns:
-            (C, D) encoder output and (C, V) CTC log-probabilities.
-        """
-
-    def decoder(self, memory: Any) -> Any:
-        """The attention decoder over the encoder output of a segment.
+    def run(self, graph: str, inputs: dict[str, Any], outputs: list[str], state: Any) -> list[Any]:
+        """Run a graph once.
 
         Args:
-            memory: (T, D).
+            graph: its name, such as `encoder`.
+            inputs: float32 or int64 buffers by name.
+            outputs: names of those that are wanted.
+            state: what `initial_state` gave, which moves on in place; None for a graph without.
 
         Returns:
-            A decoder of the core, or a function from (N, L) int64 tokens, each row beginning
-            with the boundary, to (N, L, V) log-probabilities of the token that follows.
+            Float32 buffers of three axes, in the order of `outputs`.
         """
 
     def save_state(self, state: Any) -> bytes:
         """The state as bytes."""
 
-    def restore_state(self, saved: bytes) -> Any:
+    def restore_state(self, graph: str, saved: bytes) -> Any:
         """The state that was saved."""

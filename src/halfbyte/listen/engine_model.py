@@ -17,7 +17,8 @@ class EngineModel:
         core: the model of the C++ core.
 
     Raises:
-        ModelFileError: the metadata or the graphs are not those of a U2 model.
+        ModelFileError: the family is not one that this version knows, or the metadata or the
+            graphs are not those of a model of its family.
     """
 
     def __init__(self, file: ModelFile):
@@ -25,24 +26,20 @@ class EngineModel:
         self.core = _core.listen.EngineModel(file.core)
         self.settings: ModelSettings = self.core.settings
 
-    def initial_state(self) -> Any:
-        """State of a stream before its first chunk."""
-        return self.core.initial_state()
+    def initial_state(self, graph: str) -> Any:
+        """State of a graph before its first run."""
+        return self.core.initial_state(graph)
 
-    def encode(self, features: Any, state: Any) -> tuple[Any, Any]:
-        """One chunk: (T, F) in, (C, D) encoder output and (C, V) log-probabilities out."""
-        memory, log_probs = self.core.encode(features, state)
-        return memory, log_probs
-
-    def decoder(self, memory: Any) -> Any:
-        """The attention decoder over a memory of (T, D), for the searches of the core."""
-        return self.core.decoder(memory)
+    def run(self, graph: str, inputs: dict[str, Any], outputs: list[str], state: Any) -> list[Any]:
+        """Run a graph with named buffers; float32 outputs of three axes."""
+        found: list[Any] = self.core.run(graph, inputs, outputs, state)
+        return found
 
     def save_state(self, state: Any) -> bytes:
         """The state as bytes."""
         saved: bytes = self.core.save_state(state)
         return saved
 
-    def restore_state(self, saved: bytes) -> Any:
+    def restore_state(self, graph: str, saved: bytes) -> Any:
         """The state that was saved."""
-        return self.core.restore_state(saved)
+        return self.core.restore_state(graph, saved)

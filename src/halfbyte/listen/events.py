@@ -1,5 +1,6 @@
-"""What a stream says: words while they are spoken, then the segment's final text."""
+"""What a stream says."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,22 +20,104 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Event:
-    """A partial result, which may still change, or the final one of a segment."""
+class ScoredText:
+    """One of the texts that a pass found."""
+
+    text: str
+    score: float  # of the pass: a logarithm, larger is likelier
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words while they are spoken: a partial result of a segment, which may still change, or the
+    final one.
+    """
 
     text: str
     is_final: bool
     start_s: float  # of the segment, from the first sample of the stream
     end_s: float  # of what has been heard
     words: list[Word] = field(default_factory=list)  # of a final result
-    alternatives: list[str] = field(default_factory=list)  # of a final result; likeliest first
+    hypotheses: list[ScoredText] = field(default_factory=list)  # the n best, likeliest first
+
+    @property
+    def alternatives(self) -> list[str]:
+        """The other texts of a final result, likeliest first."""
+        return [one.text for one in self.hypotheses[1:]] if self.is_final else []
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Something that the model listens for was heard."""
+
+    label: str
+    time_s: float  # from the first sample of the stream
+    score: float
+
+
+@dataclass(frozen=True)
+class SpeakerActivity:
+    """A speaker has begun or stopped to speak."""
+
+    speaker: str
+    is_active: bool
+    time_s: float  # from the first sample of the stream
+    score: float
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A segment has ended; its final text, if it has one, follows."""
+
+    reason: str  # `silence` after words, `length` of the segment, or `finish` by the caller
+    end_s: float  # where, from the first sample of the stream
+
+
+Event = Text | Detection | SpeakerActivity | Endpoint
+
+
+_KINDS: dict[type[Event], str] = {
+    Text: "text",
+    Detection: "detection",
+    SpeakerActivity: "speaker_activity",
+    Endpoint: "endpoint",
+}
+
+
+def kind_of(event: Event) -> str:
+    """The name of an event's kind, as JSON has it."""
+    return _KINDS[type(event)]
+
+
+def finals(events: Iterable[Event]) -> list[Text]:
+    """The settled texts among events."""
+    return [event for event in events if isinstance(event, Text) and event.is_final]
 
 
 def event_of(event: Any) -> Event:
     """An event of the core."""
+    return _READERS[type(event).__name__](event)
+
+
+def _text_of(event: Any) -> Text:
     words = [
         Word(word.text, word.start_ms / 1000, word.end_ms / 1000, round(word.confidence, 4))
         for word in event.words
     ]
-    start_s, end_s = event.start_ms / 1000, event.end_ms / 1000
-    return Event(event.text, event.is_final, start_s, end_s, words, event.alternatives)
+    hypotheses = [ScoredText(one.text, round(one.score, 4)) for one in event.hypotheses]
+    times = event.start_ms / 1000, event.end_ms / 1000
+    return Text(event.text, event.is_final, *times, words, hypotheses)
+
+
+def _activity_of(event: Any) -> SpeakerActivity:
+    return SpeakerActivity(
+        event.speaker, event.is_active, event.time_ms / 1000, round(event.score, 4)
+    )
+
+
+_READERS: dict[str, Callable[[Any], Event]] = {
+    "Text": _text_of,
+    "Detection": lambda event: Detection(event.label, event.time_ms / 1000, round(event.score, 4)),
+    "SpeakerActivity": _activity_of,
+    "Endpoint": lambda event: Endpoint(event.reason, event.time_ms / 1000),
+}

@@ -1,16 +1,16 @@
 """The recogniser: a model file and the streams that run on it."""
 
 import os
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 from halfbyte.engine import ModelFile
 from halfbyte.listen.acoustic_model import AcousticModel
 from halfbyte.listen.audio_file import AudioFile
-from halfbyte.listen.endpoint import EndpointRule
 from halfbyte.listen.engine_model import EngineModel
-from halfbyte.listen.events import Event
-from halfbyte.listen.settings import FULL_CONTEXT_MS
+from halfbyte.listen.events import Text, finals
+from halfbyte.listen.options import FULL_CONTEXT_MS, StreamOptions
 from halfbyte.listen.stream import Stream
 
 
@@ -37,30 +37,24 @@ class Recognizer:
         else:
             self.model = model
 
-    def stream(
-        self,
-        chunk_ms: int | None = None,
-        mode: str = "rescoring",
-        endpoint: EndpointRule | None = None,
-        sample_rate_hz: int = 16000,
-        num_best: int = 1,
-    ) -> Stream:
-        """Start a stream; see Stream for the arguments."""
-        return Stream(self.model, chunk_ms, mode, endpoint, sample_rate_hz, num_best)
+    def stream(self, options: StreamOptions | None = None) -> Stream:
+        """Start a stream; see Stream for the errors."""
+        return Stream(self.model, options)
 
     def transcribe(
-        self,
-        audio: str | os.PathLike[str],
-        chunk_ms: int | None = FULL_CONTEXT_MS,
-        mode: str = "rescoring",
-        endpoint: EndpointRule | None = None,
-    ) -> list[Event]:
+        self, audio: str | os.PathLike[str], options: StreamOptions | None = None
+    ) -> list[Text]:
         """Final results of an audio file, segment by segment.
+
+        Args:
+            audio: the file.
+            options: full context if not given; the sample rate is the file's.
 
         Raises:
             AudioError: the file cannot be read as audio.
         """
         file = AudioFile(audio)
-        stream = self.stream(chunk_ms, mode, endpoint, file.sample_rate_hz)
-        finals = [event for block in file for event in stream.accept(block) if event.is_final]
-        return finals + [event for event in stream.finish() if event.is_final]
+        options = options or StreamOptions(chunk_ms=FULL_CONTEXT_MS)
+        stream = self.stream(replace(options, sample_rate_hz=file.sample_rate_hz))
+        events = [event for block in file for event in stream.accept(block)]
+        return finals(events + stream.finish())

@@ -1,17 +1,15 @@
-"""Settings of a model file that a stream follows, and those that a caller may change."""
+"""Settings of a model file that a stream follows."""
 
 import json
 from typing import Any, Protocol
 
 from halfbyte import _core
 
-MODES = ("rescoring", "prefix_beam", "greedy", "attention")
-FULL_CONTEXT_MS = 0
-
 
 class ModelSettings(Protocol):
-    """What the metadata of a U2 model file says about features, streaming and decoding."""
+    """What the metadata of a model file say about features, streaming and decoding."""
 
+    family: str
     sample_rate_hz: int
     num_mel_bins: int
     frame_length_ms: int
@@ -24,11 +22,8 @@ class ModelSettings(Protocol):
     chunk_choices_steps: list[int]
     left_context_steps: int
     max_segment_ms: int
-    tokens: list[str]
-    blank_id: int
-    boundary_id: int
-    beam: int
-    ctc_weight: float
+    modes: list[str]  # ways to decode a final result; empty where there is nothing to choose
+    default_mode: str  # the first of them, or empty
     step_ms: int  # duration of an encoder step
     lookahead_ms: int  # audio after the end of a chunk that the chunk needs
 
@@ -37,7 +32,14 @@ def read_settings(metadata: dict[str, Any]) -> ModelSettings:
     """Settings from a model file's metadata.
 
     Raises:
-        ModelFileError: a setting is missing, of the wrong kind or out of range.
+        ModelFileError: a setting is missing, of the wrong kind or out of range, or the family is
+            not one that this version knows.
     """
     settings: ModelSettings = _core.listen.read_settings(json.dumps(metadata))
     return settings
+
+
+def families() -> list[str]:
+    """Families of models that this build can listen with."""
+    names: list[str] = _core.listen.families()
+    return names

@@ -1,23 +1,24 @@
-"""Saved states as bytes: some numbers and some byte strings."""
+"""Saved states as bytes: some numbers and names, and some byte strings."""
 
 import json
 import struct
 import zlib
+from typing import Any
 
 from halfbyte.errors import UsageError
 
-_MAGIC = b"HBST0004"
+_MAGIC = b"HBST0005"
 _HEAD = struct.Struct("<8sII")  # magic, CRC-32 of what follows the head, bytes of its JSON
 
 
-def pack_snapshot(numbers: dict[str, int], parts: list[bytes]) -> bytes:
+def pack_snapshot(numbers: dict[str, Any], parts: list[bytes]) -> bytes:
     """Numbers and byte strings as one byte string."""
     head = json.dumps([numbers, [len(part) for part in parts]]).encode()
     content = b"".join([head, *parts])
     return _HEAD.pack(_MAGIC, zlib.crc32(content), len(head)) + content
 
 
-def unpack_snapshot(saved: bytes) -> tuple[dict[str, int], list[bytes]]:
+def unpack_snapshot(saved: bytes) -> tuple[dict[str, Any], list[bytes]]:
     """What `pack_snapshot` was given.
 
     Raises:

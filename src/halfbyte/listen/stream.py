@@ -1,14 +1,13 @@
-"""A stream: samples in, words out, segment by segment. The C++ core does it (csrc/listen)."""
+"""A stream: samples in, events out, segment by segment. The C++ core does it (csrc/listen)."""
 
 from typing import Any
 
 from halfbyte import _core
 from halfbyte.errors import UsageError
 from halfbyte.listen.acoustic_model import AcousticModel
-from halfbyte.listen.endpoint import EndpointRule
 from halfbyte.listen.engine_model import EngineModel
 from halfbyte.listen.events import Event, event_of
-from halfbyte.listen.settings import FULL_CONTEXT_MS, MODES
+from halfbyte.listen.options import FULL_CONTEXT_MS, StreamOptions
 from halfbyte.listen.snapshot import pack_snapshot, unpack_snapshot
 
 _NUMBERS = ("frames_done", "num_kept_frames", "is_finished")  # of the core's saved state
@@ -28,44 +27,22 @@ class Stream:
 
     Args:
         model: what computes.
-        chunk_ms: duration of a chunk, one that the model was trained for; None for the
-            model's own choice, 0 for full context.
-        mode: of the final result: rescoring, prefix_beam, greedy or attention.
-        endpoint: when a segment ends.
-        sample_rate_hz: of the samples that will be given.
-        num_best: final results are the likeliest and up to so many minus one alternatives.
+        options: chunk length, decoding mode, endpoints, sample rate, number of results.
 
     Attributes:
         core: the stream of the C++ core, for `halfbyte.serve`.
 
     Raises:
-        UsageError: a chunk length or mode that the model does not offer.
+        UsageError: an option that makes no sense, or that the model does not offer.
+        AudioError: a sample rate that cannot be converted.
     """
 
-    def __init__(
-        self,
-        model: AcousticModel,
-        chunk_ms: int | None = None,
-        mode: str = "rescoring",
-        endpoint: EndpointRule | None = None,
-        sample_rate_hz: int = 16000,
-        num_best: int = 1,
-    ):
-        if mode not in MODES:
-            raise UsageError(f"unknown decoding mode {mode!r}; expected one of {', '.join(MODES)}")
-        rule = endpoint or EndpointRule()
-        self._settings = model.settings
-        self._mode = mode
-        self._is_full_context = chunk_ms == FULL_CONTEXT_MS
-        self._sample_rate_hz = _whole("sample_rate_hz", sample_rate_hz)
+    def __init__(self, model: AcousticModel, options: StreamOptions | None = None):
+        self._options = options or StreamOptions()
+        self._family = model.settings.family
         self.core = _core.listen.Stream(
             model.core if isinstance(model, EngineModel) else _core.listen.PythonModel(model),
-            chunk_ms if chunk_ms is None else _whole("chunk_ms", chunk_ms),
-            mode,
-            rule.trailing_silence_ms,
-            rule.max_segment_ms,
-            sample_rate_hz,
-            _whole("num_best", num_best, least=1),
+            self._options.core(),
         )
 
     def accept(self, samples: Any) -> list[Event]:
@@ -75,8 +52,8 @@ class Stream:
             samples: (S,) float32 in [-1, 1), any S; an object of the buffer protocol.
 
         Returns:
-            A partial event where the text of the segment changed, a final event where a
-            segment ended.
+            A partial text where that of the segment changed; an endpoint and the final text where
+            a segment ended; what else the model's family has to say, such as detections.
 
         Raises:
             UsageError: the stream is finished or at work in another thread, or samples are
@@ -92,7 +69,7 @@ class Stream:
             ) from error
 
     def finish(self) -> list[Event]:
-        """No more samples follow; returns the last events, the final one included."""
+        """No more samples follow; returns the last events, the final text included."""
         return [event_of(event) for event in self.core.finish()]
 
     def save(self) -> bytes:
@@ -121,20 +98,12 @@ class Stream:
                 "the saved state of a stream is damaged: it has other numbers"
             ) from error
 
-    def _identity(self) -> dict[str, int]:
+    def _identity(self) -> dict[str, int | str]:
         """What must be equal between two streams if one is to go on where the other was."""
         return {
-            "mode": MODES.index(self._mode),
-            "is_full_context": int(self._is_full_context),
+            "family": self._family,
+            "mode": self.core.mode,
+            "is_full_context": int(self._options.chunk_ms == FULL_CONTEXT_MS),
             "chunk_steps": self.core.chunk_steps,
-            "sample_rate_hz": self._sample_rate_hz,
-            "num_tokens": len(self._settings.tokens),
+            "sample_rate_hz": self._options.sample_rate_hz,
         }
-
-
-def _whole(name: str, value: Any, least: int | None = None) -> int:
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if not is_whole or (least is not None and value < least):
-        at_least = "" if least is None else f", at least {least}"
-        raise UsageError(f"{name} is {value!r}; expected a whole number{at_least}")
-    return int(value)

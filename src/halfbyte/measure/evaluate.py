@@ -11,7 +11,8 @@ from typing import Any
 from halfbyte.data.manifest import Utterance
 from halfbyte.listen.acoustic_model import AcousticModel
 from halfbyte.listen.audio_file import AudioFile
-from halfbyte.listen.endpoint import EndpointRule
+from halfbyte.listen.events import finals
+from halfbyte.listen.options import EndpointRule, StreamOptions
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.listen.transcript import as_text
 from halfbyte.measure.memory import peak_rss_bytes
@@ -86,7 +87,7 @@ def evaluate(
     recognizer: Recognizer,
     utterances: list[Utterance],
     chunk_ms: int | None,
-    mode: str,
+    mode: str | None,
 ) -> Iterator[Evaluation]:
     """Recognise every utterance as one segment; yields the figures so far after each."""
     result = Evaluation()
@@ -94,10 +95,10 @@ def evaluate(
         file = AudioFile(utterance.audio_path)
         blocks = list(file)  # reading is no part of the speed
         start_s = time.perf_counter()
-        stream = recognizer.stream(chunk_ms, mode, ONE_SEGMENT, file.sample_rate_hz)
+        stream = recognizer.stream(StreamOptions(chunk_ms, mode, ONE_SEGMENT, file.sample_rate_hz))
         events = [event for block in blocks for event in stream.accept(block)] + stream.finish()
         seconds = time.perf_counter() - start_s
-        heard = as_text([event for event in events if event.is_final])
+        heard = as_text(finals(events))
         result.add(utterance, heard, sum(map(len, blocks)) / file.sample_rate_hz, seconds)
         yield result
 

@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,37 +41,33 @@ class CheckpointModel:
         self._graphs = family_of(config).graphs(model)
         self.settings = read_settings(describe(config, model, vocabulary, {}))
 
-    def initial_state(self) -> State:
-        """State of a stream before its first chunk."""
-        return {n: v.numpy() for n, v in self._graphs["encoder"].initial_states().items()}
+    def initial_state(self, graph: str) -> State:
+        """State of a graph before its first run."""
+        return {n: v.numpy() for n, v in self._graphs[graph].initial_states().items()}
 
-    def encode(self, features: Any, state: State) -> tuple[Floats, Floats]:
-        """One chunk: (T, F) in, (C, D) encoder output and (C, V) log-probabilities out."""
-        window = torch.from_numpy(np.array(features, dtype=np.float32)[None])
-        tensors = {name: torch.from_numpy(np.array(value)) for name, value in state.items()}
-        outputs = self._graphs["encoder"].run({"features": window}, tensors)
-        state.update({name: v.numpy() for name, v in following_states(outputs).items()})
-        return outputs["encoder_out"][0].numpy(), outputs["ctc_log_probs"][0].numpy()
-
-    def decoder(self, memory: Any) -> Callable[[Any], Floats]:
-        """The attention decoder over (T, D): (N, L) tokens in, (N, L, V) log-probabilities out."""
-        rows = torch.from_numpy(np.array(memory, dtype=np.float32)[None])
-
-        def decode(tokens: Any) -> Floats:
-            inputs = {"tokens": torch.from_numpy(np.array(tokens)), "memory": rows}
-            return self._graphs["decoder"].run(inputs)["log_probs"].numpy()
-
-        return decode
+    def run(
+        self, graph: str, inputs: dict[str, Any], outputs: list[str], state: State | None
+    ) -> list[Floats]:
+        """Run a graph: named buffers in, arrays of three axes out."""
+        given = {name: torch.from_numpy(np.array(value)) for name, value in inputs.items()}
+        states = {name: torch.from_numpy(np.array(v)) for name, v in (state or {}).items()}
+        found = self._graphs[graph].run(given, states)
+        if state is not None:
+            state.update({name: v.numpy() for name, v in following_states(found).items()})
+        return [found[name].numpy() for name in outputs]
 
     save_state = staticmethod(_save)
-    restore_state = staticmethod(_restore)
+
+    def restore_state(self, graph: str, saved: bytes) -> State:
+        """The state that was saved."""
+        return _restore(saved)
 
 
 class OnnxModel:
     """An exported folder, run by ONNX Runtime on one thread.
 
     Args:
-        folder: holds encoder.onnx, decoder.onnx and model.json.
+        folder: holds model.json and the graphs that it lists.
 
     Raises:
         ModelFileError: a file is missing or cannot be loaded.
@@ -86,36 +81,35 @@ class OnnxModel:
         options.log_severity_level = 3
         try:
             metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
-            self._encoder, self._decoder = (
-                onnxruntime.InferenceSession(folder / graph_file(name), options)
-                for name in ("encoder", "decoder")
-            )
+            self._sessions = {
+                name: onnxruntime.InferenceSession(folder / graph_file(name), options)
+                for name in metadata["graphs"]
+            }
         except Exception as error:  # ONNX Runtime's errors have no class in common but this one
             reason = " ".join(str(error).split())
             raise ModelFileError(
                 f"{folder} is neither a checkpoint nor an ONNX folder: {reason}"
             ) from error
         self.settings = read_settings(metadata)
-        self._outputs = [output.name for output in self._encoder.get_outputs()]
 
-    def initial_state(self) -> State:
-        """State of a stream before its first chunk: empty, the file holds the values."""
+    def initial_state(self, graph: str) -> State:
+        """State of a graph before its first run: empty, the file holds the values."""
         return {}
 
-    def encode(self, features: Any, state: State) -> tuple[Floats, Floats]:
-        """One chunk: (T, F) in, (C, D) encoder output and (C, V) log-probabilities out."""
-        window = np.array(features, dtype=np.float32)[None]
-        values = self._encoder.run(self._outputs, {"features": window, **state})
-        named = dict(zip(self._outputs, values, strict=True))
-        state.update(following_states(named))
-        return named["encoder_out"][0], named["ctc_log_probs"][0]
-
-    def decoder(self, memory: Any) -> Callable[[Any], Floats]:
-        """The attention decoder over (T, D): (N, L) tokens in, (N, L, V) log-probabilities out."""
-        rows = np.array(memory, dtype=np.float32)[None]
-        return lambda tokens: self._decoder.run(None, {"tokens": np.array(tokens), "memory": rows})[
-            0
-        ]
+    def run(
+        self, graph: str, inputs: dict[str, Any], outputs: list[str], state: State | None
+    ) -> list[Floats]:
+        """Run a graph: named buffers in, arrays of three axes out."""
+        session = self._sessions[graph]
+        names = [output.name for output in session.get_outputs()]
+        given = {name: np.array(value) for name, value in inputs.items()} | (state or {})
+        found = dict(zip(names, session.run(names, given), strict=True))
+        if state is not None:
+            state.update(following_states(found))
+        return [found[name] for name in outputs]
 
     save_state = staticmethod(_save)
-    restore_state = staticmethod(_restore)
+
+    def restore_state(self, graph: str, saved: bytes) -> State:
+        """The state that was saved."""
+        return _restore(saved)

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from halfbyte.listen.endpoint import EndpointRule
-from halfbyte.listen.events import Event
-from halfbyte.listen.settings import MODES, ModelSettings
+from halfbyte.listen.events import Event, Text, kind_of
+from halfbyte.listen.options import EndpointRule
+from halfbyte.listen.settings import ModelSettings
 from halfbyte.serve.refusals import RefusedError
-from halfbyte.serve.session import Endpoint, SessionEvent
 from halfbyte.serve.settings import (
     HIGHEST_RATE_HZ,
     LOWEST_RATE_HZ,
@@ -24,8 +23,6 @@ _START_KEYS = (
     *("trailing_silence_ms", "max_segment_ms", "num_best"),
 )
 _MOST_ALTERNATIVES = 10
-_LONGEST_SILENCE_MS = 60_000
-_LONGEST_SEGMENT_MS = 3_600_000
 
 
 def parse_control(text: str) -> dict[str, Any]:
@@ -52,32 +49,38 @@ def parse_control(text: str) -> dict[str, Any]:
 def settings_of(message: Mapping[str, Any]) -> StreamSettings:
     """Settings of a `start` message; what it leaves out keeps its default.
 
+    Ranges that are not the server's own are the stream's to check.
+
     Raises:
         RefusedError: another version, or a value of the wrong kind or out of range.
     """
     if message.get("version", VERSION) != VERSION:
         raise RefusedError("bad_message", f"this server speaks version {VERSION}")
     default = StreamSettings()
-    silence_ms = message.get("trailing_silence_ms", default.endpoint.trailing_silence_ms)
-    if silence_ms is not None:
-        silence_ms = _whole("trailing_silence_ms", silence_ms, 0, _LONGEST_SILENCE_MS)
-    longest_ms = message.get("max_segment_ms")
-    if longest_ms is not None:
-        longest_ms = _whole("max_segment_ms", longest_ms, 1, _LONGEST_SEGMENT_MS)
-    chunk_ms = message.get("chunk_ms")
+    rule = default.endpoint
+
+    def whole(name: str, usual: int | None) -> int | None:
+        value = message.get(name, usual)
+        return None if value is None else _whole(name, value, -(2**31), 2**31 - 1)
+
+    mode = message.get("mode")
+    if mode is not None and not isinstance(mode, str):
+        raise RefusedError("bad_message", f"mode is {_shown(mode)}; expected a name")
     return StreamSettings(
+        whole("chunk_ms", None),
+        mode,
+        EndpointRule(
+            whole("trailing_silence_ms", rule.trailing_silence_ms), whole("max_segment_ms", None)
+        ),
         _whole(
             "sample_rate_hz",
             message.get("sample_rate_hz", default.sample_rate_hz),
             LOWEST_RATE_HZ,
             HIGHEST_RATE_HZ,
         ),
-        _one_of("encoding", message.get("encoding", default.encoding), tuple(SAMPLE_BYTES)),
-        None if chunk_ms is None else _whole("chunk_ms", chunk_ms, 0, 60_000),
-        _one_of("mode", message.get("mode", default.mode), MODES),
-        EndpointRule(silence_ms, longest_ms),
-        _one_of("partials", message.get("partials", True), (True, False)),
         _whole("num_best", message.get("num_best", default.num_best), 1, _MOST_ALTERNATIVES),
+        _one_of("encoding", message.get("encoding", default.encoding), tuple(SAMPLE_BYTES)),
+        _one_of("partials", message.get("partials", True), (True, False)),
     )
 
 
@@ -89,12 +92,14 @@ def ready_message(settings: StreamSettings, model: ModelSettings, name: str) -> 
         "type": "ready",
         "version": VERSION,
         "model": name,
+        "family": model.family,
         "sample_rate_hz": settings.sample_rate_hz,
         "encoding": settings.encoding,
         "chunk_ms": chunk_ms,
         "lookahead_ms": model.lookahead_ms,
         "chunk_choices_ms": [0, *(step * model.step_ms for step in steps)],
-        "mode": settings.mode,
+        "mode": settings.mode or model.default_mode,
+        "mode_choices": model.modes,
         "trailing_silence_ms": settings.endpoint.trailing_silence_ms,
         "max_segment_ms": min(
             settings.endpoint.max_segment_ms or model.max_segment_ms, model.max_segment_ms
@@ -104,19 +109,10 @@ def ready_message(settings: StreamSettings, model: ModelSettings, name: str) -> 
     }
 
 
-def event_message(event: SessionEvent) -> dict[str, Any]:
-    """An event as the client sees it."""
-    if isinstance(event, Endpoint):
-        return {"type": "endpoint", **asdict(event)}
-    return _result_message(event)
-
-
-def error_message(refusal: RefusedError) -> dict[str, Any]:
-    """The one event before a stream is broken off."""
-    return {"type": "error", "code": refusal.code, "message": str(refusal)}
-
-
-def _result_message(event: Event) -> dict[str, Any]:
+def event_message(event: Event, num_best: int = 1) -> dict[str, Any]:
+    """An event as the client sees it; texts have `hypotheses` if it asked for several."""
+    if not isinstance(event, Text):
+        return {"type": kind_of(event), **asdict(event)}
     message: dict[str, Any] = {
         "type": "final" if event.is_final else "partial",
         "text": event.text,
@@ -127,7 +123,14 @@ def _result_message(event: Event) -> dict[str, Any]:
         message["words"] = [asdict(word) for word in event.words]
         if event.alternatives:
             message["alternatives"] = event.alternatives
+    if num_best > 1:
+        message["hypotheses"] = [asdict(one) for one in event.hypotheses]
     return message
+
+
+def error_message(refusal: RefusedError) -> dict[str, Any]:
+    """The one event before a stream is broken off."""
+    return {"type": "error", "code": refusal.code, "message": str(refusal)}
 
 
 def _whole(name: str, value: Any, lowest: int, highest: int) -> int:

@@ -5,7 +5,6 @@ from typing import Any
 from aiohttp import WSMessage, WSMsgType, web
 
 from halfbyte.errors import HalfbyteError
-from halfbyte.serve.app_keys import SERVER
 from halfbyte.serve.messages import (
     FINISH,
     START,
@@ -18,7 +17,7 @@ from halfbyte.serve.messages import (
 from halfbyte.serve.refusals import CLOSE_DONE, RefusedError
 from halfbyte.serve.relay import run_together
 from halfbyte.serve.session import Session
-from halfbyte.serve.sockets import add_socket, close_socket, receive, send, speak
+from halfbyte.serve.sockets import ClientSocket, add_socket
 
 
 def add_routes(app: web.Application) -> None:
@@ -26,18 +25,18 @@ def add_routes(app: web.Application) -> None:
     add_socket(app, "/v1/stream", converse)
 
 
-async def converse(socket: web.WebSocketResponse, request: web.Request) -> None:
+async def converse(socket: ClientSocket) -> None:
     """One connection: one stream."""
-    await speak(socket, _Connection(socket, request).run(), error_message)
+    await socket.speak(_Connection(socket).run(), error_message)
 
 
 class _Connection:
     """Reads the client and tells it the session's events, at the same time."""
 
-    def __init__(self, socket: web.WebSocketResponse, request: web.Request):
+    def __init__(self, socket: ClientSocket):
         self._socket = socket
-        self._request = request
-        self._server = request.app[SERVER]
+        self._request = socket.request
+        self._server = socket.server
 
     async def run(self) -> None:
         """Until the stream is done or the client is gone.
@@ -45,7 +44,7 @@ class _Connection:
         Raises:
             RefusedError: what the client is to be told before it is disconnected.
         """
-        message = await receive(self._socket, self._server)
+        message = await self._socket.receive()
         if message is None:
             return
         session = await self._start(message)
@@ -71,7 +70,7 @@ class _Connection:
         return session
 
     async def _read(self, session: Session) -> None:
-        while (message := await receive(self._socket, self._server)) is not None:
+        while (message := await self._socket.receive()) is not None:
             if message.type is WSMsgType.BINARY:
                 await session.feed(message.data)
             elif parse_control(message.data)["type"] == FINISH:
@@ -82,9 +81,9 @@ class _Connection:
 
     async def _tell(self, session: Session) -> None:
         async for event in session.events():
-            await self._send(event_message(event))
+            await self._send(event_message(event, session.settings.num_best))
         session.close()
-        await close_socket(self._socket, CLOSE_DONE)
+        await self._socket.close(CLOSE_DONE)
 
     async def _send(self, message: dict[str, Any]) -> None:
-        await send(self._socket, self._server, message)
+        await self._socket.send(message)

@@ -18,13 +18,13 @@ from aiohttp import BodyPartReader, web
 
 from halfbyte.errors import HalfbyteError
 from halfbyte.listen.audio_file import AudioFile
-from halfbyte.listen.events import Event
+from halfbyte.listen.events import Text, finals
 from halfbyte.listen.transcript import as_srt, as_text, as_vtt
 from halfbyte.serve.app_keys import SERVER, Server
 from halfbyte.serve.language import language_name
 from halfbyte.serve.openai_shapes import error_response, verbose
 from halfbyte.serve.refusals import RefusedError
-from halfbyte.serve.session import Endpoint, Session
+from halfbyte.serve.session import Session
 from halfbyte.serve.settings import Limits, StreamSettings
 
 _Read = TypeVar("_Read")
@@ -49,7 +49,7 @@ class _Form:
 class _Heard:
     """What was recognised in the file."""
 
-    finals: list[Event]
+    finals: list[Text]
     duration_s: float
     warning: str
 
@@ -158,16 +158,12 @@ async def _recognise(request: web.Request, form: _Form) -> _Heard:
     session = request.app[SERVER].open(settings, request)
     feeding = asyncio.create_task(_feed(session, file))
     try:
-        finals = [
-            event
-            async for event in session.events()
-            if not isinstance(event, Endpoint) and event.is_final
-        ]
+        events = [event async for event in session.events()]
         await feeding
     finally:
         feeding.cancel()
         session.close()
-    return _Heard(finals, session.fed_s, file.warning)
+    return _Heard(finals(events), session.fed_s, file.warning)
 
 
 async def _feed(session: Session, file: AudioFile) -> None:
@@ -183,7 +179,7 @@ async def _feed(session: Session, file: AudioFile) -> None:
 
 
 def _answer(form: _Form, heard: _Heard, server: Server) -> web.Response:
-    plain: dict[str, Callable[[list[Event]], str]] = {
+    plain: dict[str, Callable[[list[Text]], str]] = {
         "text": lambda events: as_text(events) + "\n",
         "srt": as_srt,
         "vtt": as_vtt,

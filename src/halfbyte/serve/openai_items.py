@@ -4,10 +4,10 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from halfbyte.listen.events import Event
+from halfbyte.listen.events import Endpoint, Text
 from halfbyte.listen.transcript import as_text
 from halfbyte.serve.openai_deltas import Deltas
-from halfbyte.serve.session import Endpoint, Session
+from halfbyte.serve.session import Session
 
 _TRANSCRIPTION = "conversation.item.input_audio_transcription"
 Say = Callable[[dict[str, Any]], Awaitable[None]]
@@ -25,7 +25,7 @@ class _Item:
         self.id = new_id("item")
         self.has_begun = False
         self.deltas = Deltas()
-        self.finals: list[Event] = []
+        self.finals: list[Text] = []
 
 
 class Items:
@@ -56,22 +56,22 @@ class Items:
         async for event in session.events():
             if isinstance(event, Endpoint):
                 reason = event.reason
-            elif event.is_final:
+            elif isinstance(event, Text) and event.is_final:
                 await self._take_final(event, has_turns, is_last=reason == "finish")
-            else:
+            elif isinstance(event, Text):
                 await self._take_partial(event, has_turns)
         if not has_turns:
             await self._complete(session.fed_s)
         self._offset_s += session.fed_s
 
-    async def _take_partial(self, event: Event, has_turns: bool) -> None:
+    async def _take_partial(self, event: Text, has_turns: bool) -> None:
         item = self._item
         if has_turns and not item.has_begun and event.text:
             await self._begin(event)
         text = as_text([*item.finals, event])
         await self._tell_delta(item.deltas.partial(text))
 
-    async def _take_final(self, event: Event, has_turns: bool, is_last: bool) -> None:
+    async def _take_final(self, event: Text, has_turns: bool, is_last: bool) -> None:
         item = self._item
         item.finals.append(event)
         if not has_turns:
@@ -91,7 +91,7 @@ class Items:
         else:
             self._item = _Item()  # nothing was said
 
-    async def _begin(self, event: Event) -> None:
+    async def _begin(self, event: Text) -> None:
         self._item.has_begun = True
         await self._say(
             {

@@ -14,13 +14,12 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from halfbyte.serve.app_keys import SERVER
 from halfbyte.serve.openai_items import Items, new_id
 from halfbyte.serve.openai_sessions import WrongEventError, session_object, settings_of
 from halfbyte.serve.openai_shapes import error_object
 from halfbyte.serve.refusals import RefusedError
 from halfbyte.serve.session import Session
-from halfbyte.serve.sockets import add_socket, close_socket, receive, send, speak
+from halfbyte.serve.sockets import ClientSocket, add_socket
 
 
 def add_routes(app: web.Application) -> None:
@@ -28,11 +27,11 @@ def add_routes(app: web.Application) -> None:
     add_socket(app, "/v1/realtime", converse)
 
 
-async def converse(socket: web.WebSocketResponse, request: web.Request) -> None:
+async def converse(socket: ClientSocket) -> None:
     """One connection."""
-    conversation = _Conversation(socket, request)
+    conversation = _Conversation(socket)
     try:
-        await speak(socket, conversation.run(), _refusal_event)
+        await socket.speak(conversation.run(), _refusal_event)
     finally:
         conversation.close()
 
@@ -40,10 +39,10 @@ async def converse(socket: web.WebSocketResponse, request: web.Request) -> None:
 class _Conversation:
     """One connection: streams one after the other, each from its first audio to a commit."""
 
-    def __init__(self, socket: web.WebSocketResponse, request: web.Request):
+    def __init__(self, socket: ClientSocket):
         self._socket = socket
-        self._request = request
-        self._server = request.app[SERVER]
+        self._request = socket.request
+        self._server = socket.server
         self._id = new_id("sess")
         self._settings, self._has_turns = settings_of({}, None)
         self._items = Items(self._say)
@@ -52,7 +51,7 @@ class _Conversation:
 
     async def run(self) -> None:
         await self._say({"type": "session.created", "session": self._session_object()})
-        while (message := await receive(self._socket, self._server)) is not None:
+        while (message := await self._socket.receive()) is not None:
             event_id = None
             try:
                 event = _event(message.data if message.type is WSMsgType.TEXT else "")
@@ -112,7 +111,7 @@ class _Conversation:
         try:
             await self._items.tell(session, self._has_turns)
         except RefusedError as refusal:
-            await close_socket(self._socket, refusal.close_code, _refusal_event(refusal))
+            await self._socket.close(refusal.close_code, _refusal_event(refusal))
         except ConnectionError:
             pass
 
@@ -121,7 +120,7 @@ class _Conversation:
         return {"id": self._id, **shown}
 
     async def _say(self, event: dict[str, Any]) -> None:
-        await send(self._socket, self._server, {"event_id": new_id("event"), **event})
+        await self._socket.send({"event_id": new_id("event"), **event})
 
 
 def _event(text: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from halfbyte.errors import HalfbyteError
-from halfbyte.listen.endpoint import EndpointRule
+from halfbyte.listen.options import EndpointRule
 from halfbyte.serve.settings import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, StreamSettings
 
 RATE_HZ = 24000  # of OpenAI's audio/pcm

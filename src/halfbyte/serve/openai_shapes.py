@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from halfbyte.errors import HalfbyteError, UsageError
-from halfbyte.listen.events import Event
+from halfbyte.listen.events import Text
 from halfbyte.listen.transcript import as_text
 from halfbyte.serve.refusals import RefusedError
 
@@ -38,7 +38,7 @@ def error_object(code: str, message: str, event_id: str | None = None) -> dict[s
 
 
 def verbose(
-    finals: Sequence[Event], duration_s: float, granularities: Sequence[str], language: str
+    finals: Sequence[Text], duration_s: float, granularities: Sequence[str], language: str
 ) -> dict[str, Any]:
     """A verbose_json answer: segments unless only words are asked for, words if asked for."""
     answer: dict[str, Any] = {
@@ -59,7 +59,7 @@ def verbose(
     return answer
 
 
-def _segment(number: int, final: Event) -> dict[str, Any]:
+def _segment(number: int, final: Text) -> dict[str, Any]:
     """Ours has neither temperature nor tokens of Whisper's; those fields hold its neutral values.
 
     avg_logprob is the mean logarithm of the words' confidences.

@@ -9,9 +9,8 @@ from pathlib import Path
 from aiohttp import WSMsgType, web
 
 from halfbyte.serve import vosk, wenet
-from halfbyte.serve.app_keys import SERVER
 from halfbyte.serve.refusals import RefusedError
-from halfbyte.serve.sockets import close_socket, open_socket, receive
+from halfbyte.serve.sockets import ClientSocket
 
 FOLDER = Path(__file__).parent / "page"
 HEADERS = {
@@ -59,13 +58,13 @@ def _answer(name: str) -> web.Response:
 
 
 async def _converse(request: web.Request) -> web.WebSocketResponse:
-    socket = await open_socket(request)
+    socket = await ClientSocket.accept(request)
     try:
-        first = await receive(socket, request.app[SERVER])
+        first = await socket.receive()
     except RefusedError as refusal:
-        await close_socket(socket, refusal.close_code)
-        return socket
+        await socket.close(refusal.close_code)
+        return socket.response
     if first is not None:
         is_wenet = first.type is WSMsgType.TEXT and '"signal"' in first.data
-        await (wenet if is_wenet else vosk).converse(socket, request, first)
-    return socket
+        await (wenet if is_wenet else vosk).converse(socket, first)
+    return socket.response

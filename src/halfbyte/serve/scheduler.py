@@ -74,14 +74,7 @@ class Scheduler:
             raise RefusedError(
                 "overloaded", f"the engine is {self.delay_s:.1f} s behind; try later"
             )
-        stream = self.recognizer.stream(
-            settings.chunk_ms,
-            settings.mode,
-            settings.endpoint,
-            settings.sample_rate_hz,
-            settings.num_best,
-        )
-        session = Session(stream, settings, self.limits, self)
+        session = Session(self.recognizer.stream(settings), settings, self.limits, self)
         self._sessions.add(session)
         self.metrics.add("halfbyte_streams_total")
         self.metrics.put("halfbyte_streams", len(self._sessions))

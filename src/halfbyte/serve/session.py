@@ -7,26 +7,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from halfbyte.listen.events import Event, event_of
+from halfbyte.listen.events import Event, Text, event_of
 from halfbyte.listen.stream import Stream
 from halfbyte.serve.refusals import RefusedError
 from halfbyte.serve.settings import Limits, StreamSettings
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A segment has ended; its final result follows.
-
-    Attributes:
-        reason: `silence` after words, `length` of the segment, or `finish` by the client.
-        end_s: where, from the first sample of the stream.
-    """
-
-    reason: str
-    end_s: float
-
-
-SessionEvent = Event | Endpoint
 
 
 @dataclass(frozen=True)
@@ -44,7 +28,7 @@ class Step:
         stages_s: processor time: features, encoder, and the rest, mostly search.
     """
 
-    events: list[SessionEvent]
+    events: list[Event]
     due_bytes: int
     is_last: bool
     error: RefusedError | None = None
@@ -96,7 +80,7 @@ class Session:
         self._is_done = False
         self._error: RefusedError | None = None
         self._interruption: RefusedError | None = None
-        self._events: deque[SessionEvent] = deque()
+        self._events: deque[Event] = deque()
         self._news = asyncio.Event()  # events came, or the stream is done
         self._progress = asyncio.Event()  # the engine took audio
         self.is_queued = False  # the scheduler's; an engine thread may run it
@@ -152,7 +136,7 @@ class Session:
             self._is_finishing = True
             self._engine.consider(self)
 
-    async def events(self) -> AsyncIterator[SessionEvent]:
+    async def events(self) -> AsyncIterator[Event]:
         """What the stream says, until its end.
 
         Raises:
@@ -219,7 +203,7 @@ class Session:
         """
         _, audio, _, is_last = work
         found.raise_error()
-        events = [said for event in found.events for said in self._said(event)]
+        events = [event for event in map(event_of, found.events) if self._is_wanted(event)]
         self._is_exhausted = is_last
         self._due_bytes = found.samples_due * self.settings.sample_bytes
         return Step(
@@ -233,10 +217,10 @@ class Session:
             (found.features_s, found.encoder_s, found.search_s),
         )
 
-    def _kinds(self, events: list[SessionEvent]) -> tuple[str, ...]:
+    def _kinds(self, events: list[Event]) -> tuple[str, ...]:
         kinds = []
         for event in events:
-            if isinstance(event, Event):
+            if isinstance(event, Text):
                 if not self._has_words and event.text:
                     kinds.append("first_word")
                 self._has_words = bool(event.text) and not event.is_final
@@ -272,10 +256,8 @@ class Session:
         self._taken_bytes += len(audio)
         return audio
 
-    def _said(self, event: Any) -> list[SessionEvent]:
-        if event.is_final:
-            return [Endpoint(event.reason, event.end_ms / 1000), event_of(event)]
-        return [event_of(event)] if self.settings.wants_partials else []
+    def _is_wanted(self, event: Event) -> bool:
+        return self.settings.wants_partials or not isinstance(event, Text) or event.is_final
 
 
 def now_s() -> float:

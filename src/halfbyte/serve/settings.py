@@ -1,8 +1,8 @@
 """What a client may ask for its stream, and what the server allows."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from halfbyte.listen.endpoint import EndpointRule
+from halfbyte.listen.options import StreamOptions
 
 SAMPLE_BYTES = {"s16le": 2, "f32le": 4}
 LOWEST_RATE_HZ = 8000
@@ -10,26 +10,16 @@ HIGHEST_RATE_HZ = 48000
 
 
 @dataclass(frozen=True)
-class StreamSettings:
-    """Settings of one stream, whatever the protocol.
+class StreamSettings(StreamOptions):
+    """Settings of one stream of a client, whatever the protocol.
 
     Attributes:
-        sample_rate_hz: of the audio that the client sends, 8000 to 48000.
-        encoding: of its samples: s16le or f32le, one channel.
-        chunk_ms: as in `Recognizer.stream`.
-        mode: of the final result, as there.
-        endpoint: when a segment ends.
-        wants_partials: whether partial events come out.
-        num_best: as in `Recognizer.stream`.
+        encoding: of the samples: s16le or f32le, one channel.
+        wants_partials: whether partial texts come out.
     """
 
-    sample_rate_hz: int = 16000
     encoding: str = "s16le"
-    chunk_ms: int | None = None
-    mode: str = "rescoring"
-    endpoint: EndpointRule = field(default_factory=EndpointRule)
     wants_partials: bool = True
-    num_best: int = 1
 
     @property
     def sample_bytes(self) -> int:

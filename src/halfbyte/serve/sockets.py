@@ -4,67 +4,28 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, Self
 
 from aiohttp import WSMessage, WSMsgType, web
 
-from halfbyte.serve.app_keys import SERVER, Server
+from halfbyte.serve.app_keys import SERVER
 from halfbyte.serve.refusals import CLOSE_DONE, RefusedError
 
-Converse = Callable[[web.WebSocketResponse, web.Request], Awaitable[None]]
+Converse = Callable[["ClientSocket"], Awaitable[None]]
 
 _CLOSE_WAIT_S = 2.0  # for the client's side of the closing handshake
 _SLACK = 4  # a message this many times too long is cut off by the library, without an event
-_requests: WeakKeyDictionary[web.WebSocketResponse, web.Request] = WeakKeyDictionary()
-_watches: WeakKeyDictionary[web.WebSocketResponse, "_IdleWatch"] = WeakKeyDictionary()
 
 
 def add_socket(app: web.Application, path: str, converse: Converse) -> None:
     """Plug in a protocol: `converse` speaks with each client that comes to an address."""
 
     async def handle(request: web.Request) -> web.WebSocketResponse:
-        socket = await open_socket(request)
-        await converse(socket, request)
-        return socket
+        socket = await ClientSocket.accept(request)
+        await converse(socket)
+        return socket.response
 
     app.router.add_get(path, handle)
-
-
-async def speak(
-    socket: web.WebSocketResponse,
-    conversation: Awaitable[None],
-    as_message: Callable[[RefusedError], dict[str, Any]],
-) -> None:
-    """Run a conversation to its end, then close the socket.
-
-    Args:
-        as_message: what a client is told that is turned away.
-    """
-    close_code, last_message = CLOSE_DONE, None
-    try:
-        await conversation
-    except RefusedError as refusal:
-        close_code, last_message = refusal.close_code, as_message(refusal)
-    except ConnectionError:
-        pass
-    # Not under `except`: the library keeps what is raised on closing, and with it its cause.
-    await close_socket(socket, close_code, last_message)
-
-
-async def open_socket(request: web.Request) -> web.WebSocketResponse:
-    """Accept a client's WebSocket."""
-    limits = request.app[SERVER].limits
-    socket = web.WebSocketResponse(
-        compress=False,
-        timeout=_CLOSE_WAIT_S,
-        max_msg_size=limits.max_message_bytes * _SLACK,
-    )
-    await socket.prepare(request)
-    request.app[SERVER].sockets[socket] = request
-    _requests[socket] = request
-    _watches[socket] = _IdleWatch(limits.idle_s)
-    return socket
 
 
 class _IdleWatch:
@@ -111,58 +72,102 @@ class _IdleWatch:
             self._timer = self._loop.call_at(self._since_s + self._idle_s, self._look)
 
 
-async def receive(socket: web.WebSocketResponse, server: Server) -> WSMessage | None:
-    """The next text or binary message; None when the client is gone.
+class ClientSocket:
+    """A client's WebSocket; `accept` makes one.
 
-    Raises:
-        RefusedError: the message is too long, or none came in time.
+    Attributes:
+        request: that opened it.
+        response: what its handler returns.
+        server: the server's state.
     """
-    limits = server.limits
-    watch = _watches[socket]
-    message = await watch.receive(socket)
-    if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-        return None
-    if len(message.data) > limits.max_message_bytes:
-        raise RefusedError(
-            "message_too_large",
-            f"a message of {len(message.data)} bytes came; at most {limits.max_message_bytes} "
-            "are taken, send shorter ones",
+
+    def __init__(self, request: web.Request, response: web.WebSocketResponse):
+        self.request = request
+        self.response = response
+        self.server = request.app[SERVER]
+        self._watch = _IdleWatch(self.server.limits.idle_s)
+
+    @classmethod
+    async def accept(cls, request: web.Request) -> Self:
+        """Accept a client's WebSocket."""
+        server = request.app[SERVER]
+        response = web.WebSocketResponse(
+            compress=False,
+            timeout=_CLOSE_WAIT_S,
+            max_msg_size=server.limits.max_message_bytes * _SLACK,
         )
-    return message
+        await response.prepare(request)
+        server.sockets[response] = request
+        return cls(request, response)
 
+    async def speak(
+        self,
+        conversation: Awaitable[None],
+        as_message: Callable[[RefusedError], dict[str, Any]],
+    ) -> None:
+        """Run a conversation to its end, then close the socket.
 
-async def send(socket: web.WebSocketResponse, server: Server, message: dict[str, Any]) -> None:
-    """Send a JSON message.
+        Args:
+            as_message: what a client is told that is turned away.
+        """
+        close_code, last_message = CLOSE_DONE, None
+        try:
+            await conversation
+        except RefusedError as refusal:
+            close_code, last_message = refusal.close_code, as_message(refusal)
+        except ConnectionError:
+            pass
+        # Not under `except`: the library keeps what is raised on closing, and with it its cause.
+        await self.close(close_code, last_message)
 
-    Raises:
-        RefusedError: the client does not read.
-        ConnectionError: the client is gone.
-    """
-    text = json.dumps(message, ensure_ascii=False)
-    transport = _requests[socket].transport
-    if transport is not None and transport.get_write_buffer_size() == 0:
-        return await socket.send_str(text)  # does not wait: no timer is needed
-    try:
-        async with asyncio.timeout(server.limits.send_s):
-            await socket.send_str(text)
-    except TimeoutError:
-        raise RefusedError("too_slow", "events were not taken in time; read them faster") from None
+    async def receive(self) -> WSMessage | None:
+        """The next text or binary message; None when the client is gone.
 
+        Raises:
+            RefusedError: the message is too long, or none came in time.
+        """
+        most_bytes = self.server.limits.max_message_bytes
+        message = await self._watch.receive(self.response)
+        if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+            return None
+        if len(message.data) > most_bytes:
+            raise RefusedError(
+                "message_too_large",
+                f"a message of {len(message.data)} bytes came; at most {most_bytes} "
+                "are taken, send shorter ones",
+            )
+        return message
 
-async def close_socket(
-    socket: web.WebSocketResponse, code: int, last_message: dict[str, Any] | None = None
-) -> None:
-    """Say why, if there is a reason, and close; a client that does not read is cut off."""
-    request = _requests[socket]
-    _watches[socket].stop()
-    if last_message:
-        request.app[SERVER].metrics.add("halfbyte_refused_total")
-    try:
-        async with asyncio.timeout(_CLOSE_WAIT_S):
-            with contextlib.suppress(ConnectionError):
-                if last_message and not socket.closed:
-                    await socket.send_str(json.dumps(last_message, ensure_ascii=False))
-                await socket.close(code=code)
-    except TimeoutError:
-        if request.transport is not None:
-            request.transport.abort()
+    async def send(self, message: dict[str, Any]) -> None:
+        """Send a JSON message.
+
+        Raises:
+            RefusedError: the client does not read.
+            ConnectionError: the client is gone.
+        """
+        text = json.dumps(message, ensure_ascii=False)
+        transport = self.request.transport
+        if transport is not None and transport.get_write_buffer_size() == 0:
+            return await self.response.send_str(text)  # does not wait: no timer is needed
+        try:
+            async with asyncio.timeout(self.server.limits.send_s):
+                await self.response.send_str(text)
+        except TimeoutError:
+            raise RefusedError(
+                "too_slow", "events were not taken in time; read them faster"
+            ) from None
+
+    async def close(self, code: int, last_message: dict[str, Any] | None = None) -> None:
+        """Say why, if there is a reason, and close; a client that does not read is cut off."""
+        self._watch.stop()
+        if last_message:
+            self.server.metrics.add("halfbyte_refused_total")
+        try:
+            async with asyncio.timeout(_CLOSE_WAIT_S):
+                with contextlib.suppress(ConnectionError):
+                    if last_message and not self.response.closed:
+                        await self.response.send_str(json.dumps(last_message, ensure_ascii=False))
+                    await self.response.close(code=code)
+        except TimeoutError:
+            if self.request.transport is not None:
+                self.request.transport.abort()

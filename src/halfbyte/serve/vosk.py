@@ -14,12 +14,11 @@ from typing import Any
 
 from aiohttp import WSMessage, WSMsgType, web
 
-from halfbyte.listen.events import Event
-from halfbyte.serve.app_keys import SERVER
+from halfbyte.listen.events import Text
 from halfbyte.serve.refusals import RefusedError
-from halfbyte.serve.session import Endpoint, Session
+from halfbyte.serve.session import Session
 from halfbyte.serve.settings import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, StreamSettings
-from halfbyte.serve.sockets import add_socket, close_socket, receive, send, speak
+from halfbyte.serve.sockets import ClientSocket, add_socket
 
 MOST_ALTERNATIVES = 10
 _CONTROLS = ("config", "eof", "reset")
@@ -30,13 +29,11 @@ def add_routes(app: web.Application) -> None:
     add_socket(app, "/vosk", converse)
 
 
-async def converse(
-    socket: web.WebSocketResponse, request: web.Request, first: WSMessage | None = None
-) -> None:
+async def converse(socket: ClientSocket, first: WSMessage | None = None) -> None:
     """Speak with a client until it ends; `first` is its first message, if read."""
-    conversation = _Conversation(socket, request)
+    conversation = _Conversation(socket)
     try:
-        await speak(socket, conversation.run(first), _error)
+        await socket.speak(conversation.run(first), _error)
     finally:
         conversation.close()
 
@@ -48,22 +45,22 @@ def _error(refusal: RefusedError) -> dict[str, Any]:
 class _Conversation:
     """One connection: a stream, and after a reset another."""
 
-    def __init__(self, socket: web.WebSocketResponse, request: web.Request):
+    def __init__(self, socket: ClientSocket):
         self._socket = socket
-        self._request = request
-        self._server = request.app[SERVER]
+        self._request = socket.request
+        self._server = socket.server
         self._settings = StreamSettings()
         self._has_words = True
         self._num_alternatives = 0
         self._session: Session | None = None
         self._heard: asyncio.Task[None] | None = None
-        self._finals: list[Event] = []  # not told yet
+        self._finals: list[Text] = []  # not told yet
         self._partial = ""
         self._refusal: RefusedError | None = None
         self._is_answering = False
 
     async def run(self, first: WSMessage | None) -> None:
-        message = first or await receive(self._socket, self._server)
+        message = first or await self._socket.receive()
         while message is not None:
             self._is_answering = True
             if message.type is WSMsgType.BINARY:
@@ -77,7 +74,7 @@ class _Conversation:
                 if kind == "eof":
                     return
             self._is_answering = False
-            message = await receive(self._socket, self._server)
+            message = await self._socket.receive()
 
     def close(self) -> None:
         """Drop the stream."""
@@ -117,7 +114,7 @@ class _Conversation:
     async def _hear(self, session: Session) -> None:
         try:
             async for event in session.events():
-                if isinstance(event, Endpoint):
+                if not isinstance(event, Text):
                     continue
                 if event.is_final:
                     self._finals.append(event)
@@ -132,7 +129,7 @@ class _Conversation:
             with contextlib.suppress(RefusedError, ConnectionError):
                 if self._finals:
                     await self._say(self._result(self._finals))
-            await close_socket(self._socket, refusal.close_code, _error(refusal))
+            await self._socket.close(refusal.close_code, _error(refusal))
 
     def _raise_if_broken(self) -> None:
         if self._refusal:
@@ -159,7 +156,7 @@ class _Conversation:
         self._num_alternatives = alternatives
         self._settings = replace(self._settings, num_best=max(1, alternatives))
 
-    def _result(self, finals: list[Event]) -> dict[str, Any]:
+    def _result(self, finals: list[Text]) -> dict[str, Any]:
         """One result of several segments: a client takes one answer for each of its messages."""
         words = [word for final in finals for word in final.words]
         result: dict[str, Any] = {"text": " ".join(final.text for final in finals if final.text)}
@@ -181,7 +178,7 @@ class _Conversation:
         }
 
     async def _say(self, message: dict[str, Any]) -> None:
-        await send(self._socket, self._server, message)
+        await self._socket.send(message)
 
 
 def _control(text: str) -> tuple[str, Any]:

@@ -10,13 +10,12 @@ from typing import Any
 
 from aiohttp import WSMessage, WSMsgType, web
 
-from halfbyte.listen.events import Event
-from halfbyte.serve.app_keys import SERVER
+from halfbyte.listen.events import Text
 from halfbyte.serve.refusals import CLOSE_DONE, RefusedError
 from halfbyte.serve.relay import run_together
-from halfbyte.serve.session import Endpoint, Session
+from halfbyte.serve.session import Session
 from halfbyte.serve.settings import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, StreamSettings
-from halfbyte.serve.sockets import add_socket, close_socket, receive, send, speak
+from halfbyte.serve.sockets import ClientSocket, add_socket
 
 MOST_HYPOTHESES = 10
 
@@ -26,11 +25,9 @@ def add_routes(app: web.Application) -> None:
     add_socket(app, "/wenet", converse)
 
 
-async def converse(
-    socket: web.WebSocketResponse, request: web.Request, first: WSMessage | None = None
-) -> None:
+async def converse(socket: ClientSocket, first: WSMessage | None = None) -> None:
     """Speak with a client until it has what it wants; `first` is its first message, if read."""
-    await speak(socket, _Conversation(socket, request).run(first), _failure)
+    await socket.speak(_Conversation(socket).run(first), _failure)
 
 
 def _failure(refusal: RefusedError) -> dict[str, Any]:
@@ -40,14 +37,14 @@ def _failure(refusal: RefusedError) -> dict[str, Any]:
 class _Conversation:
     """One stream, between `start` and `speech_end`."""
 
-    def __init__(self, socket: web.WebSocketResponse, request: web.Request):
+    def __init__(self, socket: ClientSocket):
         self._socket = socket
-        self._request = request
-        self._server = request.app[SERVER]
+        self._request = socket.request
+        self._server = socket.server
         self._is_continuous = False
 
     async def run(self, first: WSMessage | None) -> None:
-        start = first or await receive(self._socket, self._server)
+        start = first or await self._socket.receive()
         if start is None:
             return
         session = self._start(start)
@@ -74,7 +71,7 @@ class _Conversation:
         return self._server.open(settings, self._request)
 
     async def _read(self, session: Session) -> None:
-        while (message := await receive(self._socket, self._server)) is not None:
+        while (message := await self._socket.receive()) is not None:
             if message.type is WSMsgType.BINARY:
                 await session.feed(message.data)
             elif _control(message.data)["signal"] == "end":
@@ -87,7 +84,7 @@ class _Conversation:
     async def _tell(self, session: Session) -> None:
         has_final = False
         async for event in session.events():
-            if isinstance(event, Endpoint):
+            if not isinstance(event, Text):
                 continue
             await self._say(
                 "final_result" if event.is_final else "partial_result", nbest=_nbest(event)
@@ -99,11 +96,11 @@ class _Conversation:
             await self._say("final_result", nbest=json.dumps([{"sentence": "", "word_pieces": []}]))
         await self._say("speech_end")
         session.close()
-        await close_socket(self._socket, CLOSE_DONE)
+        await self._socket.close(CLOSE_DONE)
 
     async def _say(self, kind: str, **more: str) -> None:
         message = {"status": "ok", "type": kind, **more}
-        await send(self._socket, self._server, message)
+        await self._socket.send(message)
 
 
 def _control(text: str) -> dict[str, Any]:
@@ -123,7 +120,7 @@ def _of_type(control: dict[str, Any], name: str, kind: type, default: Any) -> An
     return value
 
 
-def _nbest(event: Event) -> str:
+def _nbest(event: Text) -> str:
     hypothesis: dict[str, Any] = {"sentence": event.text}
     if event.is_final:
         hypothesis["word_pieces"] = [

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from halfbyte.errors import HalfbyteError
-from halfbyte.listen.events import Event
+from halfbyte.listen.events import Text
 from halfbyte.listen.transcript import as_text
 from halfbyte.serve.app_keys import Server
 from halfbyte.serve.language import language_code
 from halfbyte.serve.refusals import RefusedError
-from halfbyte.serve.session import Endpoint, Session
+from halfbyte.serve.session import Session
 from halfbyte.serve.settings import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, StreamSettings
 from halfbyte.serve.wyoming_events import LONGEST_LINE_BYTES, WyomingEvent, pack, read_event
 
@@ -136,9 +136,9 @@ class _Conversation:
 
     async def _tell_results(self, session: Session) -> None:
         language = {"language": language_code(self._server)}
-        finals: list[Event] = []
+        finals: list[Text] = []
         async for event in session.events():
-            if isinstance(event, Endpoint) or not event.text:
+            if not isinstance(event, Text) or not event.text:
                 continue
             if not finals:
                 await self._say("transcript-start", language)

@@ -25,7 +25,7 @@ from halfbyte.measure.quantization.config import Bench, Cell
 from halfbyte.progress import progress_bar
 from halfbyte.quant.observers import observer_named
 from halfbyte.scores.words import count_errors
-from halfbyte.train.checkpoint import build_model
+from halfbyte.train.checkpoint import build_model, family_of, inputs_of
 from halfbyte.train.config import AnyConfig, DistillationConfig, load_config
 from halfbyte.train.corpora import data_root
 from halfbyte.train.post_training import Calibration, quantize_checkpoint
@@ -44,7 +44,7 @@ def check_cells(bench: Bench) -> None:
 
     Raises:
         ConfigError: an observer is unknown, a manifest is missing, or the recipe of a cell and its
-            formats make no model.
+            formats make no model, or one that lacks the decoding mode.
     """
     wanted, root = bench.config, data_root(bench.recipe)
     named = {"evaluation.test": wanted.evaluation.test, "calibration": wanted.calibration}
@@ -57,9 +57,18 @@ def check_cells(bench: Bench) -> None:
     models = {(cell.method, cell.number_format): cell for cell in bench.cells()}
     for cell in models.values():
         try:
-            build_model(cell_config(bench, cell), Labels([""] * _NUM_TOKENS))
+            _check_mode(wanted.evaluation.mode, cell_config(bench, cell))
         except ConfigError as error:
             raise ConfigError(f"{cell.method}/{cell.number_format}: {error}") from error
+
+
+def _check_mode(mode: str, config: AnyConfig) -> None:
+    """Build the model of a cell, and see whether it can be decoded as asked for."""
+    vocabulary = Labels([""] * _NUM_TOKENS)
+    model = build_model(config, vocabulary)
+    modes = family_of(config).metadata(model, inputs_of(config, vocabulary))["decoding"]["modes"]
+    if mode not in modes:
+        raise ConfigError(f"evaluation.mode is {mode!r}; expected one of {', '.join(modes)}")
 
 
 def run_cell(bench: Bench, cell: Cell, work: Path) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from halfbyte.errors import ConfigError
-from halfbyte.listen.settings import MODES
 from halfbyte.quant.formats import format_named
 from halfbyte.train.config import (
     AnyConfig,
@@ -213,10 +212,6 @@ def read_bench(path: Path) -> Bench:
             raise ConfigError(f"calibration is empty; methods.{name} needs recordings")
         for source in filter(None, (method.start, method.teacher)):
             _pair(source, config)
-    if config.evaluation.mode not in MODES:
-        raise ConfigError(
-            f"evaluation.mode is {config.evaluation.mode!r}; expected one of {', '.join(MODES)}"
-        )
     for group in config.cells:
         for number_format in group.formats:
             _pair(f"{group.method}/{number_format}", config)

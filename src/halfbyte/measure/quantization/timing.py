@@ -62,6 +62,6 @@ def _chunk(bench: Bench, file: ModelFile) -> Callable[[], object]:
     chunk_ms = bench.config.evaluation.chunk_ms or settings.chunk_steps * settings.step_ms
     frames = chunk_ms // settings.frame_shift_ms + settings.overlap_frames
     random = np.random.default_rng(1)
-    features = random.normal(12.0, 3.0, (frames, settings.num_mel_bins)).astype(np.float32)
-    state = model.initial_state()
-    return lambda: model.encode(features, state)
+    features = random.normal(12.0, 3.0, (1, frames, settings.num_mel_bins)).astype(np.float32)
+    state = model.initial_state("encoder")
+    return lambda: model.run("encoder", {"features": features}, ["encoder_out"], state)

@@ -1,0 +1,79 @@
+// U2: one streaming encoder, a CTC first pass, an attention decoder as second pass.
+// Source: Zhang et al. 2020 (arXiv:2012.05481), as in WeNet.
+#include "decode/attention_passes.h"
+#include "decode/ctc_first_pass.h"
+#include "listen/speech_segment.h"
+#include "listen/pipeline.h"
+
+namespace halfbyte::pipelines {
+namespace {
+
+constexpr const char* kModes[] = {"rescoring", "prefix_beam", "greedy", "attention"};
+
+class U2 : public Pipeline {
+ public:
+  U2(const Metadata& metadata, const ModelSettings& settings) : tokens_(metadata.texts("tokens")) {
+    const int last_id = static_cast<int>(tokens_.size()) - 1;
+    blank_id_ = metadata.integer(0, last_id, "blank_id");
+    boundary_id_ = metadata.integer(0, last_id, "eos_id");
+    const Metadata decoding = metadata.object("decoding");
+    beam_ = decoding.integer(1, 1000, "beam");
+    ctc_weight_ = decoding.number(0, 1000, "ctc_weight");
+    if (settings.modes.empty()) Metadata::refuse("lists no modes");
+    for (const std::string& mode : settings.modes)
+      if (std::find(std::begin(kModes), std::end(kModes), mode) == std::end(kModes))
+        Metadata::refuse("has the mode '" + mode + "', which the family 'u2' lacks");
+  }
+
+  std::unique_ptr<Segment> start(GraphRunner& graphs, const ModelSettings& settings,
+                                 const StreamOptions& options) const override {
+    const EndpointRule& rule = options.endpoint;
+    const SpeechParts parts{
+        &graphs,
+        &settings,
+        options,
+        "encoder",
+        "encoder_out",
+        "ctc_log_probs",
+        &tokens_,
+        blank_id_,
+        static_cast<std::size_t>(beam_),
+        second_pass(graphs, options.mode),
+        {std::make_shared<LongestSegment>(settings, rule), std::make_shared<SilenceRule>(settings, rule)}};
+    return std::make_unique<SpeechSegment>(
+        std::make_shared<const SpeechParts>(parts),
+        options.mode == "greedy" ? ctc_greedy_pass(blank_id_) : beam_pass());
+  }
+
+ private:
+  std::unique_ptr<FirstPass> beam_pass() const {
+    return ctc_prefix_beam_pass(blank_id_, beam_, static_cast<int>(tokens_.size()));
+  }
+
+  std::shared_ptr<const SecondPass> second_pass(GraphRunner& graphs, const std::string& mode) const {
+    if (mode == "rescoring")
+      return std::make_shared<RescoringPass>(graphs, "decoder", boundary_id_, ctc_weight_);
+    if (mode == "attention")
+      return std::make_shared<AttentionPass>(graphs, "decoder", boundary_id_, blank_id_, beam_);
+    return nullptr;
+  }
+
+  std::vector<std::string> tokens_;
+  int blank_id_, boundary_id_;  // starts and ends a sentence
+  int beam_;
+  double ctc_weight_;
+};
+
+std::shared_ptr<const Pipeline> open(const Metadata& metadata, const ModelSettings& settings) {
+  return std::make_shared<const U2>(metadata, settings);
+}
+
+}  // namespace
+
+extern const PipelineDefinition pipeline_u2{
+    "u2",
+    {{"encoder", {{"features", DType::kFloat32, 3}}, {"encoder_out", "ctc_log_probs"}},
+     {"decoder", {{"tokens", DType::kInt64, 2}, {"memory", DType::kFloat32, 3}}, {"log_probs"}}},
+    open};
+
+}  // namespace halfbyte::pipelines
