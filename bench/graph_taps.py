@@ -18,9 +18,9 @@ from halfbyte.errors import ModelFileError
 from halfbyte.export.compile import compile_model
 from halfbyte.export.onnx_model import METADATA, graph_file
 from halfbyte.families.u2.model import U2
+from halfbyte.ops.native_linear import NativeLinear
 from halfbyte.ops.operator import DOMAIN
 from halfbyte.progress import progress_bar
-from halfbyte.quant.layers import NativeLinear
 from halfbyte.quant.reference import quantize_rows, quantize_weight
 from halfbyte.train.checkpoint import load_checkpoint
 

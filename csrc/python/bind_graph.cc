@@ -74,15 +74,18 @@ nb::list layers_of(const Graph& graph) {
     std::uint64_t num_bytes = 0;
     std::int64_t num_parameters = 0;
     int largest = -1;
-    bool is_after_codes = false;
+    bool is_after_codes = false, has_scale = false;
     nb::list names;
     for (int input : node.inputs) {
       const int constant = input == Node::kAbsent ? -1 : graph.values()[input].constant;
       if (constant < 0) continue;
       const Tensor& tensor = graph.constants()[constant];
       const bool is_scale = is_after_codes && tensor.dtype == DType::kFloat32;
+      // A static scale brings a step, one number, and offsets that follow from codes and zero point.
+      const bool is_static = has_scale && (tensor.dtype == DType::kInt32 || tensor.shape.rank() == 0);
       is_after_codes = find_codec(tensor.dtype) != nullptr;
-      if (!is_scale) num_parameters += tensor.shape.num_elements();
+      has_scale = has_scale || is_scale;
+      if (!is_scale && !is_static) num_parameters += tensor.shape.num_elements();
       num_bytes += graph.constant_bytes()[constant];
       names.append(graph.values()[input].name);
       if (largest < 0 ||

@@ -21,6 +21,7 @@ struct Layer {
   std::vector<int8_t> codes;
   std::vector<uint8_t> packed;
   std::vector<float> row_scales, scales, bias, residual;
+  std::vector<int32_t> offsets;
 
   Layer(int weight_bits, int act_bits, int m, int outputs, int inputs, Fill fill)
       : bits(weight_bits), rows(m), n(outputs), k(inputs) {
@@ -41,6 +42,7 @@ struct Layer {
     scales = numbers.reals(static_cast<size_t>(n));
     bias = numbers.reals(static_cast<size_t>(n));
     residual = numbers.reals(static_cast<size_t>(rows * n));
+    for (int i = 0; i < n; ++i) offsets.push_back((i - n / 2) * 12345);
   }
 
   CodeRows x() { return {rows, k, codes.data(), padded_codes(k), row_scales.data()}; }
@@ -71,6 +73,10 @@ void digest_layer(LinearKernel kernel, Layer& layer, Digest* digest) {
     epilogue.factor = 0.5f;
     kernel(operands, epilogue);
     digest->add(out);
+    epilogue.offsets = layer.offsets.data();
+    kernel(operands, epilogue);
+    digest->add(out);
+    epilogue.offsets = nullptr;
   }
 }
 
@@ -205,6 +211,28 @@ void check_quantize(const Kernels& kernels) {
   digest.print("quantize_rows");
 }
 
+void check_quantize_static(const Kernels& kernels) {
+  Digest digest;
+  for (const int64_t k : {1, 7, 16, 63, 64, 65, 200, 600})
+    for (const StaticScale& scale :
+         {StaticScale{0.013f, 0, -127, 127}, StaticScale{1.0f, -128, -128, 127},
+          StaticScale{0x1p-100f, 3, -8, 7}, StaticScale{0x1.8p+90f, 127, -128, 127}}) {
+      std::vector<float> x = Numbers(static_cast<uint64_t>(k)).reals(static_cast<size_t>(3 * k));
+      for (int64_t i = 0; i < k; ++i) {  // halves between codes, some ulps off; and far beyond all codes
+        x[static_cast<size_t>(i)] = (static_cast<float>(i - k / 2) + 0.5f) * scale.scale;
+        x[static_cast<size_t>(k + i)] = std::nextafter(x[static_cast<size_t>(i)], i % 2 ? 1e30f : -1e30f);
+        x[static_cast<size_t>(2 * k + i)] *= 0x1p+120f;
+      }
+      std::vector<int8_t> codes(static_cast<size_t>(3 * padded_codes(k)), 1);
+      std::vector<float> scales(3);
+      const CodeRows rows{3, k, codes.data(), padded_codes(k), scales.data()};
+      kernels.quantize_rows_static(x.data(), k, scale, rows);
+      digest.add_bytes(codes.data(), codes.size());
+      digest.add(scales);
+    }
+  digest.print("quantize_rows_static");
+}
+
 }  // namespace
 
 void check_kernels(const std::string& isa) {
@@ -217,6 +245,7 @@ void check_kernels(const std::string& isa) {
   check_gemm_f32(kernels);
   check_weight_only(kernels);
   check_quantize(kernels);
+  check_quantize_static(kernels);
   check_integer_only(kernels);
 }
 

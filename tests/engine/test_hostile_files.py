@@ -15,6 +15,7 @@ from halfbyte.export.graph_ir import Graph, Input, Node, PackedCodes, StateValue
 from halfbyte.export.graph_section import Weights, graph_section
 from halfbyte.export.hb_writer import container
 from halfbyte.export.lower import lower
+from halfbyte.quant.codecs import CODECS
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +142,7 @@ def file_of_graph(graph):
     return file_of(graph_section(graph, weights), weights.content)
 
 
-CODES = PackedCodes(np.zeros((2, 2), np.int8), 4)
+CODES = PackedCodes(np.zeros((2, 2), np.int8), CODECS["uniform4"])
 HOSTILE_GRAPHS = {
     "cycle": ([Node("Add", ["x", "b"], ["a"]), Node("Add", ["a", "x"], ["b"])], "before it is"),
     "reads_itself": ([Node("Add", ["x", "y"], ["y"])], "before it is"),

@@ -1,46 +1,21 @@
 """Weights of every width: one layer in torch, ONNX Runtime and the engine; bytes in the file."""
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from export.layer_graph import graph_of
+from onnx import TensorProto, numpy_helper
 from onnx_graphs import as_array
 
 from halfbyte.engine import ModelFile, Session
 from halfbyte.export.compile import compile_model
-from halfbyte.export.onnx_model import finish
+from halfbyte.ops.embedding import NativeEmbedding
+from halfbyte.ops.native_linear import NativeLinear
 from halfbyte.quant.codecs.uniform import packed_size, unpack
 from halfbyte.quant.formats import format_named
-from halfbyte.quant.layers import NativeEmbedding, NativeLinear
 
 ROWS, K, N = 5, 70, 33  # no multiple of any tile
-FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
-
-
-def graph_of(layer, inputs: dict[str, np.ndarray]) -> onnx.ModelProto:
-    """One quantised layer as export writes it."""
-    quantized = layer.quantized_weight()
-    halves = {"scales": quantized.scales[:, 0].half().numpy()}
-    if getattr(layer, "bias", None) is not None:
-        halves["bias"] = layer.bias.detach().half().numpy()
-    arrays = {"codes": quantized.codes.numpy(), **halves}
-    number, is_table = layer.number, isinstance(layer, NativeEmbedding)
-    operator = "Embedding" if is_table else "Linear"
-    attributes = {"weight_bits": number.weight_bits} if is_table else number.linear_attributes
-    names = [*inputs, *arrays]
-    node = helper.make_node(operator, names, ["y"], domain="halfbyte", **attributes)
-    width = K if is_table else N
-    types = {np.dtype(np.float32): FLOAT, np.dtype(np.int64): INT64}
-    graph = helper.make_graph(
-        [node],
-        "g",
-        [helper.make_tensor_value_info(n, types[a.dtype], a.shape) for n, a in inputs.items()],
-        [helper.make_tensor_value_info("y", FLOAT, ["M", width])],
-        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
-    )
-    return finish(helper.make_model(graph, ir_version=10))
 
 
 def linear(bits: int) -> tuple[NativeLinear, dict[str, np.ndarray]]:

@@ -14,6 +14,7 @@ from paths import TONES
 from halfbyte.export.graph_ir import Graph, Input, Node, PackedCodes
 from halfbyte.export.graph_section import Weights, graph_section
 from halfbyte.export.hb_writer import container
+from halfbyte.quant.codecs import CODECS
 
 MODEL = TONES.read_bytes()
 DAMAGED = "damaged|version|HALFBYTE|bytes|sections|section|padding|zero"
@@ -152,7 +153,7 @@ def missing_sections() -> dict[str, Hostile]:
     return files
 
 
-CODES = PackedCodes(np.zeros((2, 2), np.int8), 4)
+CODES = PackedCodes(np.zeros((2, 2), np.int8), CODECS["uniform4"])
 ILL_TYPED: dict[str, tuple[list[Node], str]] = {
     "cycle": ([Node("Add", ["x", "b"], ["a"]), Node("Add", ["a", "x"], ["b"])], "before it is"),
     "reads-itself": ([Node("Add", ["x", "y"], ["y"])], "before it is"),

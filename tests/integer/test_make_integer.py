@@ -10,9 +10,9 @@ from halfbyte.blocks.leaves import Glu, Numbers, Residual, Silu, Stream
 from halfbyte.blocks.norm import LayerNorm
 from halfbyte.errors import ConfigError
 from halfbyte.export.freeze import freeze, frozen_operators
-from halfbyte.quant.folding import NormedLinear
+from halfbyte.ops.folding import NormedLinear
+from halfbyte.ops.native import make_native
 from halfbyte.quant.formats import LayerMap
-from halfbyte.quant.native import make_native
 
 
 class Detector(nn.Module):

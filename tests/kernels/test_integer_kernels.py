@@ -16,6 +16,8 @@ from operator_calls import packed, run
 
 from halfbyte import _core
 from halfbyte.errors import InputError, UsageError
+from halfbyte.ops import embedding, matmul_codes
+from halfbyte.ops import linear as linear_op
 from halfbyte.quant import reference
 
 kernels = _core.kernels
@@ -104,7 +106,7 @@ def test_int32_sums_equal_reference(isa, shape, bits, fill):
     codes_x = unaligned(make_codes(fill, 8, (m, k), is_weight=False))
     codes_w = make_codes(fill, bits, (n, k), is_weight=True)
     acc = sums(codes_x, packed(codes_w, bits), isa)
-    np.testing.assert_array_equal(acc, reference.matmul_codes(codes_x, codes_w))
+    np.testing.assert_array_equal(acc, matmul_codes.reference(codes_x, codes_w))
 
 
 @pytest.mark.parametrize("bits", ALL_BITS)
@@ -113,7 +115,7 @@ def test_packed_weights_may_lie_off_a_vector_boundary(isa, bits):
     codes_w = make_codes("random", bits, (70, 40), is_weight=True)
     name, shape, weights = packed(codes_w, bits)
     acc = sums(codes_x, (name, shape, unaligned(np.asarray(weights))), isa)
-    np.testing.assert_array_equal(acc, reference.matmul_codes(codes_x, codes_w))
+    np.testing.assert_array_equal(acc, matmul_codes.reference(codes_x, codes_w))
 
 
 LARGEST_K = [(2, 2**23 - 1), (4, 2**21 - 1), (7, 2**18 - 1), (8, 2**17 - 1)]
@@ -157,7 +159,7 @@ def test_linear_equals_reference(isa, shape, bits, act_bits, fill):
     m, n, k = shape
     x, layer = make_floats(fill, (m, k)), make_layer(bits, n, k)
     y = linear(x, layer, isa=isa, bits=bits, act_bits=act_bits)
-    assert_same_bits(y, reference.linear(x, *layer, act_bits))
+    assert_same_bits(y, linear_op.reference(x, *layer, act_bits))
 
 
 @pytest.mark.parametrize("act_bits", [4, 8])
@@ -203,7 +205,7 @@ def test_linear_train_equals_reference(isa, bits, act_bits):
     out.assert_intact()
     values_x.assert_intact()
     expected_codes, expected_scales = reference.quantize_rows(x, act_bits)
-    np.testing.assert_array_equal(out.view, reference.linear(x, codes, scales, bias, act_bits))
+    np.testing.assert_array_equal(out.view, linear_op.reference(x, codes, scales, bias, act_bits))
     np.testing.assert_array_equal(values_x.view, expected_codes * expected_scales[:, None])
 
 
@@ -221,7 +223,7 @@ def test_embedding_equals_reference(bits, d):
     codes, scales, _ = make_layer(bits, 35, d)
     ids = np.array([0, 34, 5, 5], np.int64)
     rows = run("Embedding", ids, packed(codes, bits), scales.astype(np.float32))
-    np.testing.assert_array_equal(rows, reference.embedding(ids, codes, scales))
+    np.testing.assert_array_equal(rows, embedding.reference(ids, codes, scales))
 
 
 @pytest.mark.parametrize("bad_id", [-1, 35])
@@ -231,7 +233,7 @@ def test_ids_outside_the_table_are_refused(bad_id):
     with pytest.raises(InputError, match=f"token id {bad_id} came; this table has ids 0..34"):
         run("Embedding", ids, packed(codes, 4), scales.astype(np.float32))
     with pytest.raises(InputError, match="35 rows"):
-        reference.embedding(ids, codes, scales)
+        embedding.reference(ids, codes, scales)
 
 
 def test_what_an_operator_does_not_take_is_refused():

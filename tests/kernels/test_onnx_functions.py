@@ -8,8 +8,8 @@ from kernel_cases import FLOAT_FILLS, generator, make_codes, make_floats
 from onnx import TensorProto, helper, numpy_helper
 
 from halfbyte.export.functions import functions
+from halfbyte.ops import embedding, linear, weight_only_linear
 from halfbyte.ops.operator import DOMAIN, OPSET
-from halfbyte.quant import reference
 
 LINEARS = [*((bits, 8) for bits in range(1, 9)), (4, 4)]
 LEVELS = [
@@ -75,7 +75,7 @@ def test_linear_function_equals_reference(bits, act_bits, weight_fill, level):
         for batch, frames in [(1, 1), (1, 6), (2, 3)]:
             x = make_floats(fill, (batch * frames, k)).reshape(batch, frames, k)
             (y,) = session.run(["y"], {"x": x})
-            expected = reference.linear(x, codes, scales, bias, act_bits)
+            expected = linear.reference(x, codes, scales, bias, act_bits)
             np.testing.assert_array_equal(y.view(np.int32), expected.view(np.int32), err_msg=fill)
 
 
@@ -88,7 +88,7 @@ def test_embedding_function_equals_reference(bits, level):
     session = session_of("Embedding", TensorProto.INT64, 2, initializers, level, **attributes)
     ids = np.array([[0, 20, 7], [7, 1, 2]], np.int64)
     (y,) = session.run(["y"], {"x": ids})
-    np.testing.assert_array_equal(y, reference.embedding(ids, codes, scales))
+    np.testing.assert_array_equal(y, embedding.reference(ids, codes, scales))
 
 
 @pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name)
@@ -107,5 +107,5 @@ def test_weight_only_function_equals_reference(groups, level):
     )
     x = make_floats("random", (6, 145)).reshape(2, 3, 145)
     (y,) = session.run(["y"], {"x": x})
-    expected = reference.linear_weight_only(x, codes, scales.astype(np.float16), bias)
+    expected = weight_only_linear.reference(x, codes, scales.astype(np.float16), bias)
     np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-4 * np.abs(expected).max())

@@ -9,7 +9,7 @@ from train.corpus import write_config, write_corpus
 from halfbyte.cli import main
 from halfbyte.errors import ConfigError
 from halfbyte.measure.sensitivity import LayerCost, Trial, measure_sensitivity, propose
-from halfbyte.quant.native import native_layers
+from halfbyte.ops.native import native_layers
 from halfbyte.train.checkpoint import build_model, load_checkpoint, save_checkpoint
 from halfbyte.train.config import QuantizationConfig, load_config
 from halfbyte.train.config_reader import build_config, read_tree

@@ -14,8 +14,8 @@ from halfbyte.blocks.subsampling import Subsampling
 from halfbyte.errors import InputError
 from halfbyte.families.u2.config import ModelConfig
 from halfbyte.families.u2.model import U2
+from halfbyte.ops.native import make_native
 from halfbyte.quant.formats import LayerMap
-from halfbyte.quant.native import make_native
 
 ROUNDING = 2e-5  # float32 sums of a few hundred terms, in another order
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from halfbyte.quant.folding import NativeNormedLinear, NormedLinear
+from halfbyte.ops.folding import NativeNormedLinear, NormedLinear
+from halfbyte.ops.native import make_native
 from halfbyte.quant.formats import LayerMap
 from halfbyte.quant.methods import Methods
-from halfbyte.quant.native import make_native
 
 K, WIDTH, N = 20, 32, 8
 

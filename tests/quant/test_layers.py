@@ -6,12 +6,14 @@ import torch
 from torch import nn
 
 from halfbyte.errors import ConfigError
+from halfbyte.ops import linear, weight_only_linear
+from halfbyte.ops.embedding import NativeEmbedding
+from halfbyte.ops.native import make_native
+from halfbyte.ops.native_linear import NativeLinear
 from halfbyte.quant import reference
 from halfbyte.quant.absmax import quantize_rows, quantize_weight
 from halfbyte.quant.formats import FORMATS, LayerMap
-from halfbyte.quant.layers import NativeEmbedding, NativeLinear
 from halfbyte.quant.methods import ACTIVATION_METHODS, Methods
-from halfbyte.quant.native import make_native
 
 NATIVE = [*(f"w{bits}a8" for bits in range(1, 9)), "w4a4"]
 
@@ -34,7 +36,7 @@ def test_forward_equals_reference(number, fill):
         x.fill_(3.0)
     kind = FORMATS[number]
     codes, scales = reference.quantize_weight(layer.weight.detach().numpy(), kind.weight_bits)
-    expected = reference.linear(
+    expected = linear.reference(
         x.numpy().reshape(-1, 45),
         codes,
         scales,
@@ -99,7 +101,7 @@ def test_weight_only_multiplies_what_the_codes_stand_for(group):
     x = torch.randn(6, 45, requires_grad=True)
     quantized = model[0].quantized_weight()
     y = model(x)
-    expected = reference.linear_weight_only(
+    expected = weight_only_linear.reference(
         x.detach().numpy(),
         quantized.codes.numpy(),
         quantized.scales.numpy(),

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from halfbyte import _core
 from halfbyte.errors import InputError
+from halfbyte.ops.linear import compute, compute_by_torch
 from halfbyte.quant.absmax import AbsMaxWeight, stored_scale
 from halfbyte.quant.formats import format_named
-from halfbyte.quant.integer_linear import integer_linear, linear_by_torch
 from halfbyte.quant.quantizer import TENSOR, round_to_codes
 
 SHAPES = [(1, 1), (3, 15), (5, 16), (17, 50), (4, 333)]
@@ -95,9 +95,9 @@ def test_a_layer_in_bfloat16_is_the_layer_rounded(shape, threads, monkeypatch):
     x, number = draw(*shape).bfloat16(), format_named("w4a8")
     weight = AbsMaxWeight(4).quantize(draw(50, shape[1]))
     layer = (weight.codes, weight.scales[:, 0].contiguous(), torch.randn(50), number)
-    exact = integer_linear(x.float(), *layer)
+    exact = compute(x.float(), *layer)
     for narrow in (x, x.float()):
-        rounded = integer_linear(narrow, *layer, torch.bfloat16)
+        rounded = compute(narrow, *layer, torch.bfloat16)
         assert all(torch.equal(a, b.bfloat16()) for a, b in zip(rounded, exact, strict=True))
 
 
@@ -109,7 +109,7 @@ def test_a_mistake_in_one_of_the_threads_is_reported(threads, monkeypatch):
     weight = AbsMaxWeight(4).quantize(draw(50, 40))
     layer = (weight.codes, weight.scales[:, 0].contiguous(), torch.randn(50))
     with pytest.raises(InputError, match=r"row 199 .* infinity"):
-        integer_linear(x, *layer, format_named("w4a8"))
+        compute(x, *layer, format_named("w4a8"))
 
 
 @pytest.mark.parametrize("name", ["w4a8", "w8a8", "w4a4", "w2a8"])
@@ -119,5 +119,5 @@ def test_what_cuda_computes_is_what_the_kernel_computes(name, shape):
     weight = AbsMaxWeight(number.weight_bits).quantize(draw(13, shape[1]))
     layer = (weight.codes, weight.scales[:, 0].contiguous(), torch.randn(13), number)
     for dtype in (torch.float32, torch.bfloat16):
-        found = linear_by_torch(x, *layer, dtype), integer_linear(x, *layer, dtype)
+        found = compute_by_torch(x, *layer, dtype), compute(x, *layer, dtype)
         assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))

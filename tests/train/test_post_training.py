@@ -20,13 +20,13 @@ from halfbyte.errors import ConfigError
 from halfbyte.export.onnx_model import compile_folder, export
 from halfbyte.families.u2.divergence import divergence
 from halfbyte.families.u2.model import LogProbs
-from halfbyte.quant.native import native_layers
+from halfbyte.ops.native import native_layers
 from halfbyte.quant.observers import MeanSquare
 from halfbyte.quant.ranges import Range
 from halfbyte.train.checkpoint import build_model, load_checkpoint, save_checkpoint
-from halfbyte.train.config import DistillationConfig, QuantizationConfig, load_config
+from halfbyte.train.config import DistillationConfig, load_config
 from halfbyte.train.distillation import read_teacher
-from halfbyte.train.post_training import Calibration, quantize_checkpoint, record_inputs
+from halfbyte.train.post_training import record_inputs
 
 
 @pytest.fixture(scope="module")
@@ -84,21 +84,19 @@ def _rounding(layer: torch.nn.Module) -> torch.Tensor:
     return layer.quantized_weight().dequantize() - layer.weight.detach()
 
 
-@pytest.mark.parametrize("method", ["lsq", "moving_average"])
+@pytest.mark.parametrize("method", ["lsq", "moving_average", "pact", "power_of_two"])
 def test_activations_may_be_static(halfbyte, work, method):
-    refused = quantize(halfbyte, work, method, f"quantization.activations={method}")
-    assert refused.is_mistake()
-    assert f"quantization.activations={method}" in refused.err
+    assert quantize(halfbyte, work, method, f"quantization.activations={method}").status == 0
     config, tokenizer, model = load_checkpoint(work / "float")
     utterances = read_manifest(work / "corpus" / "train.jsonl")
-    chosen = QuantizationConfig("w4a8", activations=method)  # to compare checkpoints, from Python
-    quantize_checkpoint(work / "float", work / method, chosen, Calibration(utterances))
     samples = record_inputs(model, tokenizer, config, utterances)
     layers = native_layers(load_checkpoint(work / method)[2])
     for name, sample in samples.items():
         values = sample.values[None]
         error = layers[name].activation_quantizer.quantize(values).dequantize() - values
-        assert error.square().mean() < 0.01 * values.square().mean(), name
+        # A power of two may lie a factor of 1.41 off the best step, and then clips outliers.
+        bound = 0.05 if method == "power_of_two" else 0.01
+        assert error.square().mean() < bound * values.square().mean(), name
 
 
 def test_an_integer_only_model_without_training(halfbyte, work):

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "graph/broadcast.h"
+#include "ops/shared/linear_shape.h"
+
 namespace halfbyte {
 namespace {
 
@@ -18,15 +21,35 @@ Activation activation_named(NodePlanner& node, const std::string& name, std::int
   node.fail("it cannot be followed by " + name);
 }
 
+constexpr int kCodeBits = 8;                // of a static code
+constexpr int kStaticBits = kCodeBits + 1;  // of one less its zero point, -255..255
+
 }  // namespace
 
-QuantizedLinear::QuantizedLinear(NodePlanner& node) : kernels_(&node.kernels()), codec_(&node.codec(1)) {
-  const auto act_bits = static_cast<int>(node.attribute("activation_bits"));
-  linear_ = codec_->linear(*kernels_, act_bits);
+QuantizedLinear::QuantizedLinear(NodePlanner& node)
+    : QuantizedLinear(node, static_cast<int>(node.attribute("activation_bits")), std::nullopt) {}
+
+QuantizedLinear::QuantizedLinear(NodePlanner& node, const StaticScale& codes)
+    : QuantizedLinear(node, kStaticBits, codes) {
+  constexpr float kLargestStep = 0x1p+100f;
+  const auto* step = static_cast<const float*>(node.value(kStep).known);
+  if (node.shape(kStep).num_elements() != 1) node.fail("it needs one step");
+  if (step != nullptr && !(*step >= 1 / kLargestStep && *step <= kLargestStep))
+    node.fail("its step lies outside of 2^-100..2^100");
+  if (codes.zero_point < codes.low || codes.zero_point > codes.high)
+    node.fail("its zero point lies outside of its codes");
+  if (node.shape(kOffsets) != Shape{n_}) node.fail("there must be one offset per output");
+}
+
+QuantizedLinear::QuantizedLinear(NodePlanner& node, int act_bits, std::optional<StaticScale> codes)
+    : kernels_(&node.kernels()),
+      codec_(&node.codec(1)),
+      linear_(codec_->linear(*kernels_, codes ? kCodeBits : act_bits)),
+      qmax_(act_bits == 8 ? 127 : 7),
+      static_codes_(codes) {
   if (linear_ == nullptr)
     node.fail("no kernel multiplies " + std::string(codec_->name) + " with activations of " +
               std::to_string(act_bits) + " bits");
-  qmax_ = act_bits == 8 ? 127 : 7;
   n_ = node.shape(1)[0], k_ = node.shape(1)[1];
   if (node.shape(2) != Shape{n_} || node.shape(3) != Shape{n_})
     node.fail("scales and bias must have one value per output");
@@ -58,9 +81,16 @@ void QuantizedLinear::run_block(const Operands& operands, const float* x, std::i
   auto* scales = bytes + aligned(rows * padded_codes(k_));
   const CodeRows codes{rows, k_, reinterpret_cast<std::int8_t*>(bytes), padded_codes(k_),
                        reinterpret_cast<float*>(scales)};
-  quantize_rows(*kernels_, x, x_stride, qmax_, codes);
+  if (static_codes_)
+    quantize_rows(
+        *kernels_, x, x_stride,
+        {*operands.in<float>(kStep), static_codes_->zero_point, static_codes_->low, static_codes_->high},
+        codes);
+  else
+    quantize_rows(*kernels_, x, x_stride, qmax_, codes);
   const LinearOperands matrices{codes, operands.in<std::uint8_t>(1), n_};
   Epilogue epilogue{operands.in<float>(2), operands.in<float>(3), out, num_outputs()};
+  if (static_codes_) epilogue.offsets = operands.in<std::int32_t>(kOffsets);
   if (has_separate_glu_) {
     epilogue.out = reinterpret_cast<float*>(scales + aligned(rows * 4));
     epilogue.out_stride = n_;
@@ -89,6 +119,7 @@ void QuantizedLinear::share_outputs(ThreadPool* pool, const LinearOperands& matr
     Epilogue part = epilogue;
     part.scales += first, part.bias += first, part.out += first;
     if (part.residual != nullptr) part.residual += first;
+    if (part.offsets != nullptr) part.offsets += first;
     linear_({matrices.x, matrices.weights + first_tile * tile_bytes, end - first}, part);
   });
 }
@@ -102,6 +133,42 @@ void QuantizedLinear::share_rows(ThreadPool* pool, const LinearOperands& matrice
     part.out += first * part.out_stride;
     linear_({rows, matrices.weights, matrices.n}, part);
   });
+}
+
+// A residual of another shape is added as numpy broadcasts it, after the layer.
+static RunFunction plan_broadcast(NodePlanner& node, const QuantizedLinear& linear, int residual,
+                                  std::int64_t rows) {
+  const Shape y_shape = node.outputs()[0].value.shape;
+  const Shape shape = broadcast_shape(node, node.shape(residual), y_shape);
+  node.set_output(0, shape);
+  const BroadcastWalk<2> walk(shape, {node.shape(residual), y_shape});
+  const std::size_t y_bytes = static_cast<std::size_t>(y_shape.num_elements() + 15) / 16 * 64;
+  node.need_scratch(y_bytes + linear.scratch_bytes(rows));
+  return [=](const Operands& operands) {
+    auto* y = static_cast<float*>(operands.scratch);
+    linear.run(operands, operands.in<float>(0), linear.num_inputs(), rows, nullptr, y,
+               static_cast<unsigned char*>(operands.scratch) + y_bytes);
+    walk.each_row([&](std::int64_t at, const std::array<std::int64_t, 2>& from) {
+      for (std::int64_t i = 0; i < walk.inner_size(); ++i)
+        operands.out<float>(0)[at + i] = operands.in<float>(residual)[from[0] + i * walk.inner_stride(0)] +
+                                         y[from[1] + i * walk.inner_stride(1)] * linear.factor();
+    });
+  };
+}
+
+RunFunction plan_quantized_linear(NodePlanner& node, const QuantizedLinear& linear, int residual) {
+  const std::int64_t k = linear.num_inputs();
+  const std::int64_t rows = ops::plan_linear_shape(node, linear.num_outputs(), k);
+  const bool has_residual = node.has(residual);
+  if (has_residual && node.shape(residual) != node.outputs()[0].value.shape)
+    return plan_broadcast(node, linear, residual, rows);
+  if (has_residual) node.allow_in_place(residual);
+  node.need_scratch(linear.scratch_bytes(rows));
+  return [=](const Operands& operands) {
+    linear.run(operands, operands.in<float>(0), k, rows,
+               has_residual ? operands.in<float>(residual) : nullptr, operands.out<float>(0),
+               operands.scratch);
+  };
 }
 
 }  // namespace halfbyte

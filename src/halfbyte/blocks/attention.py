@@ -10,7 +10,7 @@ from halfbyte.blocks.leaves import HeadMemory, split_heads
 from halfbyte.blocks.positions import shift_distances
 from halfbyte.errors import ConfigError
 from halfbyte.ops.int_attention import IntegerAttend
-from halfbyte.quant.layers import StoredParameters
+from halfbyte.quant.stored import StoredParameters
 
 NOT_SEEN = -1e9  # added to a score that must not count; its weight is then exactly 0
 

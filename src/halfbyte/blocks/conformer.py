@@ -14,7 +14,7 @@ from halfbyte.blocks.dropout import Dropout
 from halfbyte.blocks.leaves import Glu, Memory, Residual, Silu
 from halfbyte.blocks.norm import LayerNorm
 from halfbyte.ops.int_depthwise import IntegerDepthwise
-from halfbyte.quant.layers import StoredParameters
+from halfbyte.quant.stored import StoredParameters
 
 
 @dataclass

@@ -11,7 +11,7 @@ from halfbyte.blocks.norm import LayerNorm
 from halfbyte.blocks.positions import Distances, sinusoids
 from halfbyte.blocks.subsampling import Subsampling
 from halfbyte.ops.quantize_features import FeatureCodes
-from halfbyte.quant.layers import StoredParameters
+from halfbyte.quant.stored import StoredParameters
 
 LONGEST_SEGMENT_FRAMES = 2048  # features of a segment: 20 s, and some room
 State = dict[str, Tensor]

@@ -9,7 +9,7 @@ from torch import nn
 from halfbyte.errors import ConfigError
 from halfbyte.ops.int_linear import IntegerLinear
 from halfbyte.ops.integer_leaf import IntegerLeaf
-from halfbyte.quant.layers import NativeLinear
+from halfbyte.ops.native_linear import NativeLinear
 from halfbyte.quant.ranges import Range
 
 

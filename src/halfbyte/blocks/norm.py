@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from halfbyte.blocks.leaves import STREAM_BITS
 from halfbyte.ops.int_layer_norm import IntegerLayerNorm
-from halfbyte.quant.layers import StoredParameters
+from halfbyte.quant.stored import StoredParameters
 
 
 class LayerNorm(nn.LayerNorm, StoredParameters):

@@ -71,11 +71,6 @@ def run(options: argparse.Namespace) -> int:
     config = read_checkpoint_config(options.checkpoint)
     quantization = with_overrides(config, overrides).quantization
     Methods("lsq", quantization.activations, quantization.group)  # refuses unknown names
-    if quantization.activations != "absmax":
-        raise UsageError(
-            f"quantization.activations={quantization.activations} came; the engine has no operator "
-            "for static scales, so quantize makes none: leave it at absmax"
-        )
     key = family_of(config).needs.label_key
     utterances = [u for path in options.calibration for u in read_manifest(path, label_key=key)]
     calibration = Calibration(utterances, options.utterances, options.observer)

@@ -9,7 +9,7 @@ from halfbyte.export.graph_pattern import Index, either_way
 
 ACTIVATIONS = {"Silu": "silu", "Relu": "relu", "Glu": "glu"}
 JOINED = "+"  # between the names of constants that one constant holds, output after output
-NUM_INPUTS = 4  # of a quantised linear layer without a residual
+NUM_INPUTS = {"Linear": 4, "StaticLinear": 6}  # without a residual
 
 
 def with_bias(index: Index, node: Node) -> Node:
@@ -32,7 +32,7 @@ def with_activation(index: Index, node: Node) -> Node | None:
     if node.op not in ACTIVATIONS:
         return None
     linear = index.writer.get(node.inputs[0])
-    if linear is None or linear.op not in ("Linear", "PatchLinear"):
+    if linear is None or linear.op not in (*NUM_INPUTS, "PatchLinear"):
         return None
     is_free = index.num_reads(node.inputs[0]) == 1 and "activation" not in linear.attributes
     if not is_free or node.attributes.get("axis", -1) != -1:
@@ -53,11 +53,11 @@ def with_residual(index: Index, node: Node) -> Node | None:
             if value is not None:
                 name, factor = scaled, value
         linear = index.writer.get(name)
-        if linear is None or linear.op != "Linear" or index.num_reads(name) != 1:
+        if linear is None or linear.op not in NUM_INPUTS or index.num_reads(name) != 1:
             continue
         if linear.attributes.get("activation") == "glu" or residual in index.graph.constants:
             continue
-        if len(linear.inputs) != NUM_INPUTS:
+        if len(linear.inputs) != NUM_INPUTS[linear.op]:
             continue
         attributes = {**linear.attributes, "factor": factor}
         return Node(linear.op, [*linear.inputs, residual], node.outputs, attributes)
@@ -88,9 +88,9 @@ def _joined(graph: Graph, names: Sequence[str]) -> str | None:
     constants = [graph.constants.get(name) for name in names]
     name = JOINED.join(names)
     packed = [c for c in constants if isinstance(c, PackedCodes)]
-    if len(packed) == len(constants) and len({c.bits for c in packed}) == 1:
+    if len(packed) == len(constants) and len({c.codec for c in packed}) == 1:
         codes = np.concatenate([c.codes for c in packed])
-        graph.constants[name] = PackedCodes(codes, packed[0].bits)
+        graph.constants[name] = PackedCodes(codes, packed[0].codec)
         return name
     arrays = [c for c in constants if isinstance(c, np.ndarray)]
     if len(arrays) != len(constants):

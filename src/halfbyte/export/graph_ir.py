@@ -11,6 +11,7 @@ from onnx import inliner, numpy_helper
 
 from halfbyte.errors import UsageError
 from halfbyte.ops.operator import DOMAIN
+from halfbyte.quant.codecs.codec import Codec
 
 Array = NDArray[np.generic]
 Attributes = dict[str, Any]  # int, float, str, list of int, or TensorProto (Constant)
@@ -21,10 +22,10 @@ NEXT_PREFIX = "next."
 
 @dataclass(frozen=True)
 class PackedCodes:
-    """Codes of a quantised layer, (N, K) int8, that the file holds packed in `bits` bits."""
+    """Codes of a quantised layer, (N, K) int8, that the file holds packed by their codec."""
 
     codes: NDArray[np.int8]
-    bits: int
+    codec: Codec
 
 
 Constant = Array | PackedCodes

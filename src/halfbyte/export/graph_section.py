@@ -8,7 +8,6 @@ import numpy as np
 
 from halfbyte.errors import UsageError
 from halfbyte.export.graph_ir import Array, Constant, Graph, Node, PackedCodes
-from halfbyte.quant.codecs.uniform import pack
 
 ALIGNMENT_BYTES = 64
 ABSENT_INPUT = 0xFFFFFFFF
@@ -16,7 +15,6 @@ FLOAT32, FLOAT16 = 1, 4
 _ZEROS, _WHOLE, _ROW = 0, 1, 2  # how the initial value of a state is stored
 DTYPE_NUMBERS = {np.dtype(np.float32): FLOAT32, np.dtype(np.int64): 2, np.dtype(np.bool_): 3}
 DTYPE_NUMBERS |= {np.dtype(np.int8): 13, np.dtype(np.int16): 14, np.dtype(np.int32): 15}
-PACKED_NUMBERS = {1: 7, 2: 8, 3: 9, 4: 5, 5: 10, 6: 11, 7: 12, 8: 6}
 
 
 def u32(*numbers: int) -> bytes:
@@ -103,8 +101,8 @@ class _GraphWriter:
 
     def _constant(self, name: str, constant: Constant) -> bytes:
         if isinstance(constant, PackedCodes):
-            number = PACKED_NUMBERS[constant.bits]
-            packed = pack(constant.codes, constant.bits).tobytes()
+            number = constant.codec.tensor_type
+            packed = constant.codec.pack(constant.codes).tobytes()
             head = u32(self.value(name), number, number) + _shape(constant.codes.shape)
             return head + self.weights.place(packed)
         number = self._dtype(name, constant)

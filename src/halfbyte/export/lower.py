@@ -13,9 +13,9 @@ from onnx.reference import ReferenceEvaluator
 
 from halfbyte.errors import UsageError
 from halfbyte.export.fuse import fuse, fuse_blocks
-from halfbyte.export.graph_ir import Array, Attributes, Graph, Node, plain
-from halfbyte.export.packed_weights import pack_weights
-from halfbyte.ops.operator import OPSET, PACKED, operators
+from halfbyte.export.graph_ir import Array, Attributes, Graph, Node, PackedCodes, plain
+from halfbyte.export.typed_constants import with_typed_constants
+from halfbyte.ops.operator import OPSET, operators
 from halfbyte.quant.formats import FLOAT_BITS, FORMATS
 
 Rule = Callable[[Graph, Node], list[Node]]
@@ -31,7 +31,8 @@ MOVING_OPS = {
     *("Concat", "Constant", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice"),
     *("Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
 }
-QUANTIZED_OPS = ("Linear", "WeightOnlyLinear", "Embedding")
+STATIC_BITS = 9  # of a code less its zero point
+STEP_INPUT, LARGEST_STEP = 5, 2.0**100
 
 
 def lower(graph: Graph) -> None:
@@ -48,7 +49,7 @@ def lower(graph: Graph) -> None:
         if node.op in ("Identity", "Dropout") and node.outputs[0] not in graph.outputs.values():
             renamed[node.outputs[0]] = node.inputs[0]
         elif not _fold(graph, node):
-            rule = _constants_of_operator if node.op in operators() else _keep
+            rule = with_typed_constants if node.op in operators() else _keep
             graph.nodes += RULES.get(node.op, rule)(graph, node)
     fuse(graph)
     fuse_blocks(graph)
@@ -73,7 +74,7 @@ def _follow_halves(graph: Graph, node: Node) -> None:
         is_half = node.attributes["value"].data_type == onnx.TensorProto.FLOAT16
     else:
         is_half = not graph.halves.isdisjoint(node.inputs)
-    if not is_half or node.op in ("Cast", "Shape", *QUANTIZED_OPS):
+    if not is_half or node.op in ("Cast", "Shape", *operators()):
         return
     if node.op not in MOVING_OPS:
         raise UsageError(f"{node.op} {node.outputs[0]} computes in float16; cast to float32 before")
@@ -83,7 +84,7 @@ def _follow_halves(graph: Graph, node: Node) -> None:
 def _fold(graph: Graph, node: Node) -> bool:
     """Computes a node whose inputs are all constants, unless the result is much larger."""
     arrays = {name: graph.array(name) for name in node.inputs if name}
-    if node.op in QUANTIZED_OPS or node.op in operators():
+    if node.op in operators():
         return False
     if any(array is None for array in arrays.values()):
         return False
@@ -103,19 +104,6 @@ def _fold(graph: Graph, node: Node) -> bool:
 
 
 def _keep(_graph: Graph, node: Node) -> list[Node]:
-    return [node]
-
-
-def _constants_of_operator(graph: Graph, node: Node) -> list[Node]:
-    """An operator of ops/, its constants in the types of the engine."""
-    for index, dtype in operators()[node.op].constant_inputs().items():
-        name = node.inputs[index]
-        if dtype == PACKED:
-            pack_weights(graph, node)
-        elif (array := graph.array(name)) is not None:
-            graph.constants[name] = array.astype(dtype)
-        else:
-            raise UsageError(f"{node.op} {node.outputs[0]}: {name} must be a constant")
     return [node]
 
 
@@ -273,36 +261,45 @@ def _time_major_conv(graph: Graph, node: Node, weight: Array, is_depthwise: bool
     return nodes
 
 
-def _with_float_constants(graph: Graph, node: Node) -> list[Node]:
-    for name in node.inputs[2:]:
-        array = graph.array(name)
-        if array is None:
-            raise UsageError(f"{node.op} {node.outputs[0]}: scales and bias must be constants")
-        graph.constants[name] = array.astype(np.float32)
-    return [node]
-
-
 def _linear(graph: Graph, node: Node) -> list[Node]:
     act_bits = node.attributes.get("activation_bits", FLOAT_BITS)
-    codes = pack_weights(graph, node)
-    if (codes.bits, act_bits) not in {(f.weight_bits, f.activation_bits) for f in FORMATS.values()}:
+    nodes = with_typed_constants(graph, node)
+    bits = _weight(graph, node).codec.bits
+    if (bits, act_bits) not in {(f.weight_bits, f.activation_bits) for f in FORMATS.values()}:
         raise UsageError(
-            f"{node.op} {node.outputs[0]} has weights of {codes.bits} bits and activations of "
+            f"{node.op} {node.outputs[0]} has weights of {bits} bits and activations of "
             f"{act_bits}; the engine runs {', '.join(FORMATS)}"
         )
-    num_inputs = codes.codes.shape[1]
-    if act_bits <= 8 and num_inputs > largest_num_inputs(codes.bits, act_bits):
+    if act_bits != FLOAT_BITS:
+        _check_sums(node, _weight(graph, node), act_bits)
+    return nodes
+
+
+def _static_linear(graph: Graph, node: Node) -> list[Node]:
+    nodes = with_typed_constants(graph, node)
+    _check_sums(node, _weight(graph, node), STATIC_BITS)
+    step = graph.array(node.inputs[STEP_INPUT])
+    if step is None or step.size != 1 or not 1 / LARGEST_STEP <= float(step) <= LARGEST_STEP:
         raise UsageError(
-            f"{node.op} {node.outputs[0]} sums {num_inputs} products; "
-            f"{largest_num_inputs(codes.bits, act_bits)} is the most that int32 holds for sure, "
-            "so split the layer"
+            f"{node.op} {node.outputs[0]} has a step of {step} between codes of its input; "
+            "expected 2^-100 to 2^100, so look at the range that it was trained with"
         )
-    return _with_float_constants(graph, node)
+    return nodes
 
 
-def _embedding(graph: Graph, node: Node) -> list[Node]:
-    pack_weights(graph, node)
-    return _with_float_constants(graph, node)
+def _weight(graph: Graph, node: Node) -> PackedCodes:
+    packed = graph.constants[node.inputs[1]]
+    assert isinstance(packed, PackedCodes)
+    return packed
+
+
+def _check_sums(node: Node, weight: PackedCodes, act_bits: int) -> None:
+    num_inputs, most = weight.codes.shape[1], largest_num_inputs(weight.codec.bits, act_bits)
+    if num_inputs > most:
+        raise UsageError(
+            f"{node.op} {node.outputs[0]} sums {num_inputs} products; {most} is the most that "
+            "int32 holds for sure, so split the layer"
+        )
 
 
 def largest_num_inputs(weight_bits: int, act_bits: int) -> int:
@@ -330,5 +327,5 @@ RULES: dict[str, Rule] = {
     "Conv": _conv,
     "Linear": _linear,
     "WeightOnlyLinear": _linear,
-    "Embedding": _embedding,
+    "StaticLinear": _static_linear,
 }

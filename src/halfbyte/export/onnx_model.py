@@ -19,6 +19,7 @@ from halfbyte.families.family import GraphSpec
 from halfbyte.files import write_together
 from halfbyte.listen.settings import families, read_settings
 from halfbyte.ops.operator import DOMAIN
+from halfbyte.quant.codecs import codec_of
 from halfbyte.train.checkpoint import family_of, inputs_of, load_checkpoint
 from halfbyte.train.config import AnyConfig
 
@@ -56,29 +57,21 @@ def finish(traced: onnx.ModelProto) -> onnx.ModelProto:
     traced.functions.extend(bodies[name] for name in sorted(used))
     del traced.opset_import[:]
     traced.opset_import.extend([helper.make_opsetid("", 21), helper.make_opsetid(DOMAIN, 1)])
-    four_bit = {
-        node.input[1]
-        for node in traced.graph.node
-        if node.domain == DOMAIN and 1 <= _weight_bits(node) <= 4
-    }
+    codecs = {}
+    for node in traced.graph.node:
+        attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        if node.domain == DOMAIN and (codec := codec_of(attributes)) is not None:
+            codecs[node.input[1]] = codec
     for initializer in traced.graph.initializer:
-        if initializer.name in four_bit:
-            initializer.CopyFrom(_four_bit(initializer))
+        if initializer.name in codecs:
+            initializer.CopyFrom(_in_type(initializer, codecs[initializer.name].onnx_type))
     onnx.checker.check_model(traced)
     return traced
 
 
-def _four_bit(codes: TensorProto) -> TensorProto:
-    """The narrowest container of opset 21: two codes a byte, the first in the low half."""
-    halves = numpy_helper.to_array(codes).ravel().view(np.uint8) & 15
-    pairs = np.append(halves, np.zeros(halves.size % 2, np.uint8)).reshape(-1, 2)
-    packed = (pairs[:, 0] | pairs[:, 1] << 4).tobytes()
-    return helper.make_tensor(codes.name, TensorProto.INT4, codes.dims, packed, raw=True)
-
-
-def _weight_bits(node: onnx.NodeProto) -> int:
-    """Of a quantised layer; 0 of other operators."""
-    return next((a.i for a in node.attribute if a.name == "weight_bits"), 0)
+def _in_type(codes: TensorProto, onnx_type: str) -> TensorProto:
+    dtype = helper.tensor_dtype_to_np_dtype(TensorProto.DataType.Value(onnx_type))
+    return numpy_helper.from_array(numpy_helper.to_array(codes).astype(dtype), codes.name)
 
 
 def describe(

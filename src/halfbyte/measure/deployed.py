@@ -14,7 +14,7 @@ from halfbyte.export.fuse_linear import JOINED
 from halfbyte.export.onnx_model import compile_folder, export
 from halfbyte.measure.deployed_integer import raise_if_other_operators
 from halfbyte.ops.int_linear import IntegerLinear
-from halfbyte.quant.native import NativeLayer, native_layers
+from halfbyte.ops.native import NativeLayer, native_layers
 from halfbyte.quant.quantizer import Quantized
 from halfbyte.train.checkpoint import WEIGHTS, family_of, load_checkpoint
 
@@ -31,7 +31,8 @@ class LayerCheck:
         num_weights: N · K.
         num_bytes: of codes, scales and bias in the file.
         num_codes: codes that differ.
-        num_scales: scales that differ; of an integer-only layer, int32 biases.
+        num_scales: scales that differ, static ones of the input too; of an integer-only layer,
+            int32 biases.
     """
 
     name: str
@@ -174,7 +175,7 @@ def _check(name: str, layer: NativeLayer, place: _Place) -> LayerCheck:
         n * k,
         tensor.num_bytes * n // rows,
         int((codes != quantized.codes.numpy()).sum()),
-        _differing_scales(layer, place, quantized, own),
+        _differing_scales(layer, place, quantized, own) + _differing_static(layer, place),
     )
 
 
@@ -186,3 +187,17 @@ def _differing_scales(layer: NativeLayer, place: _Place, quantized: Quantized, o
         return int((stored != quantized.scales.numpy()).sum())
     differing = np.frombuffer(second.data, np.int32) != layer.whole_bias().numpy()
     return int(differing.sum())
+
+
+def _differing_static(layer: NativeLayer, place: _Place) -> int:
+    """Numbers of a static scale that differ: step, zero point, limits, offsets."""
+    frozen = layer.freeze()
+    if frozen.operator.name != "StaticLinear":
+        return 0
+    node = next(n for n in place.file.nodes(place.graph) if place.tensor.name in n.constants)
+    expected = {key: frozen.attributes[key] for key in ("zero_point", "low", "high")}
+    differing = sum(node.numbers.get(key) != value for key, value in expected.items())
+    for name in ("offsets", "step"):
+        stored = place.file.constant(place.graph, node.constants[frozen.constants.index(name)])
+        differing += bytes(stored.data) != getattr(frozen, name).numpy().tobytes()
+    return differing

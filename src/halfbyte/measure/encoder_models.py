@@ -17,8 +17,8 @@ from halfbyte.export.graphs import trace
 from halfbyte.export.onnx_model import finish
 from halfbyte.families.family import Family, GraphSpec, Inputs, Production
 from halfbyte.measure.peers.layer import quiet
+from halfbyte.ops.native import make_native
 from halfbyte.quant.formats import LayerMap
-from halfbyte.quant.native import make_native
 
 NUM_BINS, FRAME_MS = 80, 10
 LEFT_CONTEXT_STEPS = 64

@@ -23,7 +23,7 @@ from halfbyte.errors import HalfbyteError
 from halfbyte.measure.cpu import machine
 from halfbyte.measure.peers.layer import Peer, open_peers, quiet
 from halfbyte.measure.spread import WARM_UP, Spread, time_in_turns
-from halfbyte.quant import reference
+from halfbyte.ops import linear
 from halfbyte.quant.codecs import uniform as packing
 
 SHAPES = [(256, 1024), (512, 2048), (1024, 1024)]  # inputs, outputs
@@ -68,7 +68,7 @@ class Layer:
 
     def _check(self, x: FloatArray, out: FloatArray) -> None:
         rows = slice(0, 2)  # numpy's integer product is slow
-        expected = reference.linear(
+        expected = linear.reference(
             x[rows],
             self.codes,
             self.scales.astype(np.float16),  # exact: made from float16

@@ -30,11 +30,11 @@ from halfbyte.data.audio import read_audio
 from halfbyte.data.manifest import Utterance
 from halfbyte.data.needs import Batch, Vocabulary
 from halfbyte.errors import ConfigError
+from halfbyte.ops.native import NativeLayer, native_layers
+from halfbyte.ops.native_linear import NativeLinear
 from halfbyte.progress import progress_bar
 from halfbyte.quant.formats import Format, format_named
-from halfbyte.quant.layers import NativeLinear
 from halfbyte.quant.methods import Methods
-from halfbyte.quant.native import NativeLayer, native_layers
 from halfbyte.scores.score import Score
 from halfbyte.train.checkpoint import (
     build_model,

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from halfbyte.ops import matmul_codes
 from halfbyte.ops.coded import Coded, Sums
 from halfbyte.ops.integer_leaf import Flow, IntegerLeaf
+from halfbyte.ops.native_linear import NativeLinear
 from halfbyte.ops.onnx_text import INT8
 from halfbyte.ops.operator import PACKED, FrozenOperator, Operator
-from halfbyte.quant.integer_linear import _int_mm, _padded_int_mm
-from halfbyte.quant.layers import NativeLinear
 from halfbyte.quant.quantizer import Quantized
-from halfbyte.quant.reference import Int8Array, Int32Array, matmul_codes
+from halfbyte.quant.reference import Int8Array, Int32Array
 
 LARGEST_BIAS = 2.0**30
 
@@ -28,7 +28,7 @@ def reference(x: Int8Array, codes: Int8Array, bias: Int32Array) -> Int32Array:
     >>> reference(np.int8([[2, -1]]), np.int8([[3, 4]]), np.int32([10])).tolist()
     [[12]]
     """
-    acc = matmul_codes(x.reshape(-1, x.shape[-1]), codes) + bias
+    acc = matmul_codes.reference(x.reshape(-1, x.shape[-1]), codes) + bias
     return acc.reshape(*x.shape[:-1], codes.shape[0])
 
 
@@ -49,8 +49,7 @@ class _Product(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         codes, unit = constants  # unit (N,) float64: s_x · s_w
         x_codes = torch.round(x.detach().reshape(-1, x.shape[-1]).float() / s_x).to(torch.int8)
-        multiply = _padded_int_mm if x.is_cuda else _int_mm
-        acc = multiply(x_codes, codes) + whole_bias(bias, unit)
+        acc = matmul_codes.compute(x_codes, codes) + whole_bias(bias, unit)
         ctx.save_for_backward(x_codes, codes, unit)
         ctx.s_x, ctx.x_shape = s_x, x.shape
         ctx.dtype = torch.bfloat16 if torch.is_autocast_enabled(x.device.type) else torch.float32
@@ -92,12 +91,12 @@ class IntegerLinear(NativeLinear, IntegerLeaf):
 
     def forward(self, x: Flow) -> Sums:  # type: ignore[override]
         """x: (..., K) -> (..., N)."""
-        self._observe_weight(self.weight)
+        self.observe_weight(self.weight)
         return Sums(self, self.take("x", x))
 
     def real(self, x: Coded) -> Tensor:
         """(..., N) float32: the layer in float, on its rounded weights."""
-        weight = self._dequantized(self.weight)
+        weight = self.dequantized(self.weight)
         return torch.nn.functional.linear(x.value, weight, self.bias).float()
 
     def sums(self, x: Coded) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,8 +8,6 @@ weights are zero. At 1 bit theirs has levels ±max|x|; ours are ±mean|x|, which
 squares (Rastegari et al. 2016, XNOR-Net, arXiv:1603.05279).
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -114,18 +112,3 @@ class AbsMaxRows(Quantizer):
 
     def quantize(self, x: Tensor) -> Quantized:
         return Quantized(*quantize_rows(x, self.num_bits))
-
-
-class _StoreHalf(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, value: Tensor) -> Tensor:
-        return value.half().float()
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return grad
-
-
-def stored_half(value: Tensor) -> Tensor:
-    """The value as the model file stores it, in fp16; the gradient passes straight through."""
-    return _StoreHalf.apply(value)  # type: ignore[no-untyped-call]

@@ -2,7 +2,6 @@
 
 import fnmatch
 from dataclasses import dataclass
-from typing import Any
 
 from halfbyte.errors import ConfigError
 from halfbyte.quant.codecs import CODECS
@@ -46,17 +45,6 @@ class Format:
     def is_weight_only(self) -> bool:
         """Whether the weights are stored as integers and the product is float32."""
         return not self.is_float and self.activation_bits == FLOAT_BITS
-
-    @property
-    def linear_operator(self) -> str:
-        """Name of the linear operator in ONNX and in the engine."""
-        return "WeightOnlyLinear" if self.is_weight_only else "Linear"
-
-    @property
-    def linear_attributes(self) -> dict[str, Any]:
-        """The bits of a linear operator, as attributes of its node in ONNX."""
-        bits = {"weight_bits": self.weight_bits}
-        return bits if self.is_weight_only else bits | {"activation_bits": self.activation_bits}
 
 
 _FLOAT = Format("float32", None, FLOAT_BITS)

@@ -5,12 +5,11 @@ Ours are symmetric, so that no zero point enters a product, padding is 0 in ever
 attention and depthwise products need no correction terms; a tensor of one sign pays with one bit.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from halfbyte.errors import ConfigError
+from halfbyte.quant.carry import carry
 from halfbyte.quant.moving_average import MOMENTUM
 from halfbyte.quant.observers import Observer, Sample
 
@@ -108,16 +107,4 @@ class Range(nn.Module):
     def settle(self, real: Tensor, codes: Tensor) -> Tensor:
         """The values of `codes`, with the gradient of `real` where that lies inside the range."""
         limit = self.largest * self.scale
-        return _Carry.apply(real.clamp(-limit, limit), self.numbers(codes))  # type: ignore[no-untyped-call]
-
-
-class _Carry(torch.autograd.Function):
-    """A value, with the gradient going into another tensor of its shape."""
-
-    @staticmethod
-    def forward(ctx: Any, path: Tensor, value: Tensor) -> Tensor:
-        return value.view_as(value)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return grad, None
+        return carry(real.clamp(-limit, limit), self.numbers(codes))

@@ -15,10 +15,10 @@ from halfbyte.errors import ConfigError
 from halfbyte.families.family import Family, Inputs
 from halfbyte.families.registry import find_family
 from halfbyte.files import write_together
+from halfbyte.ops.native import make_native, native_layers
 from halfbyte.quant.formats import LayerMap
 from halfbyte.quant.lsq import LearnedStep
 from halfbyte.quant.methods import Methods
-from halfbyte.quant.native import make_native, native_layers
 from halfbyte.train.config import AnyConfig, dump_config, load_config
 
 CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"

@@ -21,12 +21,13 @@ from halfbyte.data.audio import read_audio
 from halfbyte.data.manifest import Utterance, evenly_spread
 from halfbyte.data.needs import Batch, Vocabulary
 from halfbyte.errors import ConfigError
+from halfbyte.ops.embedding import NativeEmbedding
+from halfbyte.ops.native import native_layers
+from halfbyte.ops.native_linear import NativeLinear
 from halfbyte.progress import progress_bar
 from halfbyte.quant.affine import Affine
 from halfbyte.quant.formats import LayerMap
-from halfbyte.quant.layers import NativeEmbedding, NativeLinear
 from halfbyte.quant.lsq import LearnedStep
-from halfbyte.quant.native import native_layers
 from halfbyte.quant.observers import Observer, Sample, observer_named
 from halfbyte.train.checkpoint import (
     build_model,

@@ -3,18 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from halfbyte.errors import UsageError
 from halfbyte.quant.codecs import uniform
 from halfbyte.quant.codecs.codec import Codec
 
 CODECS: dict[str, Codec] = {codec.name: codec for codec in (*uniform.CODECS,)}
 
 
-def codec_of(attributes: Mapping[str, Any]) -> Codec:
-    """The codec of the weights of an ONNX node with these attributes.
-
-    Raises:
-        UsageError: there is none.
+def codec_of(attributes: Mapping[str, Any]) -> Codec | None:
+    """The codec of the weights of an ONNX node with these attributes; None if they name none.
 
     >>> codec_of({"weight_bits": 4, "activation_bits": 8}).name
     'uniform4'
@@ -22,5 +18,4 @@ def codec_of(attributes: Mapping[str, Any]) -> Codec:
     for codec in CODECS.values():
         if codec.attributes.items() <= attributes.items():
             return codec
-    known = ", ".join(f"{key}={n}" for c in CODECS.values() for key, n in c.attributes.items())
-    raise UsageError(f"a quantised layer has the attributes {dict(attributes)}; expected {known}")
+    return None

@@ -3,10 +3,12 @@
 from torch import nn
 
 from halfbyte.errors import ConfigError
-from halfbyte.quant.folding import NativeNormedLinear, NormedLinear
+from halfbyte.ops.embedding import NativeEmbedding
+from halfbyte.ops.folding import NativeNormedLinear, NormedLinear
+from halfbyte.ops.native_linear import NativeLinear
 from halfbyte.quant.formats import Format, LayerMap
-from halfbyte.quant.layers import NativeEmbedding, NativeLinear, StoredParameters
 from halfbyte.quant.methods import Methods
+from halfbyte.quant.stored import StoredParameters
 
 NativeLayer = NativeLinear | NativeEmbedding
 

@@ -1,15 +1,19 @@
-"""Torch layers whose forward pass is the integer operation of the device."""
+"""The linear layer whose forward pass in training is the integer operation of the device."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from halfbyte.quant.absmax import AbsMaxRows, AbsMaxWeight, stored_half
+from halfbyte.ops import linear, static_linear
+from halfbyte.ops.operator import FrozenOperator, operators
+from halfbyte.ops.static_linear import StaticScale
+from halfbyte.ops.stored_weight import StoredWeight
+from halfbyte.quant.absmax import AbsMaxRows, AbsMaxWeight
 from halfbyte.quant.formats import Format
-from halfbyte.quant.integer_linear import integer_linear, static_linear
 from halfbyte.quant.quantizer import Quantized, Quantizer
 from halfbyte.quant.row_codes import values_bf16
+from halfbyte.quant.stored import stored_half
 
 
 def _values(codes: Tensor, scales: Tensor, zeros: Tensor | None, dtype: torch.dtype) -> Tensor:
@@ -28,7 +32,7 @@ def _linear(
     rows = x.detach().reshape(-1, x.shape[-1])
     if dtype == torch.float32 or rows.dtype == torch.float16:
         rows = rows.float()
-    return integer_linear(rows, w.codes, w_scales, bias, number, dtype)
+    return linear.compute(rows, w.codes, w_scales, bias, number, dtype)
 
 
 class _IntegerProduct(torch.autograd.Function):
@@ -58,7 +62,7 @@ class _IntegerProduct(torch.autograd.Function):
         if static_x is None:
             y, x_values = _linear(x, w, w_scales, stored_bias, number, dtype)
         else:
-            y = static_linear(static_x, w, stored_bias).to(dtype)
+            y = static_linear.compute(static_x, w, stored_bias).to(dtype)
             x_values = _values(static_x.codes, static_x.scales, static_x.zero_points, dtype)
         ctx.save_for_backward(x_values, w.codes, w_scales)
         ctx.x_shape, ctx.x_dtype, ctx.has_bias = x.shape, x.dtype, bias is not None
@@ -82,45 +86,7 @@ class _IntegerProduct(torch.autograd.Function):
         return dx, dw, db, None, None, None
 
 
-def carry(path: Tensor, value: Tensor) -> Tensor:
-    """The value, with the gradient going into another tensor of its shape."""
-    return _Carry.apply(path, value)  # type: ignore[no-untyped-call]
-
-
-class _Carry(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, path: Tensor, value: Tensor) -> Tensor:
-        return value.view_as(value)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return grad, None
-
-
-class _StoredWeight(nn.Module):
-    """A layer whose weight is what its quantiser makes of the float32 master weight."""
-
-    weight: Tensor
-    weight_quantizer: Quantizer
-
-    def folded_weight(self) -> Tensor:
-        """What is quantised: the master weight, with what is folded into it (folding.py)."""
-        return self.weight
-
-    def quantized_weight(self) -> Quantized:
-        """Codes and scales of the weight: what the layer computes with, and what is exported."""
-        return self.weight_quantizer.quantize(self.folded_weight().detach())
-
-    def _dequantized(self, weight: Tensor) -> Tensor:
-        codes = self.weight_quantizer.quantize(weight.detach())
-        return carry(self.weight_quantizer.gradient_path(weight), codes.dequantize())
-
-    def _observe_weight(self, weight: Tensor) -> None:
-        if self.training:
-            self.weight_quantizer.observe(weight.detach())
-
-
-class NativeLinear(nn.Linear, _StoredWeight):
+class NativeLinear(nn.Linear, StoredWeight):
     """Linear layer on integers: what it computes in training is what the device computes.
 
     Weights are quantised per output channel, activations per row from the live row or with a
@@ -163,10 +129,10 @@ class NativeLinear(nn.Linear, _StoredWeight):
         return self.bias
 
     def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        self._observe_weight(weight)
+        self.observe_weight(weight)
         if self.activation_quantizer is None:
             stored = None if bias is None else stored_half(bias)
-            return nn.functional.linear(x, self._dequantized(weight), stored)
+            return nn.functional.linear(x, self.dequantized(weight), stored)
         static = None
         path = x
         if not isinstance(self.activation_quantizer, AbsMaxRows):
@@ -185,43 +151,29 @@ class NativeLinear(nn.Linear, _StoredWeight):
         path = self.activation_quantizer.gradient_path(rows)
         return self.activation_quantizer.quantize(rows.detach()), path.reshape(x.shape)
 
+    def freeze(self) -> FrozenOperator:
+        """One node over what the file stores: codes, scales, bias."""
+        codec, quantized, bias = self.number.codec, self.quantized_weight(), self.folded_bias()
+        scales = quantized.scales[:, 0].half()
+        constants = {"codes": quantized.codes, "scales": scales}
+        constants["bias"] = torch.zeros_like(scales) if bias is None else bias.detach().half()
+        attributes = dict(codec.attributes)
+        if self.activation_quantizer is None:
+            use, constants["scales"] = "weight_only", quantized.scales.half()  # one for each group
+        elif isinstance(self.activation_quantizer, AbsMaxRows):
+            use, attributes["activation_bits"] = "dynamic", self.number.activation_bits
+        else:
+            use, static = "static", StaticScale.of(self.activation_quantizer)
+            attributes |= static.attributes
+            constants["offsets"] = static.offsets(quantized.codes)
+            constants["step"] = torch.tensor(static.scale, dtype=torch.float32)
+        return FrozenOperator(
+            operators()[codec.operators[use]],
+            torch.float32,
+            constants,
+            attributes,
+            lambda shape: (*shape[:-1], self.out_features),
+        )
+
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, {self.number.name}"
-
-
-class NativeEmbedding(nn.Embedding, _StoredWeight):
-    """Embedding table of integer codes, one fp16 scale per row.
-
-    y = float(code) · scale.
-    """
-
-    def __init__(
-        self,
-        num_embeddings: int,
-        embedding_dim: int,
-        number: Format,
-        weight_quantizer: Quantizer | None = None,
-    ):
-        super().__init__(num_embeddings, embedding_dim)
-        self.number = number
-        self.weight_quantizer = weight_quantizer or AbsMaxWeight(number.weight_bits)
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """ids: (...) int64 -> (..., D) float32."""
-        self._observe_weight(self.weight)
-        return nn.functional.embedding(ids, self._dequantized(self.weight))
-
-
-class StoredParameters:
-    """Mixin for modules whose small parameters the file stores in fp16.
-
-    A float32 model keeps them in float32: `make_native` sets `stores_half`.
-    """
-
-    stores_half: bool = False
-
-    def stored(self, value: Tensor) -> Tensor:
-        """The value as the file stores it; a frozen copy (export) holds it in fp16 already."""
-        if value.dtype == torch.float16:
-            return value.float()
-        return stored_half(value) if self.stores_half else value

@@ -20,8 +20,9 @@ the moving averages from the first step on, so that no step computes with other 
 import torch
 from torch import Tensor, nn
 
+from halfbyte.ops.native_linear import NativeLinear
+from halfbyte.quant.carry import carry
 from halfbyte.quant.formats import Format
-from halfbyte.quant.layers import NativeLinear, carry
 from halfbyte.quant.quantizer import Quantizer
 
 
