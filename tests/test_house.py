@@ -10,6 +10,7 @@ import pytest
 from paths import ROOT, TONES
 
 import halfbyte
+from halfbyte.families.registry import known_families
 
 DEVICE_ROOMS = ["halfbyte", "halfbyte.cli", "halfbyte.listen", "halfbyte.engine"]
 TRAINING_ONLY = {"torch", "numpy", "lightning", "onnx", "onnxruntime", "sentencepiece", "soundfile"}
@@ -117,6 +118,22 @@ def test_no_file_names_a_place_on_somebodys_machine():
         for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1)
         if place.search(line)
     ]
+    assert found == []
+
+
+def test_a_family_is_named_by_its_folder_and_its_pipeline_alone():
+    rooms = [ROOT / room for room in ("src", "csrc", "include")]
+    files = [p for p in tracked_files() if any(room in p.parents for room in rooms)]
+    found = []
+    for name in known_families():  # as code names it: a name may be an everyday word as well
+        named = re.compile(rf"[\"']{name}[\"']|families[./]{name}\b|pipelines?[_/]{name}\b")
+        own = [ROOT / "src/halfbyte/families" / name, ROOT / "csrc/pipelines"]
+        found += [
+            path.relative_to(ROOT).as_posix()
+            for path in files
+            if not any(folder in path.parents for folder in own)
+            and named.search(path.read_text(encoding="utf-8"))
+        ]
     assert found == []
 
 

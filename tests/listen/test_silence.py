@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from listen.metadata import MODES
+from listen.scripted import UP, ScriptedModel
 from listen.streams import feed, finals, words
-from listen.test_segment import UP, ScriptedModel
 from tones import recording
 
 from halfbyte import Recognizer, Stream, StreamOptions
