@@ -1,34 +1,21 @@
 """A pipeline that lies outside of the engine is built into the C library; its events come out."""
 
+import json
 import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
-from capi.c_library import BUILD, MODEL_FILE, OK, ROOT, Library, build, run
+import soundfile
+from capi.c_library import MODEL_FILE, OK, ROOT, Library, run
+from toy.conftest import TOY
 from toy.loud_frames import STEP_MS, write_model
 
 from halfbyte import Detection, Endpoint, Event, ModelFileError, Recognizer, SpeakerActivity
 
-TOY = ROOT / "build" / "toy"
-SOURCE = Path(__file__).parent / "frame_detector.cc"
 RATE_HZ = 16000
 LOUD_S = [(0.5, 0.9), (1.4, 2.0), (2.3, 2.7)]
 WHOLE = 1 << 20
-
-
-@pytest.fixture(scope="session")
-def library() -> Library:
-    """The C library with the foreign pipeline, on the engine that `make c` has built."""
-    build()
-    options = [
-        *("-DHALFBYTE_PYTHON=OFF", "-DHALFBYTE_C=ON", "-DHALFBYTE_CHECKS=ON"),
-        f"-DHALFBYTE_EXTRA_SOURCES={SOURCE}",
-        f"-DHALFBYTE_ENGINE_LIBRARY={BUILD / 'libhalfbyte_core.a'}",
-    ]
-    run("cmake", "-S", ROOT, "-B", TOY, "-G", "Ninja", *options)
-    run("cmake", "--build", TOY)
-    return Library(TOY)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +58,27 @@ def test_detections_and_activity_come_chunk_by_chunk(library, model, samples):
 @pytest.mark.parametrize("size", [160, 997, 8000])
 def test_pieces_of_any_size_change_nothing(library, model, samples, size):
     assert heard(library, model, samples, size) == heard(library, model, samples, WHOLE)
+
+
+def test_the_trained_family_detects_its_tones(library, work):
+    """What `halfbyte train` made of the Python half, streamed by the other half."""
+    expected, found = [], []
+    for line in (work / "train.jsonl").read_text().splitlines():
+        entry = json.loads(line)
+        samples, _ = soundfile.read(work / entry["audio_filepath"], dtype="float32")
+        expected += [(entry["audio_filepath"], one["label"]) for one in entry["intervals"]]
+        events = heard(library, work / "toy.hb", samples, 1600)
+        assert events == heard(library, work / "toy.hb", samples, WHOLE)
+        found += [
+            (entry["audio_filepath"], event.label)
+            for event in events
+            if isinstance(event, Detection)
+            and any(
+                one["label"] == event.label and abs(event.time_s - one["start"]) < 0.15
+                for one in entry["intervals"]
+            )
+        ]
+    assert len(set(found)) > 0.8 * len(set(expected))
 
 
 def line_of(event: Event) -> str:
