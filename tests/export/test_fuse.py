@@ -5,11 +5,16 @@ import pytest
 from onnx import helper
 from onnx_graphs import W4A8, int4_tensor, model_of, run_engine
 
+import halfbyte.blocks.attention
+import halfbyte.blocks.conformer
 import halfbyte.export.lower
 from halfbyte.engine import ModelFile, Session, State
 from halfbyte.export.compile import compile_model
 from halfbyte.export.graph_ir import read_onnx
+from halfbyte.export.graphs import trace
 from halfbyte.export.lower import lower
+from halfbyte.export.onnx_model import finish
+from halfbyte.families.u2.graphs import encoder_graph
 
 CHUNKS = [(8, 0), (4, 0), (1, 0), (8, 0), (3, 2), (1, 3)]  # steps, frames more
 BLOCKS = {  # fixture -> operators of a whole block, and how many layers
@@ -18,13 +23,21 @@ BLOCKS = {  # fixture -> operators of a whole block, and how many layers
 }
 
 
-def compile_both(model, folder, monkeypatch):
-    """The graph as one file with whole blocks fused and one without."""
+def compile_both(model, folder, monkeypatch, plain=None):
+    """The graph as one file with whole blocks fused, and it or `plain` as one without."""
     compile_model({"encoder": model}, {"name": "test"}, folder / "fused.hb")
     with monkeypatch.context() as patch:
         patch.setattr(halfbyte.export.lower, "fuse_blocks", lambda graph: None)
-        compile_model({"encoder": model}, {"name": "test"}, folder / "plain.hb")
+        compile_model({"encoder": plain or model}, {"name": "test"}, folder / "plain.hb")
     return ModelFile(folder / "fused.hb"), ModelFile(folder / "plain.hb")
+
+
+def traced_plain(exported, monkeypatch):
+    """The encoder graph with attention and convolution in torch's own operators."""
+    with monkeypatch.context() as patch:
+        for block in (halfbyte.blocks.attention, halfbyte.blocks.conformer):
+            patch.setattr(block, "is_in_onnx_export", lambda: False)
+        return finish(trace(encoder_graph(exported.model)))
 
 
 def operators_of(model):
@@ -37,7 +50,8 @@ def operators_of(model):
 @pytest.mark.parametrize("name", BLOCKS)
 def test_fused_streams_have_the_bits_of_unfused_ones(name, isa, request, tmp_path, monkeypatch):
     exported = request.getfixturevalue(name)
-    files = compile_both(exported.encoder, tmp_path, monkeypatch)
+    plain = traced_plain(exported, monkeypatch)
+    files = compile_both(exported.encoder, tmp_path, monkeypatch, plain)
     files = (*files, files[0])
     sessions = [
         Session(file, isa=isa, threads=threads)

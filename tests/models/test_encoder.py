@@ -102,9 +102,12 @@ def test_relative_attention_equals_its_formula():
     x, left = torch.randn(1, 3, 8), 2
     past = torch.randn(2, 1, 2, left, 4)
     with torch.no_grad():
-        out, key, value = attention(
-            x, past[0], past[1], distance_table(3, 5, 8), torch.zeros(1, 1, 1, 1)
+        out, kept_key, _ = attention(
+            x, (past[0], past[1]), distance_table(3, 5, 8), torch.zeros(1, 1, 1, 1)
         )
+        key = torch.cat([past[0], split_heads(attention.key(x), 2)], dim=2)
+        value = torch.cat([past[1], split_heads(attention.value(x), 2)], dim=2)
+        assert torch.equal(kept_key, key[:, :, 3:])
         query = split_heads(attention.query(x), 2)[0]
         expected = torch.zeros(3, 2, 4)
         for head in range(2):

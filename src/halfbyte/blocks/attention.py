@@ -4,11 +4,13 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.onnx import is_in_onnx_export
 
 from halfbyte.blocks.dropout import Dropout
 from halfbyte.blocks.leaves import HeadMemory, split_heads
 from halfbyte.blocks.positions import shift_distances
 from halfbyte.errors import ConfigError
+from halfbyte.ops import chunk_attention
 from halfbyte.ops.int_attention import IntegerAttend
 from halfbyte.quant.stored import StoredParameters
 
@@ -51,6 +53,7 @@ class Attend(nn.Module, StoredParameters):
     def __init__(self, num_heads: int, dropout: float, shift: bool):
         super().__init__()
         self.num_heads, self.shift = num_heads, shift
+        self.keys, self.values = HeadMemory(num_heads), HeadMemory(num_heads)
         self.dropout = Dropout(dropout)
 
     def forward(
@@ -58,31 +61,39 @@ class Attend(nn.Module, StoredParameters):
         query: Tensor,
         key: Tensor,
         value: Tensor,
+        past: tuple[Tensor, Tensor],
         positions: Tensor,
         biases: tuple[Tensor, Tensor],
         mask: Tensor,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Attend from a chunk to its left context and itself.
 
         Args:
-            query: (B, C, D) float32.
-            key, value: (B, H, K, D/H) float32.
+            query, key, value: (B, C, D) float32.
+            past: keys and values of the left context, (B, H, L, D/H) float32.
             positions: (P, D) or (B, P, D) float32, projected.
             biases: u and v, (H, 1, D/H) float32.
             mask: broadcastable to (B, H, C, K) float32.
 
         Returns:
-            (B, C, D) float32.
+            (B, C, D) float32, and keys and values without the C oldest.
         """
-        queries = split_heads(query, self.num_heads)
-        u, v = biases
-        by_content = torch.matmul(queries + self.stored(u), key.transpose(-2, -1))
+        u, v = (self.stored(bias) for bias in biases)
         rows = positions if positions.dim() == 3 else positions.unsqueeze(0)
-        far = split_heads(rows, self.num_heads)
-        by_position = torch.matmul(queries + self.stored(v), far.transpose(-2, -1))
+        far = split_heads(rows, self.num_heads).transpose(-2, -1)
+        if is_in_onnx_export():
+            scale = 1.0 / math.sqrt(u.shape[-1])
+            operands = query, key, value
+            return chunk_attention.emit(operands, past, far, (u, v), mask, scale, self.shift)
+        queries = split_heads(query, self.num_heads)
+        keys, kept_key = self.keys(past[0], key)
+        values, kept_value = self.values(past[1], value)
+        by_content = torch.matmul(queries + u, keys.transpose(-2, -1))
+        by_position = torch.matmul(queries + v, far)
         if self.shift:
-            by_position = shift_distances(by_position, key.shape[2])
-        return weighted_sum(by_content + by_position, value, mask, self.dropout)
+            by_position = shift_distances(by_position, keys.shape[2])
+        y = weighted_sum(by_content + by_position, values, mask, self.dropout)
+        return y, kept_key, kept_value
 
     def integer(self) -> nn.Module:
         """Scores, softmax and mean on integers."""
@@ -113,7 +124,6 @@ class RelativeAttention(nn.Module, StoredParameters):
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
-        self.keys, self.values = HeadMemory(num_heads), HeadMemory(num_heads)
         self.attend = Attend(num_heads, dropout, shift)
         self.position = nn.Linear(width, width, bias=False)
         self.content_bias = nn.Parameter(torch.zeros(num_heads, 1, width // num_heads))
@@ -125,31 +135,28 @@ class RelativeAttention(nn.Module, StoredParameters):
         """Keys and values before the first chunk: zeros, which the mask hides."""
         weight = self.key.weight
         return (
-            self.keys.empty(batch, left_context, weight),
-            self.values.empty(batch, left_context, weight),
+            self.attend.keys.empty(batch, left_context, weight),
+            self.attend.values.empty(batch, left_context, weight),
         )
 
     def forward(
-        self, x: Tensor, past_key: Tensor, past_value: Tensor, positions: Tensor, mask: Tensor
+        self, x: Tensor, past: tuple[Tensor, Tensor], positions: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Attend from a chunk to itself and to what came before.
 
         Args:
             x: (B, C, D) float32, the chunk.
-            past_key: (B, H, L, D/H) float32, keys of the left context.
-            past_value: the same of its values.
+            past: keys and values of the left context, (B, H, L, D/H) float32.
             positions: (P, D) or (B, P, D) float32 sinusoids, P = L + 2C - 1 (shift) or L + C.
             mask: broadcastable to (B, H, C, L + C) float32, 0 or NOT_SEEN.
 
         Returns:
-            (B, C, D) float32 and the keys and values of left context and chunk,
-            (B, H, L + C, D/H) float32.
+            (B, C, D) float32 and the newest L keys and values, (B, H, L, D/H) float32.
         """
-        query = self.query(x)
-        key = self.keys(past_key, self.key(x))
-        value = self.values(past_value, self.value(x))
+        projected = self.position(positions)
         biases = self.content_bias, self.position_bias
-        attended = self.attend(query, key, value, self.position(positions), biases, mask)
+        operands = self.query(x), self.key(x), self.value(x)
+        attended, key, value = self.attend(*operands, past, projected, biases, mask)
         return self.out(attended), key, value
 
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor, nn
+from torch.onnx import is_in_onnx_export
 
 from halfbyte.blocks.attention import RelativeAttention
 from halfbyte.blocks.dropout import Dropout
 from halfbyte.blocks.leaves import Glu, Memory, Residual, Silu
 from halfbyte.blocks.norm import LayerNorm
+from halfbyte.ops import chunk_conv
 from halfbyte.ops.int_depthwise import IntegerDepthwise
 from halfbyte.quant.stored import StoredParameters
 
@@ -60,13 +62,16 @@ class CausalDepthwise(nn.Conv1d, StoredParameters):
 
     def __init__(self, width: int, kernel: int):
         super().__init__(width, width, kernel, groups=width)
+        self.memory = Memory()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (B, kernel - 1 + T, D) float32 -> (B, T, D) float32."""
-        y = nn.functional.conv1d(
-            x.transpose(1, 2), self.stored(self.weight), self.stored(self.bias), groups=self.groups
-        )
-        return y.transpose(1, 2)
+    def forward(self, past: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """past (B, kernel - 1, D), x (B, C, D) -> (B, C, D) and the next past, all float32."""
+        weight, bias = self.stored(self.weight), self.stored(self.bias)
+        if is_in_onnx_export():
+            return chunk_conv.emit(x, past, weight[:, 0].t(), bias)
+        frames, kept = self.memory(past, x)
+        y = nn.functional.conv1d(frames.transpose(1, 2), weight, bias, groups=self.groups)
+        return y.transpose(1, 2), kept
 
     def integer(self) -> nn.Module:
         """Weights in 8 bits."""
@@ -85,7 +90,6 @@ class Convolution(nn.Module):
         self.pointwise_in = nn.Linear(width, 2 * width)
         self.kernel = kernel
         self.glu = Glu()
-        self.memory = Memory()
         self.depthwise = CausalDepthwise(width, kernel)
         self.norm = LayerNorm(width)
         self.silu = Silu()
@@ -98,13 +102,12 @@ class Convolution(nn.Module):
 
     def start(self, batch: int) -> Tensor:
         """The frames before the first one; (B, kernel - 1, D) float32."""
-        return self.memory.repeated(self.padding(), batch, self.kernel - 1)
+        return self.depthwise.memory.repeated(self.padding(), batch, self.kernel - 1)
 
     def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """x: (B, C, D), past: (B, kernel - 1, D) -> (B, C, D) and the next past, all float32."""
-        frames = self.memory(past, self.glu(self.pointwise_in(x)))
-        y = self.silu(self.norm(self.depthwise(frames)))
-        return self.pointwise_out(y), self.memory.without(frames, x.shape[1])
+        filtered, kept = self.depthwise(past, self.glu(self.pointwise_in(x)))
+        return self.pointwise_out(self.silu(self.norm(filtered))), kept
 
 
 class ConformerLayer(nn.Module):
@@ -134,21 +137,17 @@ class ConformerLayer(nn.Module):
 
     def restored(self, state: "LayerMemory") -> "LayerMemory":
         """What a state stands for."""
-        attention, convolution = self.attention, self.convolution
-        return LayerMemory(
-            attention.keys.restored(state.key),
-            attention.values.restored(state.value),
-            convolution.memory.restored(state.frames),
-        )
+        parts = zip(self._memories(), state, strict=True)
+        return LayerMemory(*(memory.restored(part) for memory, part in parts))
 
-    def stored(self, grown: "LayerMemory", num_new: int) -> "LayerMemory":
-        """A state: without as many of the oldest keys and values as there are new ones."""
-        keys, values, frames = self.attention.keys, self.attention.values, self.convolution.memory
-        return LayerMemory(
-            keys.stored(keys.without(grown.key, num_new)),
-            values.stored(values.without(grown.value, num_new)),
-            frames.stored(grown.frames),
-        )
+    def stored(self, kept: "LayerMemory") -> "LayerMemory":
+        """What is kept, as a state."""
+        parts = zip(self._memories(), kept, strict=True)
+        return LayerMemory(*(memory.stored(part) for memory, part in parts))
+
+    def _memories(self) -> tuple[Memory, Memory, Memory]:
+        attend = self.attention.attend
+        return attend.keys, attend.values, self.convolution.depthwise.memory
 
     def forward(
         self, x: Tensor, past: "LayerMemory", positions: Tensor, mask: Tensor
@@ -162,11 +161,11 @@ class ConformerLayer(nn.Module):
             mask: see Mask.
 
         Returns:
-            (B, C, D) float32 and the memory, its keys and values grown by the chunk.
+            (B, C, D) float32 and what the layer keeps for the next chunk.
         """
         x = self.add_macaron(x, self.feed_forward_macaron(self.norm_macaron(x)))
         attended, key, value = self.attention(
-            self.norm_attention(x), past.key, past.value, positions, mask
+            self.norm_attention(x), (past.key, past.value), positions, mask
         )
         x = self.add_attention(x, attended)
         convolved, frames = self.convolution(self.norm_convolution(x), past.frames)

@@ -125,9 +125,9 @@ class Encoder(nn.Module):
             for i, layer in enumerate(layers)
         ]
         positions = self._positions(chunk, left, state.get("state.offset"))
-        y, grown = self._layers(x, past, positions, self.mask(valid))
-        for i, (layer, memory) in enumerate(zip(layers, grown, strict=True)):
-            following.update(zip(_names(i), layer.stored(memory, chunk), strict=True))
+        y, kept = self._layers(x, past, positions, self.mask(valid))
+        for i, (layer, memory) in enumerate(zip(layers, kept, strict=True)):
+            following.update(zip(_names(i), layer.stored(memory), strict=True))
         return y, following
 
     def initial_state(self, batch: int, left_context: int | None = None) -> State:
@@ -143,7 +143,7 @@ class Encoder(nn.Module):
         if not self.config.relative_shift:
             state["state.offset"] = like.new_zeros(batch, 1)
         for i, layer in enumerate(self._conformer_layers()):
-            state.update(zip(_names(i), layer.stored(layer.start(batch, left), 0), strict=True))
+            state.update(zip(_names(i), layer.stored(layer.start(batch, left)), strict=True))
         return state
 
     def _conformer_layers(self) -> list[ConformerLayer]:
@@ -163,12 +163,12 @@ class Encoder(nn.Module):
     def _layers(
         self, x: Tensor, past: list[LayerMemory], positions: Tensor, mask: Tensor
     ) -> tuple[Tensor, list[LayerMemory]]:
-        grown = []
+        kept = []
         for layer, memory in zip(self.layers, past, strict=True):
-            y, more = layer(x, memory, positions, mask)
+            y, newest = layer(x, memory, positions, mask)
             x = self.layer_drop(x, y)
-            grown.append(more)
-        return self.norm(x), grown
+            kept.append(newest)
+        return self.norm(x), kept
 
 
 def _names(layer: int) -> list[str]:

@@ -12,7 +12,6 @@ from halfbyte.ops.dequantize import IntegerNumbers
 from halfbyte.ops.int_glu import IntegerGlu
 from halfbyte.ops.int_patches import IntegerPatches
 from halfbyte.ops.int_table import CodeTable
-from halfbyte.ops.integer_memory import IntegerMemory
 from halfbyte.ops.integer_residual import IntegerResidual, IntegerRounding
 from halfbyte.ops.patches import patches
 
@@ -154,17 +153,10 @@ class Memory(nn.Module):
         """What is kept, as a state."""
         return kept
 
-    def forward(self, past: Tensor, x: Tensor) -> Tensor:
-        """past (B, L, D), x (B, C, D) -> (B, L + C, D)."""
-        return torch.cat([past, x], dim=1)
-
-    def without(self, joined: Tensor, count: int) -> Tensor:
-        """All but the first `count` steps."""
-        return joined[:, count:]
-
-    def integer(self) -> nn.Module:
-        """The same, states in int8."""
-        return IntegerMemory()
+    def forward(self, past: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """past (B, L, D), x (B, C, D) -> (B, L + C, D), and all but its first C steps."""
+        joined = torch.cat([past, x], dim=1)
+        return joined, joined[:, x.shape[1] :]
 
 
 class HeadMemory(Memory):
@@ -178,13 +170,10 @@ class HeadMemory(Memory):
         """A past of zeros; (B, H, length, D/H), like (..., D)."""
         return like.new_zeros(batch, self.num_heads, length, like.shape[-1] // self.num_heads)
 
-    def forward(self, past: Tensor, x: Tensor) -> Tensor:
-        """past (B, H, L, D/H), x (B, C, D) -> (B, H, L + C, D/H)."""
-        return torch.cat([past, split_heads(x, self.num_heads)], dim=2)
-
-    def without(self, joined: Tensor, count: int) -> Tensor:
-        """All but the first `count` steps."""
-        return joined[:, :, count:]
+    def forward(self, past: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """past (B, H, L, D/H), x (B, C, D) -> (B, H, L + C, D/H), and all but its first C steps."""
+        joined = torch.cat([past, split_heads(x, self.num_heads)], dim=2)
+        return joined, joined[:, :, x.shape[1] :]
 
 
 def split_heads(x: Tensor, num_heads: int) -> Tensor:

@@ -17,8 +17,12 @@ def freeze(model: Model) -> Model:
     The copy can only be traced into ONNX; the original is unchanged.
     """
     frozen = copy.deepcopy(model).eval().requires_grad_(False)
+    whole = ""  # name of the layer that was frozen last, its parts with it
     for name, layer in list(frozen.named_modules()):
+        if whole and name.startswith(f"{whole}."):
+            continue
         if isinstance(layer, Freezable):
+            whole = name
             frozen.set_submodule(name, layer.freeze())
     for module in frozen.modules():
         if isinstance(module, StoredParameters) and module.stores_half:

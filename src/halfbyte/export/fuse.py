@@ -1,7 +1,7 @@
 """Patterns of several nodes that the engine runs as one; the bits do not change."""
 
-from halfbyte.export.fuse_attention import attention_of
-from halfbyte.export.fuse_convolution import chunk_convolution_of, patch_linear_of
+from halfbyte.export.fuse_attention import with_joined_projections
+from halfbyte.export.fuse_convolution import patch_linear_of
 from halfbyte.export.fuse_integer import int_patch_linear_of, requantized_of, with_table
 from halfbyte.export.fuse_linear import with_activation, with_bias, with_residual
 from halfbyte.export.graph_ir import Graph, Node
@@ -19,13 +19,12 @@ def fuse(graph: Graph) -> None:
 
 def fuse_blocks(graph: Graph) -> None:
     """Fuses what a streaming Conformer is made of, in place: patches with their linear layer,
-    attention to a cache, convolution over a cache, linear layers with what follows them; of
+    attention with its projections, linear layers with what follows them; of
     integer-only models, products with their rescaling and tables."""
     _drop_identities(graph)
     rules = (
         patch_linear_of,
-        chunk_convolution_of,
-        attention_of,
+        with_joined_projections,
         with_activation,
         with_residual,
         requantized_of,

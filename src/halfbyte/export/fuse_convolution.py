@@ -1,33 +1,7 @@
-"""Convolutions: over time with a cache, and over patches of an image."""
+"""Convolutions over patches of an image."""
 
 from halfbyte.export.graph_ir import Node
-from halfbyte.export.graph_pattern import UNTIL_THE_END, Index
-
-
-def chunk_convolution_of(index: Index, node: Node) -> Node | None:
-    """ChunkConv: past and new frames joined, filtered, and the newest kept for the next chunk."""
-    if node.op != "DepthwiseConv":
-        return None
-    frames = index.node(node.inputs[0], "Concat")
-    if frames is None or frames.attributes["axis"] != 1 or len(frames.inputs) != 2:
-        return None
-    kept = [reader for reader in index.readers[node.inputs[0]] if reader is not node]
-    if len(kept) != 1 or index.num_reads(node.inputs[0]) != 2:
-        return None
-    start = kept_from(index, kept[0], axis=1)
-    if start is None:
-        return None
-    past, fresh = frames.inputs
-    return Node(
-        "ChunkConv", [fresh, past, *node.inputs[1:], start], [*node.outputs, *kept[0].outputs]
-    )
-
-
-def kept_from(index: Index, node: Node, axis: int) -> str | None:
-    """The start of a Slice that keeps everything from there on."""
-    bounds = index.slice_of(node, axis)
-    end = None if bounds is None else index.numbers(bounds[1])
-    return bounds[0] if bounds and end is not None and end[0] >= UNTIL_THE_END else None
+from halfbyte.export.graph_pattern import Index
 
 
 def patch_linear_of(index: Index, node: Node) -> Node | None:

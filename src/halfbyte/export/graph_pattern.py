@@ -7,8 +7,6 @@ import numpy as np
 
 from halfbyte.export.graph_ir import Graph, Node
 
-UNTIL_THE_END = 2**31 - 1  # exporters write the end of a Slice as one of the largest integers
-
 
 class Index:
     """Who writes and who reads each value."""
@@ -35,11 +33,6 @@ class Index:
         """The same, if only one other node reads that."""
         return self.node(name, op) if self.num_reads(name) == 1 else None
 
-    def sole_reader(self, name: str, op: str) -> Node | None:
-        """The only node that reads `name`, if it is of kind `op`."""
-        is_sole = self.num_reads(name) == 1 and len(self.readers[name]) == 1
-        return self.readers[name][0] if is_sole and self.readers[name][0].op == op else None
-
     def numbers(self, name: str) -> list[int] | None:
         """The elements of a constant of integers."""
         array = self.graph.array(name)
@@ -61,11 +54,6 @@ class Index:
         if self.numbers(node.inputs[3]) != [axis] or steps != [step]:
             return None
         return node.inputs[1], node.inputs[2]
-
-    def is_transpose(self, name: str, perm: Sequence[int]) -> Node | None:
-        """The Transpose with this permutation that writes `name`."""
-        node = self.node(name, "Transpose")
-        return node if node is not None and node.attributes.get("perm") == list(perm) else None
 
 
 def either_way(node: Node) -> tuple[tuple[str, str], tuple[str, str]]:

@@ -107,6 +107,15 @@ def _keep(_graph: Graph, node: Node) -> list[Node]:
     return [node]
 
 
+def _chunk(graph: Graph, node: Node) -> list[Node]:
+    """The engine is told from where on keys, values or frames are kept: a chunk's length on."""
+    (named,) = with_typed_constants(graph, node)
+    chunk = graph.new_name(node.outputs[0])
+    length = Node("Shape", [named.inputs[0]], [chunk], {"start": 1, "end": 2})
+    attributes = {k: v for k, v in node.attributes.items() if k != "channels"}
+    return [length, Node(node.op, [*named.inputs, chunk], node.outputs, attributes)]
+
+
 def _constant_input(graph: Graph, node: Node, index: int) -> Array | None:
     """A constant input, None where it is left out. Computed ones are refused."""
     if len(node.inputs) <= index or not node.inputs[index]:
@@ -328,4 +337,6 @@ RULES: dict[str, Rule] = {
     "Linear": _linear,
     "WeightOnlyLinear": _linear,
     "StaticLinear": _static_linear,
+    "ChunkAttention": _chunk,
+    "ChunkConv": _chunk,
 }

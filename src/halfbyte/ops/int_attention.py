@@ -28,6 +28,7 @@ from halfbyte.ops.fixed_point import (
     round_shift_of,
 )
 from halfbyte.ops.integer_leaf import Flow, IntegerLeaf
+from halfbyte.ops.integer_memory import IntegerMemory
 from halfbyte.ops.onnx_text import (
     INT8,
     INT32,
@@ -131,6 +132,7 @@ class IntegerAttend(IntegerLeaf):
         super().__init__()
         self.num_heads = num_heads
         self.out_range = Range()
+        self.keys, self.values = IntegerMemory(), IntegerMemory()
         self._biases: tuple[Tensor, ...] = ()
 
     def bias_codes(self) -> list[Tensor]:
@@ -156,28 +158,32 @@ class IntegerAttend(IntegerLeaf):
         query: Flow,
         key: Flow,
         value: Flow,
+        past: tuple[Coded, Coded],
         distances: Flow,
         biases: tuple[nn.Parameter, nn.Parameter],
         visible: Tensor,
-    ) -> Coded:
+    ) -> tuple[Coded, Coded, Coded]:
         """One chunk of queries.
 
         Args:
-            query: (B, C, D).
-            key, value: (B, K, D).
-            distances: (K + C - 1, D), farthest past first.
+            query, key, value: (B, C, D).
+            past: keys and values of the left context, (B, L, D).
+            distances: (K + C - 1, D), farthest past first; K = L + C.
             biases: u and v, (H, 1, D/H).
             visible: (B, K) int8, or (B, C, K) bool.
 
         Returns:
-            (B, C, D).
+            (B, C, D), and keys and values without the C oldest.
         """
         self._biases = biases
-        named = {"query": query, "key": key, "value": value, "distances": distances}
+        keys, kept_key = self.keys(past[0], key)
+        values, kept_value = self.values(past[1], value)
+        named = {"query": query, "key": keys, "value": values, "distances": distances}
         operands = [self.take(name, x) for name, x in named.items()]
         mask = visible[:, None] if visible.dim() == 3 else (visible != 0)[:, None, None]
         real = self._real([self._split(x.value) for x in operands], mask)
-        return self.finish(real, lambda: self._codes(operands, mask), self.out_range)
+        y = self.finish(real, lambda: self._codes(operands, mask), self.out_range)
+        return y, kept_key, kept_value
 
     def _real(self, operands: list[Tensor], mask: Tensor) -> Tensor:
         query, key, value, far = operands
@@ -228,20 +234,29 @@ class IntegerAttend(IntegerLeaf):
             },
             before=self.frozen_operands("query", "key", "value", "distances"),
         )
-        return _FrozenAttend(node)
+        return _FrozenAttend(node, self.keys.freeze(), self.values.freeze())
 
 
 class _FrozenAttend(nn.Module):
     """The node, without the biases, which are among its constants."""
 
-    def __init__(self, node: FrozenOperator):
+    def __init__(self, node: FrozenOperator, keys: nn.Module, values: nn.Module):
         super().__init__()
-        self.node = node
+        self.node, self.keys, self.values = node, keys, values
 
     def forward(
-        self, query: Tensor, key: Tensor, value: Tensor, distances: Tensor, _: object, valid: Tensor
-    ) -> Tensor:
-        return self.node(query, key, value, distances, valid)
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        past: tuple[Tensor, Tensor],
+        distances: Tensor,
+        _: object,
+        valid: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        keys, kept_key = self.keys(past[0], key)
+        values, kept_value = self.values(past[1], value)
+        return self.node(query, keys, values, distances, valid), kept_key, kept_value
 
 
 def _heads(x: str, out: str, perm: str = "0, 2, 1, 3") -> str:

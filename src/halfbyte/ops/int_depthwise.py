@@ -13,6 +13,7 @@ from halfbyte.ops.coded import Coded, requantize
 from halfbyte.ops.fixed_point import fixed_point_of
 from halfbyte.ops.int_linear import whole_bias
 from halfbyte.ops.integer_leaf import Flow, IntegerLeaf
+from halfbyte.ops.integer_memory import IntegerMemory
 from halfbyte.ops.onnx_text import INT32
 from halfbyte.ops.operator import FrozenOperator, Operator
 from halfbyte.ops.requantize import REQUANTIZE_WIDE
@@ -42,6 +43,7 @@ class IntegerDepthwise(IntegerLeaf):
         assert convolution.bias is not None
         self.weight, self.bias = convolution.weight, convolution.bias
         self.out_range = Range(16)
+        self.memory = IntegerMemory()
 
     def constants(self) -> tuple[Tensor, Tensor, Tensor, int]:
         """codes (taps, D), bias (D,), multipliers (D,) int64, shift."""
@@ -51,9 +53,10 @@ class IntegerDepthwise(IntegerLeaf):
         multipliers, shift = fixed_point_of(unit / self.out_range.scale)
         return codes.t().to(torch.int64), bias, multipliers, shift
 
-    def forward(self, x: Flow) -> Coded:
-        """x: (B, T + taps - 1, D) -> (B, T, D)."""
-        taken = self.take("x", x)
+    def forward(self, past: Coded, x: Flow) -> tuple[Coded, Coded]:
+        """past (B, taps - 1, D), x (B, T, D) -> (B, T, D) and the frames to keep."""
+        frames, kept = self.memory(past, x)
+        taken = self.take("x", frames)
         real = functional.conv1d(
             taken.value.transpose(1, 2), self.weight, self.bias, groups=self.weight.shape[0]
         )
@@ -64,7 +67,7 @@ class IntegerDepthwise(IntegerLeaf):
             largest = self.out_range.largest
             return requantize(acc, multipliers, shift, (-largest, largest), None)
 
-        return self.finish(real.transpose(1, 2).float(), codes, self.out_range)
+        return self.finish(real.transpose(1, 2).float(), codes, self.out_range), kept
 
     def freeze(self) -> nn.Module:
         """Sums, then their rescaling."""
@@ -75,11 +78,21 @@ class IntegerDepthwise(IntegerLeaf):
             torch.int32,
             {"weight": weight.to(torch.int8), "bias": bias.to(torch.int32)},
             shape=lambda shape: (shape[0], shape[1] - taps + 1, shape[2]),
-            before=self.frozen_operands("x"),
         )
         constants = {"multipliers": multipliers.to(torch.int32)}
         attributes = {"divisor": 1 << shift}
-        return FrozenOperator(REQUANTIZE_WIDE, torch.int16, constants, attributes, before=[sums])
+        node = FrozenOperator(REQUANTIZE_WIDE, torch.int16, constants, attributes, before=[sums])
+        return _FrozenDepthwise(node, self.memory.freeze())
+
+
+class _FrozenDepthwise(nn.Module):
+    def __init__(self, node: FrozenOperator, memory: nn.Module):
+        super().__init__()
+        self.node, self.memory = node, memory
+
+    def forward(self, past: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        frames, kept = self.memory(past, x)
+        return self.node(frames), kept
 
 
 OPERATOR = Operator(

@@ -34,14 +34,12 @@ class IntegerMemory(IntegerLeaf):
         codes = kept.codes if kept.range.is_wired else kept.value
         return codes.to(torch.int8)
 
-    def forward(self, past: Coded, x: Flow) -> Coded:
-        """past (B, L, D), x (B, C, D) -> (B, L + C, D)."""
+    def forward(self, past: Coded, x: Flow) -> tuple[Coded, Coded]:
+        """past (B, L, D), x (B, C, D) -> (B, L + C, D), and all but its first C steps."""
         taken = self.take("x", x)
-        return Coded(torch.cat([past.value, taken.value], dim=1), taken.range)
-
-    def without(self, joined: Coded, count: int) -> Coded:
-        """All but the first `count` steps."""
-        return Coded(joined.value[:, count:], joined.range)
+        joined = torch.cat([past.value, taken.value], dim=1)
+        kept = joined[:, taken.shape[1] :]
+        return Coded(joined, taken.range), Coded(kept, taken.range)
 
     def freeze(self) -> nn.Module:
         """The same on int8, which states are."""
@@ -59,8 +57,6 @@ class _FrozenMemory(nn.Module):
     def stored(self, kept: Tensor) -> Tensor:
         return kept
 
-    def forward(self, past: Tensor, x: Tensor) -> Tensor:
-        return torch.cat([past, self.before(x)], dim=1)
-
-    def without(self, joined: Tensor, count: int) -> Tensor:
-        return joined[:, count:]
+    def forward(self, past: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        joined = torch.cat([past, self.before(x)], dim=1)
+        return joined, joined[:, x.shape[1] :]

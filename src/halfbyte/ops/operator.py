@@ -18,6 +18,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -87,12 +88,29 @@ class Operator:
             f"{DOMAIN}::{self.name}", inputs, attributes, dtype=dtype, shape=shape, version=1
         )
 
+    def nodes(
+        self,
+        inputs: tuple[Tensor, ...],
+        outputs: Sequence[tuple[torch.dtype, Shape]],
+        attributes: Attributes,
+    ) -> Sequence[Tensor]:
+        """One node of an ONNX graph that is being traced; outputs by type and shape."""
+        dtypes, shapes = zip(*outputs, strict=True)
+        return torch.onnx.ops.symbolic_multi_out(
+            f"{DOMAIN}::{self.name}", inputs, attributes, dtypes=dtypes, shapes=shapes, version=1
+        )
+
 
 def operators() -> dict[str, Operator]:
     """All operators by name."""
+    _import_all()
+    return _known
+
+
+@cache
+def _import_all() -> None:
     for module in pkgutil.iter_modules(halfbyte.ops.__path__, "halfbyte.ops."):
         importlib.import_module(module.name)
-    return dict(_known)
 
 
 class FrozenOperator(nn.Module):
