@@ -58,7 +58,6 @@ RUNS = {  # name -> settings of `halfbyte train`; an epoch writes down one loss
 NOT_EXPORTED = {"static"}
 POST_TRAINING = {
     "mse": [],
-    "learned": ["quantization.weights=lsq"],
     "percentile w2a8": ["--observer", "percentile", "quantization.default=w2a8"],
 }
 Entry = dict[str, Any] | list[Any] | str
@@ -125,7 +124,7 @@ def losses(checkout: Checkout) -> Iterator[tuple[str, Any]]:
     for name, settings in RUNS.items():
         yield (
             name,
-            lambda n=name, s=settings: train_and_deploy(checkout, n, s, n not in NOT_EXPORTED),
+            lambda s=settings, e=name not in NOT_EXPORTED: train_and_deploy(checkout, s, e),
         )
 
 

@@ -1,12 +1,13 @@
 """The checkout that tools/guard.py looks at: its commands run, their output made into hashes."""
 
+import contextlib
 import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,18 +115,18 @@ class Checkout:
 
     def deploy(self, checkpoint: Path, audio: list[Path]) -> dict[str, Any]:
         """A checkpoint exported, compiled, verified, and recognising in all three forms."""
-        folder = self._empty_folder(checkpoint)
-        onnx, model = folder / "onnx", folder / "model.hb"
-        self.halfbyte("export", str(checkpoint), "-o", str(onnx))
-        self.halfbyte("compile", str(onnx), "-o", str(model))
-        isas = self.worker("isas", str(model))
-        entry: dict[str, Any] = {"layers": self._layers(model)}
-        entry["encoder"] = {isa: self.worker("encoder", str(model), isa) for isa in isas}
-        entry["texts"] = self.texts(audio, CHUNK_MS, "rescoring", model)
-        entry["verified"] = self._verify(checkpoint, model)
-        for name, form in {"checkpoint": checkpoint, "onnx": onnx, "hb": model}.items():
-            entry[f"eval {name}"] = self._eval(form, audio, folder)
-        return entry
+        with self.new_folder() as folder:
+            onnx, model = folder / "onnx", folder / "model.hb"
+            self.halfbyte("export", str(checkpoint), "-o", str(onnx))
+            self.halfbyte("compile", str(onnx), "-o", str(model))
+            isas = self.worker("isas", str(model))
+            forms = {"checkpoint": checkpoint, "onnx": onnx, "hb": model}
+            return {
+                "layers": self._layers(model),
+                "encoder": {isa: self.worker("encoder", str(model), isa) for isa in isas},
+                "texts": self.texts(audio, CHUNK_MS, "rescoring", model),
+                "verified": self._verify(checkpoint, model),
+            } | {f"eval {name}": self._eval(form, audio, folder) for name, form in forms.items()}
 
     def _layers(self, model: Path) -> dict[str, Any]:
         """What the weights of a model file take, by no name that the file's version may change."""
@@ -155,17 +156,17 @@ class Checkout:
 
     def quantize(self, checkpoint: str, audio: list[Path], options: list[str]) -> dict[str, Any]:
         """Weights that `halfbyte quantize` makes of a float checkpoint."""
-        folder = self._empty_folder(Path("quantized"))
-        manifest = write_manifest(folder / "few.jsonl", audio)
-        words = ["-o", str(folder / "result"), "--calibration", str(manifest), *options]
-        self.halfbyte("quantize", str(self.root / checkpoint), *words)
-        return {"weights": weights_digest(folder / "result")}
+        with self.new_folder() as folder:
+            manifest = write_manifest(folder / "few.jsonl", audio)
+            words = ["-o", str(folder / "result"), "--calibration", str(manifest), *options]
+            self.halfbyte("quantize", str(self.root / checkpoint), *words)
+            return {"weights": weights_digest(folder / "result")}
 
-    def _empty_folder(self, like: Path) -> Path:
-        folder = self.work / f"deployed-{digest(str(like))[:8]}"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        return folder
+    @contextlib.contextmanager
+    def new_folder(self) -> Iterator[Path]:
+        """A folder for one entry, gone afterwards; processes may make entries side by side."""
+        with tempfile.TemporaryDirectory(dir=self.work) as folder:
+            yield Path(folder)
 
     def c_symbols(self) -> list[str]:
         """Names that the C library exports."""

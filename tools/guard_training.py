@@ -3,7 +3,6 @@
 import json
 import math
 import random
-import shutil
 import struct
 import wave
 from pathlib import Path
@@ -19,34 +18,29 @@ NUM_DEV = 4
 NUM_HEARD = 4
 
 
-def train_and_deploy(
-    checkout: Checkout, name: str, settings: list[str], is_exported: bool
-) -> dict[str, Any]:
+def train_and_deploy(checkout: Checkout, settings: list[str], is_exported: bool) -> dict[str, Any]:
     """One loss an epoch, the weights at the end, and the model that they become."""
-    tones = write_tones(checkout.work / "tones")
-    run = checkout.work / f"run-{name}"
-    shutil.rmtree(run, ignore_errors=True)
-    folders = [f"data.root={tones}", f"data.cache={checkout.work / 'cache'}"]
-    checkout.halfbyte("train", str(CONFIG), "--run", str(run), *folders, *settings)
-    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    metrics = [json.loads(line) for line in lines]
-    entry = {
-        "losses": [line["loss"] for line in metrics],
-        "steps": metrics[-1]["step"],
-        "dev_wer": [line["dev_wer"] for line in metrics],
-        "weights": weights_digest(run / "result"),
-    }
-    if is_exported:
-        heard = sorted(tones.glob("*.wav"))[:NUM_HEARD]
-        entry["deployed"] = checkout.deploy(run / "result", heard)
-    return entry
+    with checkout.new_folder() as folder:
+        tones, run = write_tones(folder / "tones"), folder / "run"
+        folders = [f"data.root={tones}", f"data.cache={folder / 'cache'}"]
+        checkout.halfbyte("train", str(CONFIG), "--run", str(run), *folders, *settings)
+        lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        metrics = [json.loads(line) for line in lines]
+        entry = {
+            "losses": [line["loss"] for line in metrics],
+            "steps": metrics[-1]["step"],
+            "dev_wer": [line["dev_wer"] for line in metrics],
+            "weights": weights_digest(run / "result"),
+        }
+        if is_exported:
+            heard = sorted(tones.glob("*.wav"))[:NUM_HEARD]
+            entry["deployed"] = checkout.deploy(run / "result", heard)
+        return entry
 
 
 def write_tones(folder: Path) -> Path:
     """WAV files of one to three words, a noise, and their manifests; returns the folder."""
-    if (folder / "noise.jsonl").exists():
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir()
     draw = random.Random(5)
     lines = []
     for i in range(NUM_UTTERANCES):
