@@ -8,7 +8,7 @@ from export.layer_graph import graph_of
 from kernels.kernel_cases import FLOAT_FILLS, make_floats
 from onnx import helper
 from onnx_graphs import assert_bits, run_engine
-from operator_calls import run
+from operator_calls import packed, run
 
 from halfbyte import _core
 from halfbyte.engine import ModelFile, Session
@@ -172,3 +172,28 @@ def test_a_step_that_no_range_has_is_refused(tmp_path):
     x = np.zeros((1, K), np.float32)
     with pytest.raises(UsageError, match=r"StaticLinear y has a step of .*2\^-100 to 2\^100"):
         compile_model({"graph": graph_of(layer, {"x": x})}, {}, tmp_path / "m.hb")
+
+
+GOOD = {"zero_point": 3, "low": -128, "high": 127}
+
+
+@pytest.mark.parametrize(
+    ("message", "changes"),
+    [
+        ("zero_point is no code of 8 bits", {"zero_point": 128}),
+        ("low is no code of 8 bits", {"low": -129}),
+        ("zero point lies outside of its codes", {"zero_point": -5, "low": -4}),
+        (r"step lies outside of 2\^-100..2\^100", {"step": np.float32([0])}),
+        (r"step lies outside of 2\^-100..2\^100", {"step": np.float32([np.nan])}),
+        ("needs one step", {"step": np.ones(2, np.float32)}),
+        ("one offset per output", {"offsets": np.zeros(3, np.int32)}),
+    ],
+)
+def test_a_node_that_does_not_fit_is_refused(message, changes):
+    x, half = np.ones((1, 4), np.float32), np.ones(2, np.float32)
+    codes = packed(np.ones((2, 4), np.int8), 4)
+    inputs = {"offsets": np.zeros(2, np.int32), "step": np.ones(1, np.float32)}
+    inputs |= {key: changes[key] for key in changes if key in inputs}
+    attributes = GOOD | {key: changes[key] for key in changes if key in GOOD}
+    with pytest.raises((InputError, UsageError), match=message):
+        run("StaticLinear", x, codes, half, half, *inputs.values(), **attributes)

@@ -1,7 +1,10 @@
 """Batch norm folded in training: the float block's answer, and codes that are those of the file."""
 
+import numpy as np
+import onnxruntime
 import pytest
 import torch
+from export.layer_graph import graph_of
 from torch import Tensor, nn
 
 from halfbyte.ops.folding import NativeNormedLinear, NormedLinear
@@ -104,3 +107,10 @@ def test_training_lowers_the_error_with_folded_weights(number):
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.4 * losses[0]
+
+
+def test_the_exported_node_gives_what_a_step_of_training_computed():
+    layer, x = native(trained_float(), "w4a8").first.train(), inputs(104).flatten(0, 1)
+    trained = layer(x).detach().numpy()
+    session = onnxruntime.InferenceSession(graph_of(layer, {"x": x.numpy()}).SerializeToString())
+    np.testing.assert_array_equal(session.run(None, {"x": x.numpy()})[0], trained)

@@ -123,3 +123,14 @@ def test_a_learned_step_may_be_used_as_a_power_of_two():
     assert quantized.codes.tolist() == [[32, -127, 1]]
     quantizer.gradient_path(x).sum().backward()
     assert quantizer.step.grad.item() != 0
+
+
+def test_a_layer_may_run_twice_in_a_batch_while_its_step_still_follows():
+    quantizer = LearnedStep(8, form=real_scale)
+    outputs = []
+    for factor in (1.0, 3.0):
+        x = torch.full((2, 4), factor, requires_grad=True)
+        quantizer.observe(x)
+        outputs.append(quantizer.gradient_path(x).sum())
+    sum(outputs).backward()
+    assert quantizer.step.grad.isfinite().all()

@@ -57,20 +57,21 @@ class _LearnedStep(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, split: Tensor, step: Tensor, stored: Tensor, num_bits: int) -> Tensor:
-        ctx.save_for_backward(split, step, stored)
+        # Not the step itself: a layer that runs twice in a batch moves it in between (`observe`).
+        ctx.save_for_backward(split, step.sign(), stored)
         ctx.num_bits = num_bits
         return split.view_as(split)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        split, step, stored = ctx.saved_tensors
+        split, sign, stored = ctx.saved_tensors
         qmax = largest_code(ctx.num_bits)
         scaled = split / stored.unsqueeze(2)
         is_inside = scaled.abs() < qmax
         codes = round_to_codes(scaled, ctx.num_bits).to(split.dtype)
         by_step = codes if ctx.num_bits == 1 else torch.where(is_inside, codes - scaled, codes)
         damping = (split.shape[2] * qmax) ** -0.5
-        step_grad = (grad * by_step).sum(dim=2) * step.sign() * damping
+        step_grad = (grad * by_step).sum(dim=2) * sign * damping
         return grad * is_inside, step_grad, None, None
 
 
