@@ -14,7 +14,7 @@ from halfbyte.ops.coded import Coded, Sums
 from halfbyte.ops.integer_leaf import Flow, IntegerLeaf
 from halfbyte.ops.native_linear import NativeLinear
 from halfbyte.ops.onnx_text import INT8
-from halfbyte.ops.operator import PACKED, FrozenOperator, Operator
+from halfbyte.ops.operator import PACKED, FrozenOperator, Operator, operators
 from halfbyte.quant.quantizer import Quantized
 from halfbyte.quant.reference import Int8Array, Int32Array
 
@@ -125,12 +125,12 @@ class IntegerLinear(NativeLinear, IntegerLeaf):
 
     def freeze(self) -> FrozenOperator:
         """One node over codes and bias."""
-        n = self.out_features
+        n, codec = self.out_features, self.number.codec
         return FrozenOperator(
-            OPERATOR,
+            operators()[codec.operators["codes"]],
             torch.int32,
             {"codes": self.quantized_weight().codes, "bias": self.whole_bias()},
-            {"weight_bits": self.number.weight_bits},
+            dict(codec.attributes),
             shape=lambda shape: (*shape[:-1], n),
             before=self.frozen_operands("x"),
         )
