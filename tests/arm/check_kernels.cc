@@ -218,8 +218,9 @@ void check_quantize_static(const Kernels& kernels) {
          {StaticScale{0.013f, 0, -127, 127}, StaticScale{1.0f, -128, -128, 127},
           StaticScale{0x1p-100f, 3, -8, 7}, StaticScale{0x1.8p+90f, 127, -128, 127}}) {
       std::vector<float> x = Numbers(static_cast<uint64_t>(k)).reals(static_cast<size_t>(3 * k));
+      const int64_t middle = k / 2;
       for (int64_t i = 0; i < k; ++i) {  // halves between codes, some ulps off; and far beyond all codes
-        x[static_cast<size_t>(i)] = (static_cast<float>(i - k / 2) + 0.5f) * scale.scale;
+        x[static_cast<size_t>(i)] = (static_cast<float>(i - middle) + 0.5f) * scale.scale;
         x[static_cast<size_t>(k + i)] = std::nextafter(x[static_cast<size_t>(i)], i % 2 ? 1e30f : -1e30f);
         x[static_cast<size_t>(2 * k + i)] *= 0x1p+120f;
       }
