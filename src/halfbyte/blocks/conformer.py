@@ -68,7 +68,7 @@ class CausalDepthwise(nn.Conv1d, StoredParameters):
         """past (B, kernel - 1, D), x (B, C, D) -> (B, C, D) and the next past, all float32."""
         weight, bias = self.stored(self.weight), self.stored(self.bias)
         if is_in_onnx_export():
-            return chunk_conv.emit(x, past, weight[:, 0].t(), bias)
+            return chunk_conv.emit(x, past, weight, bias)
         frames, kept = self.memory(past, x)
         y = nn.functional.conv1d(frames.transpose(1, 2), weight, bias, groups=self.groups)
         return y.transpose(1, 2), kept

@@ -109,11 +109,19 @@ def _keep(_graph: Graph, node: Node) -> list[Node]:
 
 def _chunk(graph: Graph, node: Node) -> list[Node]:
     """The engine is told from where on keys, values or frames are kept: a chunk's length on."""
-    (named,) = with_typed_constants(graph, node)
     chunk = graph.new_name(node.outputs[0])
-    length = Node("Shape", [named.inputs[0]], [chunk], {"start": 1, "end": 2})
-    attributes = {k: v for k, v in node.attributes.items() if k != "channels"}
-    return [length, Node(node.op, [*named.inputs, chunk], node.outputs, attributes)]
+    length = Node("Shape", [node.inputs[0]], [chunk], {"start": 1, "end": 2})
+    return [length, Node(node.op, [*node.inputs, chunk], node.outputs, node.attributes)]
+
+
+def _chunk_conv(graph: Graph, node: Node) -> list[Node]:
+    """Weights (D, 1, taps) become (taps, D)."""
+    x, past, weight, bias = node.inputs
+    (typed,) = with_typed_constants(graph, node)
+    filters = graph.array(weight)
+    assert filters is not None  # with_typed_constants has looked
+    turned = graph.add_constant(weight, np.ascontiguousarray(filters[:, 0].T))
+    return _chunk(graph, Node(typed.op, [x, past, turned, bias], typed.outputs))
 
 
 def _constant_input(graph: Graph, node: Node, index: int) -> Array | None:
@@ -338,5 +346,5 @@ RULES: dict[str, Rule] = {
     "WeightOnlyLinear": _linear,
     "StaticLinear": _static_linear,
     "ChunkAttention": _chunk,
-    "ChunkConv": _chunk,
+    "ChunkConv": _chunk_conv,
 }

@@ -1,8 +1,9 @@
 """ChunkConv: a depthwise convolution over the frames of a chunk and those before it, in float32.
 
-frames = (past, x); y[t][d] = bias[d] + Σ_k frames[t + k][d] · weight[k][d]; kept are the newest
-taps - 1 frames. x (B, C, D), past (B, taps - 1, D), weight (taps, D), bias (D,); y (B, C, D), kept
-(B, taps - 1, D): all float32. The attribute `channels` is D.
+frames = (past, x); y[t][d] = bias[d] + Σ_k frames[t + k][d] · weight[d][0][k]; kept are the newest
+taps - 1 frames. x (B, C, D), past (B, taps - 1, D), weight (D, 1, taps), bias (D,); y (B, C, D),
+kept (B, taps - 1, D): all float32. The attribute `channels` is D. The engine reads the weight as
+(taps, D).
 """
 
 import torch
@@ -32,9 +33,7 @@ OPERATOR = Operator(
     end = Constant <value_ints = [9223372036854775807]> ()
     frames = Concat <axis = 1> (past, x)
     turned = Transpose <perm = [0, 2, 1]> (frames)
-    rows = Transpose <perm = [1, 0]> (weight)
-    filters = Unsqueeze (rows, axis_one)
-    filtered = Conv <group: int = @channels> (turned, filters, bias)
+    filtered = Conv <group: int = @channels> (turned, weight, bias)
     y = Transpose <perm = [0, 2, 1]> (filtered)
     chunk = Shape <start = 1, end = 2> (x)
     kept = Slice (frames, chunk, end, axis_one)""",
