@@ -9,7 +9,7 @@ from pathlib import Path
 
 from origin import ROOT
 
-from halfbyte.data.manifest import Utterance, read_manifest
+from halfbyte.data.manifest import Utterance, read_manifest, worded_manifests
 
 SAMPLE_RATE_HZ = 16000
 
@@ -45,7 +45,7 @@ def worded_splits(only: list[str] | None = None, limit: int | None = None) -> li
     """
     data = Path(os.environ.get("HALFBYTE_DATA") or ROOT.parent / "shared" / "speech")
     splits = []
-    for path in sorted(data.glob("*/test.jsonl")):
+    for path in worded_manifests(data, "test"):
         utterances = read_manifest(path)
         if not any(u.text for u in utterances) or (only and path.parent.name not in only):
             continue

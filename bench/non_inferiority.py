@@ -37,7 +37,11 @@ def main() -> None:
         for split in splits
     ]
     results = dict(run_jobs(jobs, AUDIO, options.workers))
-    path = BUILD / "trial.jsonl" if options.limit else RESULTS / "non-inferiority.jsonl"
+    path = (
+        BUILD / "non-inferiority-trial.jsonl"
+        if options.limit
+        else RESULTS / "non-inferiority.jsonl"
+    )
     rows = []
     for line in compared(models, splits, results):
         append_line(path, line)

@@ -74,6 +74,16 @@ def read_manifest(
     return utterances
 
 
+def worded_manifests(folder: Path, split: str) -> list[Path]:
+    """Manifests `*/SPLIT.jsonl` with texts; others hold labels of frames, or speakers."""
+
+    def has_texts(path: Path) -> bool:
+        with path.open(encoding="utf-8-sig") as lines:
+            return '"text"' in next(lines, "")
+
+    return [path for path in sorted(folder.glob(f"*/{split}.jsonl")) if has_texts(path)]
+
+
 def evenly_spread(utterances: list[Utterance], count: int) -> list[Utterance]:
     """So many of the utterances, at even distances, or all where there are fewer.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from halfbyte.data.audio import read_audio
-from halfbyte.data.manifest import evenly_spread, read_manifest
+from halfbyte.data.manifest import evenly_spread, read_manifest, worded_manifests
 from halfbyte.errors import UsageError
 from halfbyte.measure.server_load import SAMPLE_RATE_HZ
 
@@ -31,7 +31,7 @@ def recordings_of(audio: list[Path]) -> list[Path]:
         return audio
     data = os.environ.get("HALFBYTE_DATA")
     found: list[Path] = []
-    for manifest in sorted(Path(data).glob("*/test.jsonl")) if data else []:
+    for manifest in worded_manifests(Path(data), "test") if data else []:
         utterances = [u for u in read_manifest(manifest) if u.text]
         found += [u.audio_path for u in evenly_spread(utterances, UTTERANCES_PER_CORPUS)]
     if not found:
