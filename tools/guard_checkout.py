@@ -168,11 +168,11 @@ class Checkout:
         with tempfile.TemporaryDirectory(dir=self.work) as folder:
             yield Path(folder)
 
-    def c_symbols(self) -> list[str]:
-        """Names that the C library exports."""
+    def c_symbols(self) -> dict[str, str]:
+        """Names that the C library exports, with nm's letter for their kind."""
         library = next(self._c_library().glob("libhalfbyte.*"))
         lines = self._call(["nm", "-D", "--defined-only", str(library)]).splitlines()
-        return sorted(" ".join(line.split()[1:]) for line in lines)
+        return {name: kind for _, kind, name in map(str.split, lines)}
 
     def c_transcribe(self, audio: str) -> dict[str, str]:
         """What the C library's example says at full context and in chunks."""
