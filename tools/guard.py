@@ -44,9 +44,11 @@ MODELS = (
 )
 CHECKPOINTS = ("models/en-voice", "models/en-voice-float32", "tests/golden/tones-mixed")
 NUM_FEW = 8  # recordings of a corpus, where all would take too long
+INTEGER = ["quantization.arithmetic=integer", "model.encoder.layer_drop=0"]
 RUNS = {  # name -> settings of `halfbyte train`; an epoch writes down one loss
     "w4a8": ["loop.epochs=200"],
-    "integer": ["quantization.arithmetic=integer", "model.encoder.layer_drop=0"],
+    "integer": INTEGER,
+    "integer, not clipped": [*INTEGER, "optimizer.gradient_clip=0"],  # no norm over all gradients
     "float32": ["quantization.default=float32"],
     "static": ["quantization.activations=moving_average"],
     "mixed": [
