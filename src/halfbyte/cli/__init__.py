@@ -71,22 +71,29 @@ def main(arguments: list[str] | None = None) -> int:
     program = f"halfbyte {options.verb}"
     try:
         status: int = importlib.import_module(f"halfbyte.cli.{options.verb}").run(options)
-        sys.stdout.flush()
+        sys.stdout.flush()  # a full disk shows here, not when Python ends
         return status
     except HalfbyteError as error:
         return print_mistake(program, str(error))
     except ModuleNotFoundError as error:
         return print_mistake(program, _missing_package(error))
     except BrokenPipeError:  # who reads our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
     except OSError as error:
+        if error.filename is None:
+            _drop_output()
         return print_mistake(program, f"{error.filename or 'output'}: {error.strerror or error}")
     except MemoryError:
         return print_mistake(program, "not enough memory; give shorter audio or a smaller model")
     except KeyboardInterrupt:
         print_mistake(program, "interrupted")
         return INTERRUPTED
+
+
+def _drop_output() -> None:
+    """What cannot be written any more is not tried again when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parse(words: list[str]) -> argparse.Namespace:
