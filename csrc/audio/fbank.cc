@@ -15,11 +15,23 @@
 namespace halfbyte {
 namespace {
 
-constexpr double kPreemphasis = 0.97;                    // Kaldi fbank default
-constexpr double kPoveyExponent = 0.85;                  // Kaldi's "povey" window
-constexpr double kSampleScale = 32768.0;                 // Kaldi's samples are int16 values
-constexpr double kEnergyFloor = 1.1920928955078125e-07;  // FLT_EPSILON, as in Kaldi
-constexpr uint32_t kStateVersion = 0x31424648;           // "HFB1"
+constexpr double kPoveyExponent = 0.85;  // Kaldi's "povey" window
+
+// What stands around the mel filters.
+struct Surroundings {
+  double sample_scale, preemphasis, energy_floor;
+  bool removes_mean;
+};
+// Samples are int16 values; pre-emphasis is the fbank default, the floor FLT_EPSILON.
+constexpr Surroundings kKaldi{32768.0, 0.97, 1.1920928955078125e-07, true};
+// Whisper's floor is 1e-10 and 8 decades below a clip's loudest bin; a stream knows no loudest bin.
+constexpr Surroundings kWhisper{1.0, 0.0, 1e-8, false};
+
+const Surroundings& surroundings_of(MelDefinition definition) {
+  return definition == MelDefinition::kKaldi ? kKaldi : kWhisper;
+}
+
+constexpr uint32_t kStateVersion = 0x31424648;  // "HFB1"
 
 size_t samples_of_ms(int rate_hz, int ms) {
   return static_cast<size_t>(static_cast<int64_t>(rate_hz) * ms / 1000);
@@ -53,22 +65,33 @@ double checked_high_hz(const FbankOptions& o) {
 
 }  // namespace
 
+MelDefinition mel_definition_named(const std::string& name) {
+  check(name == "kaldi" || name == "whisper",
+        "fbank: definition is '" + name + "'; expected kaldi or whisper");
+  return name == "kaldi" ? MelDefinition::kKaldi : MelDefinition::kWhisper;
+}
+
 struct Fbank::Tables {
   explicit Tables(const FbankOptions& o)
       : length(samples_of_ms(o.sample_rate_hz, o.frame_length_ms)),
         shift(samples_of_ms(o.sample_rate_hz, o.frame_shift_ms)),
         fft_size(power_of_two_from(length)),
         transform(fft_size),
-        filters(o.num_mel_bins, fft_size, o.sample_rate_hz, o.low_hz, checked_high_hz(o)) {
+        surroundings(surroundings_of(o.definition)),
+        filters(o.definition, static_cast<size_t>(o.num_mel_bins),
+                {fft_size, static_cast<double>(o.sample_rate_hz), length}, o.low_hz, checked_high_hz(o)) {
+    const bool is_kaldi = o.definition == MelDefinition::kKaldi;
+    const auto period = static_cast<int64_t>(is_kaldi ? length - 1 : length);
     for (size_t i = 0; i < length; ++i) {
-      double hann = 0.5 - 0.5 * cos_of_turn(static_cast<int64_t>(i), static_cast<int64_t>(length) - 1);
-      window.push_back(specified_exp(kPoveyExponent * specified_log(hann)));
+      const double hann = 0.5 - 0.5 * cos_of_turn(static_cast<int64_t>(i), period);
+      window.push_back(is_kaldi ? specified_exp(kPoveyExponent * specified_log(hann)) : hann);
     }
   }
 
   size_t length, shift, fft_size;  // samples
   std::vector<double> window;      // (length,)
   TransformTables transform;
+  Surroundings surroundings;
   MelFilters filters;
 
   LogMel view() const {
@@ -77,9 +100,10 @@ struct Fbank::Tables {
     mel.shift = static_cast<int64_t>(shift);
     mel.fft_size = static_cast<int64_t>(fft_size);
     mel.num_bins = static_cast<int64_t>(filters.num_bins());
-    mel.sample_scale = kSampleScale;
-    mel.preemphasis = kPreemphasis;
-    mel.energy_floor = kEnergyFloor;
+    mel.sample_scale = surroundings.sample_scale;
+    mel.preemphasis = surroundings.preemphasis;
+    mel.energy_floor = surroundings.energy_floor;
+    mel.removes_mean = surroundings.removes_mean;
     mel.window = window.data();
     mel.reversed = transform.reversed.data();
     mel.cosines = transform.cosines.data();

@@ -1,10 +1,12 @@
-// Streaming log-mel filterbank, Kaldi's definition (docs/features.md).
+// Streaming log-mel filterbank, by Kaldi's definition or Whisper's (docs/features.md).
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "audio/mel.h"
 
 namespace halfbyte {
 
@@ -15,13 +17,17 @@ struct FbankOptions {
   int frame_shift_ms = 10;
   double low_hz = 20;
   double high_hz = 0;  // 0 or less: counted down from half the sample rate
+  MelDefinition definition = MelDefinition::kKaldi;
 
   bool operator==(const FbankOptions& other) const {
     return sample_rate_hz == other.sample_rate_hz && num_mel_bins == other.num_mel_bins &&
            frame_length_ms == other.frame_length_ms && frame_shift_ms == other.frame_shift_ms &&
-           low_hz == other.low_hz && high_hz == other.high_hz;
+           low_hz == other.low_hz && high_hz == other.high_hz && definition == other.definition;
   }
 };
+
+// "kaldi" or "whisper"; throws Error(kUsage) for another name.
+MelDefinition mel_definition_named(const std::string& name);
 
 // Samples in, frames of log-mel energies out; the same bits however the samples are split.
 // Frame t covers samples [t * shift, t * shift + length); a last piece shorter than a frame gives

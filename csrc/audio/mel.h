@@ -1,4 +1,4 @@
-// Kaldi's triangular mel filters.
+// Triangular mel filters, Kaldi's and Whisper's.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -6,12 +6,23 @@
 
 namespace halfbyte {
 
-// Filter b is a triangle in mel = 1127 ln(1 + hz / 700), from edge b over edge b+1 to edge b+2,
-// where num_bins + 2 edges lie evenly between low_hz and high_hz. Triangles are not normalised.
-// Source: Kaldi, feat/mel-computations.cc, without VTLN.
+// Which filters, and what stands before and after them; docs/features.md.
+enum class MelDefinition { kKaldi, kWhisper };
+
+// Filter b is a triangle from edge b over edge b+1 to edge b+2, where num_bins + 2 edges lie evenly
+// in mel between low_hz and high_hz.
+// Kaldi: triangles in mel = 1127 ln(1 + hz / 700), not normalised (feat/mel-computations.cc, no VTLN).
+// Whisper: triangles in hz of area 1 hz, between edges on Slaney's scale: linear, 200/3 hz a mel, up to
+// 1000 hz, then 27 mel for each factor of 6.4 (Auditory Toolbox, 1998).
 struct MelFilters {
-  // fft_size: points of the power spectrum's transform. Requires 0 <= low_hz < high_hz <= rate / 2.
-  MelFilters(size_t num_bins, size_t fft_size, double sample_rate_hz, double low_hz, double high_hz);
+  struct Spectrum {
+    size_t fft_size;
+    double sample_rate_hz;
+    size_t frame_length;  // samples that the transform sees; Whisper's energies are of a bin for each
+  };
+  // Requires 0 <= low_hz < high_hz <= rate / 2.
+  MelFilters(MelDefinition definition, size_t num_bins, const Spectrum& spectrum, double low_hz,
+             double high_hz);
 
   size_t num_bins() const { return first_bins.size(); }
 

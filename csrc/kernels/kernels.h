@@ -130,9 +130,10 @@ struct LogMel {
   int64_t fft_size;       // a power of two, at least 4
   int64_t num_bins;
   double sample_scale, preemphasis, energy_floor;  // the floor is a normal number
-  const double* window;                            // (length)
-  const int64_t* reversed;                         // (fft_size / 2) bit-reversed index
-  const double* cosines;                           // (fft_size / 2) of 2 pi k / fft_size
+  bool removes_mean;
+  const double* window;     // (length)
+  const int64_t* reversed;  // (fft_size / 2) bit-reversed index
+  const double* cosines;    // (fft_size / 2) of 2 pi k / fft_size
   const double* sines;
   const int64_t* first_bins;     // (num_bins) first power bin of each filter
   const int64_t* filter_starts;  // (num_bins + 1) of each filter's weights

@@ -18,6 +18,11 @@ FbankOptions read_features(const Metadata& features) {
   options.frame_shift_ms = features.integer(1, 1000, "frame_shift_ms");
   options.low_hz = features.number(0, 96000, "low_hz");
   options.high_hz = features.number(-96000, 96000, "high_hz");
+  if (!features.has("definition")) return options;  // Kaldi's
+  const std::string definition = features.text("definition");
+  if (definition != "kaldi" && definition != "whisper")
+    Metadata::refuse("has definition '" + definition + "'; expected kaldi or whisper");
+  options.definition = mel_definition_named(definition);
   return options;
 }
 

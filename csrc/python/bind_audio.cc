@@ -103,11 +103,13 @@ void bind_fbank(nb::module_& m) {
   fbank
       .def(
           "__init__",
-          [](Fbank* self, int rate, int bins, int length, int shift, double low, double high) {
-            new (self) Fbank(FbankOptions{rate, bins, length, shift, low, high});
+          [](Fbank* self, int rate, int bins, int length, int shift, double low, double high,
+             const std::string& definition) {
+            new (self)
+                Fbank(FbankOptions{rate, bins, length, shift, low, high, mel_definition_named(definition)});
           },
           "sample_rate_hz"_a = 16000, "num_mel_bins"_a = 80, "frame_length_ms"_a = 25,
-          "frame_shift_ms"_a = 10, "low_hz"_a = 20.0, "high_hz"_a = 0.0)
+          "frame_shift_ms"_a = 10, "low_hz"_a = 20.0, "high_hz"_a = 0.0, "definition"_a = "kaldi")
       .def(
           "accept",
           [](Fbank& self, FloatVector samples) {

@@ -42,6 +42,22 @@ def by_definition(samples: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(power @ filters.T, 2.0**-23))
 
 
+def by_whispers_definition(samples: np.ndarray) -> np.ndarray:
+    """docs/features.md, part Whisper's, in double."""
+    num_frames = 1 + (len(samples) - 400) // 160
+    index = 160 * np.arange(num_frames)[:, None] + np.arange(400)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
+    power = np.abs(np.fft.rfft(samples.astype(np.float64)[index] * window, 512))[:, :256] ** 2
+    top = 15 + 27 * np.log(8) / np.log(6.4)
+    mel = np.linspace(0, top, 82)[:, None]
+    edges = np.where(mel < 15, mel * 200 / 3, 1000 * 6.4 ** ((mel - 15) / 27))
+    hz = 31.25 * np.arange(256)
+    rise = (hz - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    fall = (edges[2:] - hz) / (edges[2:] - edges[1:-1])
+    filters = np.maximum(0, np.minimum(rise, fall)) * 2 / (edges[2:] - edges[:-2]) * 400 / 512
+    return np.log(np.maximum(power @ filters.T, 1e-8))
+
+
 def by_kaldi(samples: array) -> np.ndarray:
     options = kaldi_native_fbank.FbankOptions()
     options.frame_opts.dither = 0
@@ -56,6 +72,20 @@ def by_kaldi(samples: array) -> np.ndarray:
 
 def test_equals_its_definition(clip: array) -> None:
     np.testing.assert_allclose(whole(clip), by_definition(np.array(clip)), rtol=0, atol=1e-5)
+
+
+def test_whispers_equal_their_definition(clip: array) -> None:
+    fbank = Fbank(low_hz=0.0, definition="whisper")
+    fbank.accept(clip)
+    fbank.finish()
+    frames = np.asarray(fbank.peek(fbank.num_frames_ready))
+    expected = by_whispers_definition(np.array(clip))
+    np.testing.assert_allclose(frames, expected, rtol=0, atol=1e-5)
+
+
+def test_another_definition_is_refused() -> None:
+    with pytest.raises(UsageError, match="definition is 'mfcc'; expected kaldi or whisper"):
+        Fbank(definition="mfcc")
 
 
 def test_agrees_with_kaldi(clip: array) -> None:

@@ -255,6 +255,7 @@ def bad_metadata() -> dict[str, Hostile]:
         "features.frame_shift_ms": [0, -10, 10**7],
         "features.low_hz": [-1, 9000, float("nan"), "low"],
         "features.high_hz": [10, 9000, float("inf")],
+        "features.definition": ["mfcc", 1, None],
         "streaming": [None, 7],
         "streaming.subsampling": [0, -4, 2, 10**9],
         "streaming.overlap_frames": [-1, 0, 10**9],

@@ -30,7 +30,7 @@ HB_INLINE Frames log_normal(Frames x) {
   return exponent * 6.93147180369123816490e-01 + (f + tail);
 }
 
-// Samples of kFrames frames, without their mean, pre-emphasised, under the window; zeros up to the
+// Samples of kFrames frames, without their mean if so told, pre-emphasised, under the window; zeros up to the
 // transform's size.
 HB_INLINE void window_frames(const LogMel& mel, const float* const* samples, Frames* frame) {
   Frames sum = Frames{};
@@ -40,7 +40,7 @@ HB_INLINE void window_frames(const LogMel& mel, const float* const* samples, Fra
     frame[i] = sample * mel.sample_scale;
     sum += frame[i];
   }
-  const Frames mean = sum / static_cast<double>(mel.length);
+  const Frames mean = mel.removes_mean ? sum / static_cast<double>(mel.length) : Frames{};
   for (int64_t i = 0; i < mel.length; ++i) frame[i] -= mean;
   for (int64_t i = mel.length - 1; i > 0; --i) frame[i] -= mel.preemphasis * frame[i - 1];
   frame[0] -= mel.preemphasis * frame[0];

@@ -160,8 +160,8 @@ class RelativeAttention(nn.Module, StoredParameters):
         return self.out(attended), key, value
 
 
-class Attention(nn.Module):
-    """Plain attention: softmax(q · kᵀ / sqrt(D/H)) · v."""
+class MultiHead(nn.Module):
+    """The projections of plain attention, whatever it attends to."""
 
     def __init__(self, width: int, num_heads: int, dropout: float):
         super().__init__()
@@ -171,6 +171,10 @@ class Attention(nn.Module):
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
         self.dropout = Dropout(dropout)
+
+
+class Attention(MultiHead):
+    """Plain attention: softmax(q · kᵀ / sqrt(D/H)) · v."""
 
     def forward(self, x: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
         """Attend from x to memory, which may be x.

@@ -1,4 +1,4 @@
-"""Kaldi log-mel filterbank for training: the engine's own (docs/features.md)."""
+"""Log-mel filterbank for training: the engine's own (docs/features.md)."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ class FeatureConfig:
     frame_shift_ms: int = 10
     low_hz: int = 20
     high_hz: int = 0  # 0: half the sample rate
+    definition: str = "kaldi"  # or whisper
 
     @property
     def frame_length_samples(self) -> int:
