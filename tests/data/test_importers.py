@@ -1,6 +1,7 @@
 """Every corpus layout becomes the same manifest, by the libraries that write it."""
 
 import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,12 @@ from data.corpora_on_disk import (
     write_tar,
     write_wenet_shards,
 )
-from recipes.layouts import AISHELL_TEXTS, write_aishell, write_librispeech
+from recipes.layouts import (
+    AISHELL_TEXTS,
+    write_aishell,
+    write_common_voice,
+    write_librispeech,
+)
 
 from halfbyte.data.audio import read_audio
 from halfbyte.data.importers import IMPORTERS, choose_importer
@@ -88,8 +94,16 @@ def test_kaldi_segments_are_cut(tmp_path):
         ("wav.scp", "lj\n", ["wav.scp line 1 names no file"]),
         ("text", "lj words\nother words\n", ["is not in", "text"]),
         ("segments", "a lj 0 1\n", ["segments line 1", "a is not in"]),
-        ("segments", "lj lj 1 0.5\n", ["segments line 1", "end 0.5 is not after start 1"]),
-        ("segments", "lj lj 0 soon\n", ["segments line 1", "no number"]),
+        ("segments", "lj lj 1 0.5\n", ["segments line 1", "end 0.5 s is not after start 1 s"]),
+        ("segments", "lj lj 0 soon\n", ["segments line 1", "end is 'soon'"]),
+        ("segments", "lj lj 0 nan\n", ["segments line 1", "end is 'nan'"]),
+        ("segments", "lj lj 0 inf\n", ["segments line 1", "end is 'inf'"]),
+        ("segments", "lj lj 0 -2\n", ["segments line 1", "end is '-2'"]),
+        ("segments", "lj lj nan 1\n", ["segments line 1", "start is 'nan'"]),
+        ("segments", "lj lj 0 1\nlj lj 1 2\n", ["segments line 2", "'lj' is the key"]),
+        ("wav.scp", "lj a.wav\nlj b.wav\n", ["wav.scp line 2", "'lj' is the key"]),
+        ("text", "lj one\nlj two\n", ["text line 2", "'lj' is the key"]),
+        ("utt2spk", "lj linda\nlj otto\n", ["utt2spk line 2", "'lj' is the key"]),
         ("segments", "lj lj x 1\n", ["segments line 1", "start is 'x'"]),
         ("segments", "lj lj\n", ["segments line 1", "expected 'utterance recording start end'"]),
         ("segments", "lj nobody 0 1\n", ["segments line 1", "'nobody' is not in wav.scp"]),
@@ -102,6 +116,13 @@ def test_bad_lines_of_kaldi_are_named(tmp_path, name, content, named):
     (folder / name).write_text(content.format(marker=marker))
     refused(folder, tmp_path / "out", *named)
     assert not marker.exists()
+
+
+def test_the_first_of_a_repeated_kaldi_key_stays(tmp_path):
+    folder = write_kaldi(tmp_path / "train")
+    (folder / "text").write_text("lj one\nlj two\nabbey three\ncall four\n")
+    utterances = prepared(folder, tmp_path / "out", "kaldi", skip_bad=True)["train"]
+    assert [u.text for u in utterances] == ["one", "three", "four"]
 
 
 def test_lhotse_cuts(tmp_path):
@@ -241,6 +262,20 @@ def test_wenet_raw_with_times(tmp_path):
     assert utterance.duration_s == 0.75
 
 
+def test_times_of_wenet_that_end_before_they_start(tmp_path):
+    path = str(RECORDINGS["lj"][0])
+    line = {"key": "a", "wav": path, "txt": "in being", "start": 1.0, "end": 0.25}
+    write_jsonl(tmp_path / "train" / "data.list", [line])
+    refused(tmp_path / "train", tmp_path / "out", "line 1: end 0.25 s is not after start 1 s")
+
+
+def test_a_tar_file_that_holds_a_name_twice(tmp_path):
+    folder = write_wenet_shards(tmp_path / "train")
+    with tarfile.open(folder / "shards_000.tar", "a") as tar:
+        tar.add(RECORDINGS["call"][0], "lj.wav")
+    refused(folder, tmp_path / "out", "shards_000.tar holds lj.wav twice")
+
+
 def test_wenet_shards(tmp_path):
     folder = write_wenet_shards(tmp_path / "train")
     assert_same_speech(prepared(folder, tmp_path / "out", "wenet")["train"])
@@ -311,6 +346,10 @@ def test_a_table_with_a_column_of_splits(tmp_path):
         ("name,number\na,1\n", ["train.csv line 1", "no column for the audio", "'audio'"]),
         ("audio,number\na,1\n", ["train.csv line 1", "no column for the text"]),
         ("audio,text\nlj.wav,a\nlj.wav\n", ["train.csv line 3", "cut short"]),
+        ('audio,text\nlj.wav,"a\ncall.wav,b\n', ["train.csv line 2", "quotation mark"]),
+        ('audio;text\nlj.wav;"a" b\n', ["train.csv line 2", "quotation mark"]),
+        ("audio,text\nlj.wav,one, two\n", ["train.csv line 2 has 3 fields", "names 2"]),
+        ("audio,text,text\nlj.wav,a,b\n", ["line 1: two columns are called 'text'"]),
         ("audio,text,duration\nlj.wav,a,x\n", ["train.csv line 2", "duration is 'x'"]),
         ("audio,text\ngone.wav,a\n", ["train.csv line 2", "gone.wav is missing"]),
     ],
@@ -319,6 +358,32 @@ def test_bad_lines_of_tables_are_named(tmp_path, content, named):
     folder = write_csv(tmp_path / "in")
     (folder / "train.csv").write_text(content)
     refused(folder, tmp_path / "out", *named)
+
+
+@pytest.mark.parametrize("separator", ["|", "\t"])
+def test_quotation_marks_quote_nothing_in_tables_of_bars_and_tabs(tmp_path, separator):
+    folder = write_csv(tmp_path / "in")
+    rows = ["audio@text", 'lj.wav@"one', "call.wav@two", 'abbey.wav@"three" four']
+    (folder / "train.csv").write_text("\n".join(rows).replace("@", separator) + "\n")
+    utterances = prepared(folder, tmp_path / "out", "csv")["train"]
+    assert [u.text for u in utterances] == ['"one', "two", '"three" four']
+
+
+def test_quoted_fields_of_commas(tmp_path):
+    folder = write_csv(tmp_path / "in")
+    rows = ["audio,text,", 'lj.wav,"one, two",', 'call.wav,"say ""three""",']
+    (folder / "train.csv").write_text("\n".join(rows) + "\n")
+    utterances = prepared(folder, tmp_path / "out", "csv")["train"]
+    assert [u.text for u in utterances] == ["one, two", 'say "three"']
+
+
+def test_common_voice_as_unpacked(tmp_path):
+    folder = write_common_voice(tmp_path / "cv-corpus-17.0" / "en")
+    splits = prepared(folder, tmp_path / "out", "commonvoice")
+    assert list(splits) == ["train", "dev", "test"]
+    assert [(u.id, u.text, u.speaker) for u in splits["dev"]] == [("abbey", 'say "abbey', "s1")]
+    splits = prepared(folder.parent, tmp_path / "both", "commonvoice")
+    assert list(splits) == ["en-train", "en-dev", "en-test"]
 
 
 @pytest.mark.parametrize("inner", ["", "LibriSpeech"])
@@ -335,6 +400,14 @@ def test_aishell(tmp_path):
     assert list(splits) == ["dev", "test", "train"]
     assert [u.text for u in splits["train"]] == ["".join(t.split()) for t in AISHELL_TEXTS]
     assert {u.speaker for u in splits["test"]} == {"S0764"}
+
+
+def test_a_text_twice_in_aishell_is_named(tmp_path):
+    root = write_aishell(tmp_path / "in")
+    transcript = next(root.rglob("aishell_transcript_v0.8.txt"))
+    lines = transcript.read_text(encoding="utf-8").splitlines()
+    transcript.write_text("\n".join([*lines, lines[0]]) + "\n", encoding="utf-8")
+    refused(root, tmp_path / "out", f"line {len(lines) + 1}: 'BAC009S0002W0000' is the key")
 
 
 def test_aishell_with_archives_left_packed_says_so(tmp_path):

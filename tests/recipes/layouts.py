@@ -1,4 +1,4 @@
-"""Tiny trees in the layout in which LibriSpeech and AISHELL-1 are unpacked."""
+"""Tiny trees in the layout in which LibriSpeech, AISHELL-1 and Common Voice are unpacked."""
 
 import io
 from pathlib import Path
@@ -55,4 +55,21 @@ def write_aishell(folder: Path) -> Path:
     transcript = folder / "data_aishell" / "transcript" / "aishell_transcript_v0.8.txt"
     transcript.parent.mkdir()
     transcript.write_text("".join(lines), encoding="utf-8")
+    return folder
+
+
+def write_common_voice(folder: Path) -> Path:
+    """One recording a split, and the tables beside them that hold no recordings."""
+    (folder / "clips").mkdir(parents=True)
+    header = "client_id\tpath\tsentence_id\tsentence\tup_votes\tgender\tsegment"
+    rows = []
+    for number, (key, (path, _, _)) in enumerate(RECORDINGS.items()):
+        samples, rate_hz = soundfile.read(path)
+        soundfile.write(folder / "clips" / f"{key}.mp3", samples, rate_hz)
+        rows.append(f's{number}\t{key}.mp3\t1f\tsay "{key}\t2\t\t')
+    for name, held in zip(("train", "dev", "test"), rows, strict=True):
+        (folder / f"{name}.tsv").write_text(f"{header}\n{held}\n")
+    (folder / "validated.tsv").write_text("\n".join([header, *rows]) + "\n")
+    (folder / "reported.tsv").write_text("sentence_id\tsentence\tlocale\treason\n")
+    (folder / "clip_durations.tsv").write_text("clip\tduration[ms]\nlj.mp3\t1900\n")
     return folder

@@ -11,6 +11,7 @@ FORMATS = (
     "shar",
     "huggingface",
     "librispeech",
+    "commonvoice",
     "aishell",
     "wenet",
     "lhotse",

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import tarfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,8 +180,14 @@ def find_audio(name: str, bases: Iterable[Path]) -> Path:
     return next((path for path in candidates if path.is_file()), candidates[0]).absolute()
 
 
-def stretch(path: Path, start_s: float, end_s: float | None) -> Extract:
-    """The part of a recording between two times; to its end without `end_s`."""
+def stretch(path: Path, start_s: float, end_s: float | None, where: str) -> Extract:
+    """The part of a recording between two times; to its end without `end_s`.
+
+    Raises:
+        ManifestError: the end is not after the start.
+    """
+    if end_s is not None and end_s <= start_s:
+        raise ManifestError(f"{where}: end {end_s:g} s is not after start {start_s:g} s")
 
     def load() -> tuple[Samples, int]:
         try:
@@ -236,17 +243,20 @@ def tar_members(path: Path) -> dict[str, TarMember]:
     """Files of a plain tar file by name.
 
     Raises:
-        ManifestError: it is missing, damaged or compressed.
+        ManifestError: it is missing, damaged or compressed, or holds a name twice.
     """
     try:
         with tarfile.open(path, "r:") as tar:
-            return {
-                m.name: TarMember(path, m.name, m.offset_data, m.size) for m in tar if m.isfile()
-            }
+            files = [m for m in tar if m.isfile()]
     except (OSError, tarfile.TarError) as error:
         raise ManifestError(
             f"cannot read {path} as an uncompressed tar file: {error or 'it is damaged'}"
         ) from error
+    members = {m.name: TarMember(path, m.name, m.offset_data, m.size) for m in files}
+    if len(members) < len(files):
+        name, _ = Counter(m.name for m in files).most_common(1)[0]
+        raise ManifestError(f"{path} holds {name} twice; write it anew with each file once")
+    return members
 
 
 def file_identity(path: Path) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from halfbyte.data.importers.aishell import AISHELL
+from halfbyte.data.importers.common_voice import COMMON_VOICE
 from halfbyte.data.importers.huggingface import HUGGINGFACE
 from halfbyte.data.importers.kaldi import KALDI
 from halfbyte.data.importers.lhotse_cuts import LHOTSE
@@ -22,6 +23,7 @@ IMPORTERS = {
         SHAR,
         HUGGINGFACE,
         LIBRISPEECH,
+        COMMON_VOICE,
         AISHELL,
         WENET,
         LHOTSE,

@@ -26,15 +26,20 @@ def _root(source: Path) -> Path:
 
 def _splits(source: Path) -> list[Split]:
     root = _root(source)
-    texts = dict(_texts(root / TRANSCRIPT))
+    bad: list[Found] = []
+    texts: dict[str, tuple[str, str]] = {}
+    for key, found in _texts(root / TRANSCRIPT):
+        if texts.setdefault(key, found) is not found:
+            bad.append(ManifestError(f"{found[0]}: {key!r} is the key of an earlier line, too"))
     folders = sorted(path for path in (root / "wav").iterdir() if path.is_dir())
     splits = [listed(folder.name, list(_utterances(folder, texts))) for folder in folders]
     if not any(split.num_items for split in splits):
         raise ManifestError(
             f"{root / 'wav'} holds no train/S0002/*.wav; unpack the archives of the speakers in it"
         )
-    if texts:  # what is left has no audio in any split
-        bad = [ManifestError(f"{where}: {key} has no audio") for key, (where, _) in texts.items()]
+    # What is left has no audio in any split.
+    bad += [ManifestError(f"{where}: {key} has no audio") for key, (where, _) in texts.items()]
+    if bad:
         first = splits[0]
         splits[0] = listed(first.name, [*first.items(), *bad])
     return splits

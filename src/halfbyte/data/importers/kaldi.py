@@ -23,6 +23,7 @@ from halfbyte.data.source import (
 from halfbyte.errors import ManifestError
 
 WAV_SCP = "wav.scp"
+_TO_THE_END = ("-1", "-1.0")  # end of a segment that ends with its recording
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,21 @@ class _Line:
     rest: str
 
 
-def _table(path: Path) -> dict[str, _Line]:
-    """A Kaldi table by key; empty where there is no such file."""
+def _table(path: Path, bad: list[Found]) -> dict[str, _Line]:
+    """A Kaldi table by key; empty where there is no such file.
+
+    Args:
+        bad: takes the mistakes of lines whose key an earlier line has.
+    """
     if not path.is_file():
         return {}
-    table = {}
+    table: dict[str, _Line] = {}
     for where, line in numbered_lines(path):
         key, _, rest = line.strip().replace("\t", " ").partition(" ")
-        table[key] = _Line(where, rest.strip())
+        if key in table:
+            bad.append(ManifestError(f"{where}: {key!r} is the key of an earlier line, too"))
+        else:
+            table[key] = _Line(where, rest.strip())
     return table
 
 
@@ -72,19 +80,19 @@ def _segment_audio(line: _Line, recordings: dict[str, _Line], folder: Path) -> E
     recording, start, end = words[:3]
     if recording not in recordings:
         raise ManifestError(f"{line.where}: recording {recording!r} is not in {WAV_SCP}")
-    start_s, end_s = seconds(start, line.where, "start"), float(end)
-    if end_s != -1 and end_s <= start_s:  # -1: to the end of the recording
-        raise ManifestError(f"{line.where}: end {end} is not after start {start}")
+    start_s = seconds(start, line.where, "start")
+    end_s = None if end in _TO_THE_END else seconds(end, line.where, "end")
     path = _recording(recordings[recording], folder)
     if not path.is_file():
         raise ManifestError(f"{recordings[recording].where}: audio {path} is missing")
-    return stretch(path, start_s, None if end_s == -1 else end_s)
+    return stretch(path, start_s, end_s, line.where)
 
 
 def _utterances(folder: Path) -> Iterator[Found]:
-    recordings = _table(folder / WAV_SCP)
-    segments = _table(folder / "segments")
-    texts, speakers = _table(folder / "text"), _table(folder / "utt2spk")
+    bad: list[Found] = []
+    names = (WAV_SCP, "segments", "text", "utt2spk")
+    recordings, segments, texts, speakers = (_table(folder / name, bad) for name in names)
+    yield from bad
     for key, line in (segments or recordings).items():
         try:
             audio = (
@@ -94,8 +102,6 @@ def _utterances(folder: Path) -> Iterator[Found]:
             )
             if key not in texts:
                 raise ManifestError(f"{line.where}: {key} is not in {folder / 'text'}")
-        except ValueError:
-            yield ManifestError(f"{line.where}: the end is no number")
         except ManifestError as error:
             yield error
         else:

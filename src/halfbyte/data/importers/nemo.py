@@ -60,7 +60,7 @@ def _utterance(where: str, fields: dict[str, Any], folder: Path, shards: Shards)
     elif offset:
         start_s = seconds(offset, where, "offset")
         end_s = start_s + claimed_s if claimed_s is not None else None
-        audio = stretch(find_audio(name, [folder]), start_s, end_s)
+        audio = stretch(find_audio(name, [folder]), start_s, end_s, where)
     else:
         audio = WholeFile(find_audio(name, [folder]))  # type: ignore[assignment]
     key = str(fields.get("id") or Path(name).stem)

@@ -10,8 +10,10 @@ from halfbyte.data.source import (
     SourceUtterance,
     Split,
     WholeFile,
+    bad_line,
     find_audio,
     listed,
+    numbered_lines,
     seconds,
 )
 from halfbyte.errors import AudioError, ManifestError
@@ -25,6 +27,7 @@ COLUMNS = {  # what a column is -> the names that it may have, compared without 
     "split": ("split", "subset", "set"),
 }
 _NEEDED = ("audio", "text")
+_QUOTE_NOTHING = "\t|"  # separators of tables whose quotation marks are part of the text
 _FOLDERS = ("", "clips", "wavs", "audio", "wav")  # of recordings, relative to the table
 
 
@@ -37,7 +40,7 @@ def _tables(source: Path) -> list[Path]:
 def _splits(source: Path) -> list[Split]:
     splits: dict[str, list[Found]] = {}
     for path in _tables(source):
-        for name, found in _rows(path):
+        for name, found in table_rows(path):
             splits.setdefault(name, []).append(found)
     return [listed(name, items) for name, items in splits.items()]
 
@@ -45,6 +48,9 @@ def _splits(source: Path) -> list[Split]:
 def _columns(path: Path, header: list[str]) -> dict[str, str]:
     """What a column is -> its name in this table."""
     plain = {name.strip().lower(): name for name in header}
+    twice = {name for name in header if name and header.count(name) > 1}
+    if twice:
+        raise ManifestError(f"{path} line 1: two columns are called {min(twice)!r}; rename one")
     found = {}
     for meaning, names in COLUMNS.items():
         name = next((n for n in names if n in plain), None)
@@ -62,42 +68,64 @@ def _delimiter(path: Path, first_line: str) -> str:
     return "\t" if path.suffix.lower() == ".tsv" else max(",;\t|", key=first_line.count)
 
 
-def _rows(path: Path) -> Iterator[tuple[str, Found]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            delimiter = _delimiter(path, file.readline())
-            file.seek(0)
-            # Tab-separated tables (Common Voice) hold quotes that quote nothing.
-            is_plain = delimiter == "\t"
-            reader = csv.DictReader(
-                file,
-                delimiter=delimiter,
-                quoting=csv.QUOTE_NONE if is_plain else csv.QUOTE_MINIMAL,
-            )
-            columns = _columns(path, list(reader.fieldnames or []))
-            for row in reader:
-                where = f"{path} line {reader.line_num}"
-                values = {meaning: row.get(name) for meaning, name in columns.items()}
-                yield (values.get("split") or path.stem), _utterance(where, values, path.parent)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ManifestError(f"cannot read {path}: {error}") from error
+def table_rows(path: Path) -> Iterator[tuple[str, Found]]:
+    """The utterances of a table, each with the name of its split.
+
+    Raises:
+        ManifestError: the file cannot be read, or lacks a column.
+    """
+    lines = numbered_lines(path)
+    _, first = next(lines, ("", ""))
+    delimiter = _delimiter(path, first)
+    header = _fields(f"{path} line 1", first, delimiter)
+    columns = _columns(path, header)
+    for where, line in lines:
+        split = path.stem
+        try:
+            values = _values(where, _fields(where, line, delimiter), header, columns)
+            split = values.get("split") or split
+            found: Found = _utterance(where, values, path.parent)
+        except (AudioError, ManifestError) as error:
+            found = bad_line(where, error)
+        yield split, found
 
 
-def _utterance(where: str, values: dict[str, str | None], folder: Path) -> Found:
-    name, text = values["audio"], values["text"]
-    if not name or text is None:
-        return ManifestError(f"{where}: the row is cut short, or names no audio")
+def _fields(where: str, line: str, delimiter: str) -> list[str]:
+    """The fields of a line. One line is one row, so that no quotation mark swallows others."""
+    if delimiter in _QUOTE_NOTHING:
+        return line.split(delimiter)
     try:
-        claimed = values.get("duration")
-        claimed_s = seconds(claimed, where, "duration") if claimed else None
-        path = find_audio(name, [folder / f for f in _FOLDERS])
-    except AudioError as error:
-        return ManifestError(f"{where}: {error}")
-    except ManifestError as error:
-        return error
+        return next(csv.reader([line], delimiter=delimiter, strict=True), [])
+    except csv.Error as error:
+        raise ManifestError(
+            f"{where}: a quotation mark is not closed, or does not stand around a whole field "
+            f'({error}); write "" for one inside a quoted field, and each row on one line'
+        ) from error
+
+
+def _values(
+    where: str, row: list[str], header: list[str], columns: dict[str, str]
+) -> dict[str, str]:
+    """What each column says in a row."""
+    if any(row[len(header) :]):
+        raise ManifestError(
+            f"{where} has {len(row)} fields, the first line names {len(header)}; put a text that "
+            "holds the separator in quotation marks"
+        )
+    named = dict(zip(header, row, strict=False))
+    return {m: named[name] for m, name in columns.items() if name in named}
+
+
+def _utterance(where: str, values: dict[str, str], folder: Path) -> SourceUtterance:
+    name = values.get("audio")
+    if not name or "text" not in values:
+        raise ManifestError(f"{where}: the row is cut short, or names no audio")
+    claimed = values.get("duration")
+    claimed_s = seconds(claimed, where, "duration") if claimed else None
+    audio = WholeFile(find_audio(name, [folder / f for f in _FOLDERS]))
     key = values.get("id") or str(Path(name).with_suffix(""))
     return SourceUtterance(
-        where, key, WholeFile(path), text, values.get("speaker") or "", claimed_s
+        where, key, audio, values["text"], values.get("speaker") or "", claimed_s
     )
 
 

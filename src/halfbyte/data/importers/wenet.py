@@ -63,7 +63,7 @@ def _raw(where: str, line: str, bases: list[Path]) -> SourceUtterance:
         return SourceUtterance(where, key, WholeFile(path), text, speaker)
     start_s = seconds(fields["start"], where, "start")
     end_s = seconds(fields.get("end"), where, "end")
-    return SourceUtterance(where, key, stretch(path, start_s, end_s), text, speaker)
+    return SourceUtterance(where, key, stretch(path, start_s, end_s, where), text, speaker)
 
 
 def _shard(tar: Path) -> Iterator[Found]:
