@@ -1,6 +1,5 @@
 """Integer-only mode exchanges leaves of any model: one that is no U2 trains and rounds."""
 
-import pytest
 import torch
 from torch import nn
 
@@ -8,9 +7,7 @@ from halfbyte.blocks.encoder import FeatureNorm
 from halfbyte.blocks.integer import make_integer, ranges_of
 from halfbyte.blocks.leaves import Glu, Numbers, Residual, Silu, Stream
 from halfbyte.blocks.norm import LayerNorm
-from halfbyte.errors import ConfigError
 from halfbyte.export.freeze import freeze, frozen_operators
-from halfbyte.ops.folding import NormedLinear
 from halfbyte.ops.native import make_native
 from halfbyte.quant.formats import LayerMap
 
@@ -70,10 +67,3 @@ def test_each_leaf_is_a_node_of_its_own():
     names = {name.removeprefix("body.").split(".")[0] for name in frozen_operators(freeze(model))}
     leaves = {"feature_norm", "stream", "norm", "glu", "silu", "add", "last", "numbers"}
     assert names >= leaves
-
-
-def test_a_layer_with_a_batch_norm_of_its_own_is_refused():
-    model = nn.ModuleDict({"head": NormedLinear(4, 4)})
-    make_native(model, LayerMap("w8a8", {}))
-    with pytest.raises(ConfigError, match="layer head is no w1a8"):
-        make_integer(model, ["head"], lambda: None)

@@ -15,6 +15,7 @@ from halfbyte.blocks.dropout import Dropout
 from halfbyte.blocks.leaves import Glu, Memory, Residual, Silu
 from halfbyte.blocks.norm import LayerNorm
 from halfbyte.ops import chunk_conv
+from halfbyte.ops.folding import FoldsNorm
 from halfbyte.ops.int_depthwise import IntegerDepthwise
 from halfbyte.quant.stored import StoredParameters
 
@@ -55,23 +56,35 @@ class FeedForward(nn.Module):
         return self.contract(self.dropout(self.silu(self.expand(x))))
 
 
-class CausalDepthwise(nn.Conv1d, StoredParameters):
-    """Depthwise convolution over time that sees only the past."""
+class CausalDepthwise(nn.Conv1d, FoldsNorm, StoredParameters):
+    """Depthwise convolution over time that sees only the past.
+
+    Args:
+        has_norm: whether a batch norm stands behind it; native models fold it (ops/folding.py).
+    """
 
     bias: Tensor
 
-    def __init__(self, width: int, kernel: int):
+    def __init__(self, width: int, kernel: int, has_norm: bool = False):
         super().__init__(width, width, kernel, groups=width)
+        self.norm = nn.BatchNorm1d(width) if has_norm else None
         self.memory = Memory()
 
     def forward(self, past: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """past (B, kernel - 1, D), x (B, C, D) -> (B, C, D) and the next past, all float32."""
-        weight, bias = self.stored(self.weight), self.stored(self.bias)
         if is_in_onnx_export():
-            return chunk_conv.emit(x, past, weight, bias)
+            return chunk_conv.emit(x, past, self.stored(self.weight), self.stored(self.bias))
         frames, kept = self.memory(past, x)
-        y = nn.functional.conv1d(frames.transpose(1, 2), weight, bias, groups=self.groups)
-        return y.transpose(1, 2), kept
+
+        def filtered(weight: Tensor, bias: Tensor | None) -> Tensor:
+            y = nn.functional.conv1d(frames.transpose(1, 2), weight, bias, groups=self.groups)
+            return y.transpose(1, 2)
+
+        if not self.stores_half:
+            return self.normed(filtered(self.weight, self.bias)), kept
+        weight, bias = self.folded(filtered)
+        assert bias is not None
+        return filtered(self.stored(weight), self.stored(bias)), kept
 
     def integer(self) -> nn.Module:
         """Weights in 8 bits."""

@@ -52,10 +52,10 @@ class Product(Protocol):
 
     training: bool
 
-    def real(self, x: Coded) -> Tensor:
+    def real(self, product: "Sums") -> Tensor:
         """(..., N) float32: the layer in float, on its rounded weights."""
 
-    def sums(self, x: Coded) -> tuple[Tensor, Tensor, Tensor]:
+    def sums(self, product: "Sums") -> tuple[Tensor, Tensor, Tensor]:
         """(..., N) float32, (..., N) int32, (N,) float64: what the sums stand for, sums, unit."""
 
     def unit(self) -> Tensor:
@@ -63,10 +63,12 @@ class Product(Protocol):
 
 
 class Sums(NamedTuple):
-    """A product that waits for its rounding."""
+    """A product that waits for its rounding: of codes, weight (N, K) and bias (N,) float32."""
 
     layer: Product
     x: Coded
+    weight: Tensor
+    bias: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Rounding:
         scales = [unit.new_full((part,), each.scale) for each in self.ranges]
         return fixed_point_of(unit * self.factor / torch.cat(scales))
 
-    def values(self, x: Coded, residual: Coded | None = None) -> Tensor:
+    def values(self, x: Sums, residual: Coded | None = None) -> Tensor:
         """(..., N) float32 that stand for codes; the residual is in the same range."""
         if self.ranges[0].passes_real(self.layer.training):
             return self._observed(self.layer.real(x), residual)

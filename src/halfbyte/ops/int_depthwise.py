@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from halfbyte.ops.coded import Coded, requantize
 from halfbyte.ops.fixed_point import fixed_point_of
+from halfbyte.ops.folding import FoldsNorm
 from halfbyte.ops.int_linear import whole_bias
 from halfbyte.ops.integer_leaf import Flow, IntegerLeaf
 from halfbyte.ops.integer_memory import IntegerMemory
@@ -35,21 +36,23 @@ def compute(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return sums.transpose(1, 2).to(torch.int64) + bias
 
 
-class IntegerDepthwise(IntegerLeaf):
+class IntegerDepthwise(IntegerLeaf, FoldsNorm):
     """Depthwise convolution over time, weights in 8 bits per channel, from int8 to int16."""
 
-    def __init__(self, convolution: nn.Conv1d):
+    def __init__(self, convolution: FoldsNorm):
         super().__init__()
-        assert convolution.bias is not None
         self.weight, self.bias = convolution.weight, convolution.bias
+        self.norm = convolution.norm
         self.out_range = Range(16)
         self.memory = IntegerMemory()
 
     def constants(self) -> tuple[Tensor, Tensor, Tensor, int]:
         """codes (taps, D), bias (D,), multipliers (D,) int64, shift."""
-        codes, scales = quantize_weight(self.weight.detach()[:, 0], 8)
+        codes, scales = quantize_weight(self.folded_weight().detach()[:, 0], 8)
         unit = scales.double() * self.scale_of("x")
-        bias = whole_bias(self.bias, unit).to(torch.int64)
+        shift_of_outputs = self.folded_bias()
+        assert shift_of_outputs is not None
+        bias = whole_bias(shift_of_outputs, unit).to(torch.int64)
         multipliers, shift = fixed_point_of(unit / self.out_range.scale)
         return codes.t().to(torch.int64), bias, multipliers, shift
 
@@ -57,9 +60,12 @@ class IntegerDepthwise(IntegerLeaf):
         """past (B, taps - 1, D), x (B, T, D) -> (B, T, D) and the frames to keep."""
         frames, kept = self.memory(past, x)
         taken = self.take("x", frames)
-        real = functional.conv1d(
-            taken.value.transpose(1, 2), self.weight, self.bias, groups=self.weight.shape[0]
-        )
+
+        def filtered(weight: Tensor, bias: Tensor | None) -> Tensor:
+            sums = functional.conv1d(taken.value.transpose(1, 2), weight, bias, groups=len(weight))
+            return sums.transpose(1, 2)
+
+        real = filtered(*self.folded(filtered))
 
         def codes() -> Tensor:
             weight, bias, multipliers, shift = self.constants()
@@ -67,7 +73,7 @@ class IntegerDepthwise(IntegerLeaf):
             largest = self.out_range.largest
             return requantize(acc, multipliers, shift, (-largest, largest), None)
 
-        return self.finish(real.transpose(1, 2).float(), codes, self.out_range), kept
+        return self.finish(real.float(), codes, self.out_range), kept
 
     def freeze(self) -> nn.Module:
         """Sums, then their rescaling."""

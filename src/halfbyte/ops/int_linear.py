@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from halfbyte.ops import matmul_codes
-from halfbyte.ops.coded import Coded, Sums
+from halfbyte.ops.coded import Sums
 from halfbyte.ops.integer_leaf import Flow, IntegerLeaf
 from halfbyte.ops.native_linear import NativeLinear
 from halfbyte.ops.onnx_text import INT8
@@ -84,28 +85,31 @@ class IntegerLinear(NativeLinear, IntegerLeaf):
     def __init__(self, layer: NativeLinear):
         k, n = layer.in_features, layer.out_features
         has_bias = layer.bias is not None
-        super().__init__(k, n, layer.number, has_bias, layer.weight_quantizer)
+        super().__init__(k, n, layer.number, has_bias, layer.weight_quantizer, norm=layer.norm)
         self.load_state_dict(layer.state_dict(), strict=False)
         self.activation_quantizer = None  # its source has the range
         self.sources, self.roundings = {}, {}
 
     def forward(self, x: Flow) -> Sums:  # type: ignore[override]
         """x: (..., K) -> (..., N)."""
-        self.observe_weight(self.weight)
-        return Sums(self, self.take("x", x))
+        taken = self.take("x", x)
+        weight, bias = self.folded(lambda w, b: functional.linear(taken.value, w, b))
+        self.observe_weight(weight)
+        return Sums(self, taken, weight, bias)
 
-    def real(self, x: Coded) -> Tensor:
+    def real(self, product: Sums) -> Tensor:
         """(..., N) float32: the layer in float, on its rounded weights."""
-        weight = self.dequantized(self.weight)
-        return torch.nn.functional.linear(x.value, weight, self.bias).float()
+        weight = self.dequantized(product.weight)
+        return functional.linear(product.x.value, weight, product.bias).float()
 
-    def sums(self, x: Coded) -> tuple[Tensor, Tensor, Tensor]:
+    def sums(self, product: Sums) -> tuple[Tensor, Tensor, Tensor]:
         """(..., N) float32, (..., N) int32, (N,) float64: what the sums stand for, sums, unit."""
-        w_path = self.weight_quantizer.gradient_path(self.weight)
+        x, bias = product.x, self._or_zeros(product.bias)
+        w_path = self.weight_quantizer.gradient_path(product.weight)
         quantized = self.quantized_weight()
         unit = self._unit(quantized)
         constants = quantized.codes, unit
-        real, acc = _Product.apply(x.value, w_path, self._bias(), constants, x.range.scale)  # type: ignore[no-untyped-call]
+        real, acc = _Product.apply(x.value, w_path, bias, constants, x.range.scale)  # type: ignore[no-untyped-call]
         return real, acc, unit
 
     def unit(self) -> Tensor:
@@ -118,10 +122,10 @@ class IntegerLinear(NativeLinear, IntegerLeaf):
 
     def whole_bias(self) -> Tensor:
         """(N,) int32: clip(rint(bias / unit), ±2^30)."""
-        return whole_bias(self._bias(), self.unit())
+        return whole_bias(self._or_zeros(self.folded_bias()), self.unit())
 
-    def _bias(self) -> Tensor:
-        return self.weight.new_zeros(self.out_features) if self.bias is None else self.bias
+    def _or_zeros(self, bias: Tensor | None) -> Tensor:
+        return self.weight.new_zeros(self.out_features) if bias is None else bias
 
     def freeze(self) -> FrozenOperator:
         """One node over codes and bias."""

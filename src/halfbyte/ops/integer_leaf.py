@@ -35,7 +35,7 @@ class IntegerLeaf(nn.Module):
             return Coded(x, Range() if known is None else known[0])
         if isinstance(x, Sums):
             (made,) = self._own_ranges(operand, x, (operand,), num_bits)
-            x = Coded(self.roundings[operand].values(x.x), made)
+            x = Coded(self.roundings[operand].values(x), made)
         self.sources[operand] = (x.range,)
         return x
 
@@ -43,7 +43,7 @@ class IntegerLeaf(nn.Module):
         """Values of an operand whose halves, side by side, have ranges of their own."""
         if isinstance(x, Sums):
             self.sources[operand] = self._own_ranges(operand, x, names, 8)
-            return self.roundings[operand].values(x.x)
+            return self.roundings[operand].values(x)
         x = self.take(operand, x)
         self.sources[operand] = (x.range, x.range)
         return x.value

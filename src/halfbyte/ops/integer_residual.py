@@ -27,7 +27,7 @@ class IntegerRounding(nn.Module):
         """x: (..., N) -> (..., N)."""
         if self._rounding is None:
             self._rounding = Rounding(x.layer, (self.out_range,), self.low, self.factor)
-        return Coded(self._rounding.values(x.x), self.out_range)
+        return Coded(self._rounding.values(x), self.out_range)
 
     def freeze(self) -> FrozenOperator:
         """One node."""
@@ -47,7 +47,7 @@ class IntegerResidual(nn.Module):
         """residual and x: (..., N) -> (..., N)."""
         if self._rounding is None:
             self._rounding = Rounding(x.layer, (residual.range,), factor=self.factor)
-        return Coded(self._rounding.values(x.x, residual), residual.range)
+        return Coded(self._rounding.values(x, residual), residual.range)
 
     def freeze(self) -> nn.Module:
         """One node."""

@@ -4,7 +4,7 @@ from torch import nn
 
 from halfbyte.errors import ConfigError
 from halfbyte.ops.embedding import NativeEmbedding
-from halfbyte.ops.folding import NativeNormedLinear, NormedLinear
+from halfbyte.ops.folding import NormedLinear
 from halfbyte.ops.native_linear import NativeLinear
 from halfbyte.quant.formats import Format, LayerMap
 from halfbyte.quant.methods import Methods
@@ -66,7 +66,5 @@ def _twin(
         return NativeEmbedding(n, k, number, methods.of_table((n, k), number))
     weight_quantizer = methods.of_weights(name, (n, k), number)
     activation_quantizer = methods.of_activations(number)
-    if isinstance(layer, NormedLinear):
-        return NativeNormedLinear(layer, number, weight_quantizer, activation_quantizer)
-    has_bias = layer.bias is not None
-    return NativeLinear(k, n, number, has_bias, weight_quantizer, activation_quantizer)
+    has_bias, norm = layer.bias is not None, layer.norm if isinstance(layer, NormedLinear) else None
+    return NativeLinear(k, n, number, has_bias, weight_quantizer, activation_quantizer, norm)

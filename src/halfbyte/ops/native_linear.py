@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from halfbyte.ops import linear, static_linear
+from halfbyte.ops.folding import FoldsNorm
 from halfbyte.ops.operator import FrozenOperator, operators
 from halfbyte.ops.static_linear import StaticScale
 from halfbyte.ops.stored_weight import StoredWeight
@@ -86,7 +87,7 @@ class _IntegerProduct(torch.autograd.Function):
         return dx, dw, db, None, None, None
 
 
-class NativeLinear(nn.Linear, StoredWeight):
+class NativeLinear(nn.Linear, FoldsNorm, StoredWeight):
     """Linear layer on integers: what it computes in training is what the device computes.
 
     Weights are quantised per output channel, activations per row from the live row or with a
@@ -102,6 +103,7 @@ class NativeLinear(nn.Linear, StoredWeight):
         bias: whether a bias is added.
         weight_quantizer: abs-max per output channel if not given.
         activation_quantizer: abs-max per row if not given; None for weight-only formats.
+        norm: batch norm behind the layer, to be folded.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class NativeLinear(nn.Linear, StoredWeight):
         bias: bool = True,
         weight_quantizer: Quantizer | None = None,
         activation_quantizer: Quantizer | None = None,
+        norm: nn.BatchNorm1d | None = None,
     ):
         super().__init__(in_features, out_features, bias=bias)
         self.number = number
@@ -119,16 +122,11 @@ class NativeLinear(nn.Linear, StoredWeight):
         if not number.is_weight_only:
             activation_quantizer = activation_quantizer or AbsMaxRows(number.activation_bits)
         self.activation_quantizer = activation_quantizer
+        self.norm = norm
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (..., K) float32 -> (..., N) float32, or under autocast (..., N) bfloat16."""
-        return self._product(x, self.folded_weight(), self.folded_bias())
-
-    def folded_bias(self) -> Tensor | None:
-        """What is added, before it is rounded to fp16."""
-        return self.bias
-
-    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        weight, bias = self.folded(lambda w, b: nn.functional.linear(x, w, b))
         self.observe_weight(weight)
         if self.activation_quantizer is None:
             stored = None if bias is None else stored_half(bias)

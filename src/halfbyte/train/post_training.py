@@ -22,6 +22,7 @@ from halfbyte.data.manifest import Utterance, evenly_spread
 from halfbyte.data.needs import Batch, Vocabulary
 from halfbyte.errors import ConfigError
 from halfbyte.ops.embedding import NativeEmbedding
+from halfbyte.ops.folding import keep_averages
 from halfbyte.ops.native import native_layers
 from halfbyte.ops.native_linear import NativeLinear
 from halfbyte.progress import progress_bar
@@ -134,7 +135,7 @@ def set_static_ranges(
     ranges = [each for each in ranges_of(model) if not each.is_fixed]
     for each in ranges:
         each.sample_values()
-    model.train()
+    keep_averages(model.train())
     with torch.no_grad():
         for batch in _heard(config, vocabulary, utterances):
             family_of(config).outputs(model, batch)
