@@ -212,7 +212,7 @@ def resumed(run: Path, student: WhisperEncoder, optimizer: torch.optim.Optimizer
     if not (run / STATE).exists():
         run.mkdir(parents=True, exist_ok=True)
         return 0
-    state = torch.load(run / STATE)
+    state = torch.load(run / STATE, weights_only=True)
     student.load_state_dict(state["student"])
     optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])

@@ -107,11 +107,9 @@ def test_epochs_differ_and_repeat(corpus):
     )
 
 
-def heard(
-    corpus: Corpus, num_batches: int, num_done: int = 0, workers: int = 0, **options: object
-) -> list[str]:
+def heard(corpus: Corpus, num_batches: int, **options: object) -> list[str]:
     batches = EpochBatches(plain(corpus), [[i % 7] for i in range(num_batches)], 0, **options)
-    return [batch.texts[0] for batch in batch_loader(batches, num_done, workers)]
+    return [batch.texts[0] for batch in batch_loader(batches)]
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3])
@@ -135,12 +133,6 @@ def test_where_every_batch_counts_none_is_left_out(corpus, world_size):
 def test_no_process_stays_without_a_batch(corpus, equal_steps):
     for rank in range(3):
         assert heard(corpus, 2, rank=rank, world_size=3, equal_steps=equal_steps)
-
-
-def test_a_resumed_epoch_goes_on_where_it_stopped(corpus):
-    whole = heard(corpus, 7, rank=1, world_size=2)
-    assert heard(corpus, 7, rank=1, world_size=2, num_done=2) == whole[2:]
-    assert heard(corpus, 7, rank=1, world_size=2, num_done=3) == []
 
 
 def test_workers_make_the_batches_that_the_run_itself_would(corpus):

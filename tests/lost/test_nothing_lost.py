@@ -222,7 +222,7 @@ def test_training_on_a_full_disk_says_so(workspace, small_disk):
         assert process.wait() == 2
         *_, said = process.stderr.read().rstrip("\n").split("\n")
         assert re.fullmatch(r"halfbyte train: \S+: No space left on device", said)
-    assert not (run / "last.ckpt").exists()
+    assert not (run / "last.safetensors").exists()
     assert not (run / "result").exists()
 
 

@@ -34,9 +34,9 @@ def test_stages_follow_each_other(work, halfbyte):
     assert json.loads(last)["dev_precision"] > 0.9
     assert json.loads(last)["dev_recall"] > 0.8
     # The same command goes on: here there is nothing left to do.
-    before = (work / "run" / "float" / "last.ckpt").stat().st_mtime_ns
+    before = (work / "run" / "float" / "last.safetensors").stat().st_mtime_ns
     assert halfbyte("train", work / "config.yaml", "--run", work / "run").status == 0
-    assert (work / "run" / "float" / "last.ckpt").stat().st_mtime_ns == before
+    assert (work / "run" / "float" / "last.safetensors").stat().st_mtime_ns == before
 
 
 def test_the_file_streams_as_the_training_graph_hears(work):

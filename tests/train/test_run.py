@@ -4,19 +4,27 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import safetensors
 import safetensors.torch
 import torch
+from filelock import FileLock
+from hypothesis import given
+from hypothesis import strategies as st
 from train.corpus import write_config, write_corpus
 
 from halfbyte.cli import main
 from halfbyte.train.checkpoint import load_checkpoint, save_checkpoint
+from halfbyte.train.corpora import Corpora
+from halfbyte.train.run_state import LAST, Position
 
 NUM_KILLS = 2
 
@@ -40,7 +48,7 @@ def train(workspace: Path, run: str, *options: str) -> Path:
     process = start_training(workspace, run, *options)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
-    assert not re.search(r"[1-9]/\?", output)  # the bar knows how much is left
+    assert re.search(r"epoch \d of \d, loss .*, \d:\d\d:\d\d left", output)
     return workspace / run / "result"
 
 
@@ -50,7 +58,7 @@ def weights(result: Path) -> dict[str, torch.Tensor]:
 
 def kill_after_a_checkpoint(workspace: Path, run: str, later_s: float) -> None:
     """Starts a run and kills it a moment after it has written a checkpoint."""
-    last = workspace / run / "last.ckpt"
+    last = workspace / run / LAST
     before = last.read_bytes() if last.exists() else b""
     process = start_training(workspace, run)
     deadline_s = time.monotonic() + 240
@@ -72,8 +80,8 @@ def test_killed_and_resumed_equals_uninterrupted(workspace, uninterrupted):
     for _ in range(NUM_KILLS):
         kill_after_a_checkpoint(workspace, "killed", moments.uniform(0, 0.05))
         assert not (workspace / "killed" / "result").exists()
-        for path in (workspace / "killed").glob("*.*pt"):
-            torch.load(path, weights_only=False)  # whole
+        for path in (workspace / "killed").glob("*.safetensors"):
+            safetensors.torch.load_file(path)  # whole
     resumed = weights(train(workspace, "killed"))
     lines = (workspace / "killed" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [0, 1]
@@ -105,9 +113,154 @@ def test_checkpoint_loads_and_restarts_from_half_precision(workspace, uninterrup
     assert weights(result).keys() == weights(uninterrupted).keys()
 
 
-def test_two_processes_train_one_model(workspace):
-    result = train(workspace, "two", "loop.devices=2", "loop.epochs=1")
+def epochs(run: Path) -> list[int]:
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["epoch"] for line in lines]
+
+
+def test_a_run_goes_on_with_another_number_of_processes(workspace):
+    result = train(workspace, "changing", "loop.devices=2", "loop.epochs=1")
     assert load_checkpoint(result)[2].num_tokens > 3
+    train(workspace, "changing", "loop.devices=1", "loop.epochs=2")
+    train(workspace, "changing", "loop.devices=2", "loop.epochs=3")
+    assert epochs(workspace / "changing") == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["term", "int"]
+)
+def test_a_signal_ends_a_run_with_a_line_and_it_goes_on(workspace, uninterrupted, number, status):
+    run = workspace / number.name
+    process = start_training(workspace, run.name, "loop.checkpoint_steps=1")
+    deadline_s = time.monotonic() + 240
+    while not (run / LAST).exists():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert f"stopped; {run} holds the run: the same command goes on" in output
+    assert "Traceback" not in output
+    for name, value in weights(train(workspace, run.name)).items():
+        assert torch.equal(weights(uninterrupted)[name], value), name
+
+
+def refused(workspace: Path, capsys, *words: str) -> str:
+    """The one line that training says."""
+    assert main(["train", str(workspace / "config.yaml"), "--run", *words]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    return said
+
+
+@pytest.fixture
+def copied(uninterrupted, tmp_path) -> Path:
+    """A run whose files a test may change."""
+    return Path(shutil.copytree(uninterrupted.parent, tmp_path / "run"))
+
+
+def test_other_data_in_the_folder_of_a_run_are_refused(workspace, copied, capsys):
+    lines = (workspace / "corpus" / "train.jsonl").read_text().splitlines()
+    (workspace / "corpus" / "few.jsonl").write_text("\n".join(lines[:12]))
+    said = refused(workspace, capsys, str(copied), "data.train=[few.jsonl]")
+    assert "data.train had 18 utterances, and 12 came" in said
+    other = lines[0].replace('"text": "', '"text": "low ')
+    (workspace / "corpus" / "other.jsonl").write_text("\n".join([other, *lines[1:]]))
+    said = refused(workspace, capsys, str(copied), "data.dev=[other.jsonl]")
+    assert "data.dev had other ones" in said
+
+
+@pytest.mark.parametrize("word", ["seed=7", "data.batch_s=3.0", "optimizer.peak_rate=0.1"])
+def test_another_configuration_in_the_folder_of_a_run_is_refused(workspace, copied, capsys, word):
+    key, _, value = word.partition("=")
+    assert re.search(rf"{key}=\S+, and {value} came", refused(workspace, capsys, str(copied), word))
+
+
+def test_two_trainings_do_not_share_a_folder(workspace, copied, capsys):
+    with FileLock(copied / ".lock"):
+        assert f"another training runs in {copied}" in refused(workspace, capsys, str(copied))
+
+
+def test_a_mistake_leaves_no_folder(workspace, tmp_path, capsys):
+    refused(workspace, capsys, str(tmp_path / "run"), "data.train=[gone.jsonl]")
+    assert list(tmp_path.iterdir()) == []
+
+
+class Runs:
+    """Writes a file where it is unpickled."""
+
+    def __init__(self, marker: Path):
+        self.marker = marker
+
+    def __reduce__(self):
+        return Path.touch, (self.marker,)
+
+
+@pytest.mark.parametrize("name", [LAST, "epoch-0001.safetensors"])
+def test_files_of_a_foreign_run_run_nothing(workspace, copied, capsys, tmp_path, name):
+    marker = tmp_path / "marker"
+    torch.save({"state_dict": Runs(marker)}, copied / name)
+    torch.save({"state_dict": Runs(marker)}, copied / "last.ckpt")
+    assert f"{copied / name} is damaged" in refused(workspace, capsys, str(copied))
+    assert not marker.exists()
+
+
+def rewritten(path: Path, change) -> None:
+    """Change the plain values of a run's state, and its tensors."""
+    with safetensors.safe_open(path, "pt") as file:
+        facts = json.loads(file.metadata()["run"])
+    tensors = safetensors.torch.load_file(path)
+    change(facts, tensors)
+    safetensors.torch.save_file(tensors, path, {"run": json.dumps(facts)})
+
+
+EXP_AVG = "moment.exp_avg.ctc.bias"
+DAMAGES = {
+    "empty": lambda facts, tensors: facts.clear(),
+    "position": lambda facts, tensors: facts["position"].update(epoch=-1),
+    "beyond": lambda facts, tensors: facts["position"].update(epoch=1, utterances=10**9),
+    "within a batch": lambda facts, tensors: facts["position"].update(epoch=1, utterances=1),
+    "no data": lambda facts, tensors: facts.update(data=[]),
+    "weight": lambda facts, tensors: tensors.popitem(),
+    "weight's shape": lambda facts, tensors: tensors.update({"weight.ctc.bias": torch.ones(3)}),
+    "moment's shape": lambda facts, tensors: tensors.update({EXP_AVG: torch.ones(3)}),
+    "moment alone": lambda facts, tensors: tensors.pop("moment.step.ctc.bias"),
+    "moment of nothing": lambda facts, tensors: tensors.update({"moment.step.x": torch.ones(())}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_state_is_one_line(workspace, copied, capsys, damage):
+    rewritten(copied / LAST, DAMAGES[damage])
+    assert LAST in refused(workspace, capsys, str(copied), "loop.epochs=3")
+
+
+@pytest.mark.parametrize("name", [LAST, "epoch-0000.safetensors", "metrics.jsonl"])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe{", b"[3]\n", b'{"step": 1}\n'])
+def test_a_damaged_file_of_a_run_is_one_line(workspace, copied, capsys, name, content):
+    (copied / name).write_bytes(content or b"\0" * 9)
+    assert name in refused(workspace, capsys, str(copied))
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 30))
+def test_a_position_means_the_same_on_any_number_of_processes(few, more, num_steps):
+    batches = [[i] * (1 + i % 3) for i in range(20)]
+    num_steps = min(num_steps, 19 // few)
+    before, after = corpora_of(batches, few), corpora_of(batches, more)
+    heard = before.train_dataloader()[: num_steps * few]
+    after.start = before.position(num_steps)
+    assert heard + after.train_dataloader() == batches
+
+
+def corpora_of(batches: list[list[int]], world_size: int) -> Corpora:
+    """Corpora whose loader is the batches that all processes together have left."""
+    corpora = Corpora.__new__(Corpora)
+    corpora.trainer = SimpleNamespace(current_epoch=0, world_size=world_size)
+    corpora.start = Position()
+    corpora._batches = lambda corpus, epoch: batches
+    corpora._train = None
+    corpora._loader = lambda corpus, left, epoch, equal_steps: left
+    return corpora
 
 
 def test_a_precision_that_cannot_be_trained_in_is_refused(workspace, capsys):

@@ -3,6 +3,9 @@
 import argparse
 from pathlib import Path
 
+from halfbyte.cli import INTERRUPTED, print_mistake
+
+TERMINATED = 143  # as a shell has it of a program that SIGTERM ended
 EPILOG = """\
 examples:
   halfbyte train recipes/en-voice/config.yaml --run runs/en-voice
@@ -35,16 +38,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train, or go on where a run was interrupted, and print the checkpoint folder of the result.
 
+    Returns:
+        0; 130 after Ctrl-C, 143 after SIGTERM.
+
     Raises:
         ConfigError: an unknown or ill-typed key, a value out of its range, no checkpoint at
             `--from`, or one of which nothing fits.
         ManifestError: a bad line, unless `--skip-bad`.
     """
+    from halfbyte.train.callbacks import Terminated
     from halfbyte.train.config import load_config
     from halfbyte.train.run import train
 
     skip = ["data.skip_bad=true"] if options.skip_bad else []
     config = load_config(options.config, options.overrides + skip)
-    result = train(config, options.run, options.start_from)
+    try:
+        result = train(config, options.run, options.start_from)
+    except KeyboardInterrupt as end:
+        how = "the same command goes on from what is saved there"
+        print_mistake("halfbyte train", f"stopped; {options.run} holds the run: {how}")
+        return TERMINATED if isinstance(end, Terminated) else INTERRUPTED
     print(result)
     return 0

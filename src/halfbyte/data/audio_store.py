@@ -50,6 +50,10 @@ class AudioStore:
     def __len__(self) -> int:
         return len(self._ends)
 
+    def num_samples(self, index: int) -> int:
+        """Of utterance `index`."""
+        return int(self._ends[index] - (self._ends[index - 1] if index else 0))
+
     def __getitem__(self, index: int) -> NDArray[np.float32]:
         """Samples of utterance `index`, (S,) float32 in -1..1."""
         start = self._ends[index - 1] if index else 0

@@ -1,11 +1,10 @@
 """Batches of features and labels from manifests, ready for a model."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from halfbyte.data.audio_store import AudioStore
 from halfbyte.data.augment import (
@@ -122,7 +121,7 @@ class EpochBatches(Dataset[Batch]):
 
     Args:
         corpus: what to read.
-        batches: utterance numbers of every batch of the epoch, in order.
+        batches: utterance numbers of every batch that the epoch has left, in order.
         epoch: which draws of augmentation the epoch hears.
         rank: of this process.
         world_size: number of processes.
@@ -155,27 +154,6 @@ class EpochBatches(Dataset[Batch]):
         return self._corpus.batch(self._batches[number], self._epoch)
 
 
-class _NotYetDone(Sampler[int]):
-    """Batch numbers in order, from the first that an interrupted run has not done.
-
-    Its length is that of the whole epoch: Lightning counts the steps done in it.
-    """
-
-    def __init__(self, num_batches: int, num_done: int):
-        self._num_batches, self._num_done = num_batches, num_done
-
-    def __len__(self) -> int:
-        return self._num_batches
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self._num_done, self._num_batches))
-
-
-def batch_loader(batches: EpochBatches, num_done: int = 0, workers: int = 0) -> DataLoader[Batch]:
-    """Reads batches in order, in this process or ahead of it in `workers` processes.
-
-    Args:
-        num_done: batches of this process that an interrupted run has behind it.
-    """
-    sampler = _NotYetDone(len(batches), num_done)
-    return DataLoader(batches, batch_size=None, sampler=sampler, num_workers=workers)
+def batch_loader(batches: EpochBatches, workers: int = 0) -> DataLoader[Batch]:
+    """Reads batches in order, in this process or ahead of it in `workers` processes."""
+    return DataLoader(batches, batch_size=None, num_workers=workers)

@@ -1,8 +1,12 @@
 """The corpora of a training run: manifests, decoded audio, tokenizer, loaders."""
 
+import hashlib
+import json
 import os
 import sys
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import lightning
 import torch
@@ -17,6 +21,7 @@ from halfbyte.data.needs import Batch, Vocabulary
 from halfbyte.errors import ConfigError, ManifestError
 from halfbyte.families.registry import find_family
 from halfbyte.train.config import AnyConfig
+from halfbyte.train.run_state import LAST, Position
 
 _NORM_UTTERANCES = 1000  # enough for mean and variance of a feature
 
@@ -52,12 +57,23 @@ class Corpora(lightning.LightningDataModule):
 
     Args:
         is_fresh: whether the model starts from nothing: it then hears short utterances first.
+        start: where the run goes on.
+
+    Raises:
+        ConfigError: there is nothing to train on, or the start lies outside of it.
     """
 
-    def __init__(self, config: AnyConfig, vocabulary: Vocabulary, is_fresh: bool):
+    def __init__(
+        self,
+        config: AnyConfig,
+        vocabulary: Vocabulary,
+        is_fresh: bool,
+        start: Position = Position(),  # noqa: B008 (frozen)
+    ):
         super().__init__()
-        self.config = config
+        self.config, self.start = config, start
         self._is_fresh = is_fresh
+        self.fingerprints: dict[str, list[Any]] = {}
         skipped: list[ManifestError] = []
         heard = [
             u
@@ -67,10 +83,10 @@ class Corpora(lightning.LightningDataModule):
         if not heard:
             raise ConfigError("nothing to train on: data.train names no recording short enough")
         needs = find_family(config.family).needs
-        noises = self._audio(read_utterances(config, config.data.noise, skipped))
+        noises = self._audio("noise", read_utterances(config, config.data.noise, skipped))
         num_noises = len(noises[0])
         self._train = Corpus(
-            *self._audio(heard),
+            *self._audio("train", heard),
             needs,
             vocabulary,
             config.features,
@@ -81,39 +97,66 @@ class Corpora(lightning.LightningDataModule):
         dev = read_utterances(config, config.data.dev, skipped)
         if skipped:
             print(f"{len(skipped)} bad lines left out; the first: {skipped[0]}", file=sys.stderr)
-        self._dev = Corpus(*self._audio(dev), needs, vocabulary, config.features)
+        self._dev = Corpus(*self._audio("dev", dev), needs, vocabulary, config.features)
+        self._left: list[list[int]] = []
 
-    def _audio(self, utterances: list[Utterance]) -> tuple[list[Utterance], AudioStore]:
+    def _audio(self, name: str, utterances: list[Utterance]) -> tuple[list[Utterance], AudioStore]:
         folder = Path(self.config.data.cache).expanduser()
-        return utterances, AudioStore(utterances, folder, self.config.features.sample_rate_hz)
+        store = AudioStore(utterances, folder, self.config.features.sample_rate_hz)
+        self.fingerprints[name] = _fingerprint(utterances, store)
+        return utterances, store
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Batches of the current epoch for this process, less what a resumed run has done."""
+        """Batches of the current epoch for this process, less what an interrupted run has done."""
         epoch = self._running.current_epoch
-        num_done = self._running.global_step - self.num_steps(epoch)
-        return self._loader(self._train, epoch, num_done, equal_steps=True)
+        batches = self._batches(self._train, epoch)
+        self._left = batches[self._num_batches_done(batches, epoch) :]
+        return self._loader(self._train, self._left, epoch, equal_steps=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Development batches, without augmentation."""
-        return self._loader(self._dev, 0, 0, equal_steps=False)
+        return self._loader(self._dev, self._batches(self._dev, 0), 0, equal_steps=False)
 
     def _loader(
-        self, corpus: Corpus, epoch: int, num_done: int, equal_steps: bool
+        self, corpus: Corpus, batches: list[list[int]], epoch: int, equal_steps: bool
     ) -> DataLoader[Batch]:
-        batches = self._batches(corpus, epoch)
         rank, world_size = self._running.global_rank, self._running.world_size
         share = EpochBatches(corpus, batches, epoch, rank, world_size, equal_steps)
-        return batch_loader(share, num_done, self.config.data.workers)
+        return batch_loader(share, self.config.data.workers)
 
     def _batches(self, corpus: Corpus, epoch: int) -> list[list[int]]:
         durations_s = corpus.durations_s(epoch)
         data, seed = self.config.data, self.config.seed
         return draw_batches(durations_s, data.batch_s, seed, epoch, self._is_fresh and epoch == 0)
 
-    def num_steps(self, epochs: int) -> int:
-        """Steps of the first so many epochs."""
-        counts = [len(self._batches(self._train, epoch)) for epoch in range(epochs)]
-        return sum(max(1, count // self._running.world_size) for count in counts)
+    def _num_batches_done(self, batches: list[list[int]], epoch: int) -> int:
+        """Of an epoch, before this call of the run; by all processes together."""
+        done = self.start.utterances if epoch == self.start.epoch else 0
+        ends = list(accumulate(map(len, batches), initial=0))
+        if done not in ends[:-1]:
+            raise ConfigError(f"{LAST} is damaged: no batch of the run begins at {self.start}")
+        return ends.index(done)
+
+    def position(self, num_steps: int) -> Position:
+        """Where the run stands after so many steps of this call in the current epoch."""
+        epoch = self._running.current_epoch
+        before = self.start.utterances if epoch == self.start.epoch else 0
+        done = self._left[: num_steps * self._running.world_size]
+        return Position(epoch, before + sum(map(len, done)))
+
+    def num_steps(self, position: Position) -> int:
+        """Steps up to a position, made by as many processes as there are now.
+
+        One run on one number of processes makes just these steps; schedules count in them, so
+        that they too go on where they stopped if the number changes.
+        """
+        world_size = self._running.world_size
+        counts = [len(self._batches(self._train, epoch)) for epoch in range(position.epoch)]
+        steps = sum(max(1, count // world_size) for count in counts)
+        if position.utterances:
+            batches = self._batches(self._train, position.epoch)
+            steps += self._num_batches_done(batches, position.epoch) // world_size
+        return steps
 
     @property
     def _running(self) -> lightning.Trainer:
@@ -139,3 +182,12 @@ class Corpora(lightning.LightningDataModule):
         mean = total / count
         deviation = (squares / count - mean.square()).clamp_min(1e-10).sqrt()
         return mean.float(), deviation.reciprocal().float()
+
+
+def _fingerprint(utterances: list[Utterance], audio: AudioStore) -> list[Any]:
+    """How many utterances, and a digest of what is said in them and how long they are."""
+    digest = hashlib.sha256()
+    for number, one in enumerate(utterances):
+        facts = [one.id, one.text, one.duration_s, str(one.intervals), audio.num_samples(number)]
+        digest.update(json.dumps(facts).encode())
+    return [len(utterances), digest.hexdigest()]

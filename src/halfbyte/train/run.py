@@ -1,24 +1,34 @@
 """A training run from configuration to checkpoint folder, resumable at any moment."""
 
-import io
-import json
 import logging
 import sys
-import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.plugins.io import TorchCheckpointIO
+from filelock import FileLock, Timeout
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities import rank_zero_only
+from torch import nn
 
 from halfbyte.data.needs import Vocabulary
 from halfbyte.errors import ConfigError
 from halfbyte.families.family import Stage
 from halfbyte.files import write_whole
+from halfbyte.train.callbacks import (
+    METRICS,
+    EpochWeights,
+    KeepsSigterm,
+    Metrics,
+    SavesRun,
+    ShowsProgress,
+    average_epochs,
+    stoppable,
+)
 from halfbyte.train.checkpoint import (
     CONFIG,
     WEIGHTS,
@@ -30,21 +40,19 @@ from halfbyte.train.checkpoint import (
     save_checkpoint,
     start_from,
 )
-from halfbyte.train.config import (
-    AnyConfig,
-    dump_config,
-    load_config,
-    plain_tree,
-    with_overrides,
-)
+from halfbyte.train.config import AnyConfig, dump_config, plain_tree, with_overrides
 from halfbyte.train.corpora import Corpora, read_utterances
 from halfbyte.train.distillation import read_teacher
-from halfbyte.train.task import FamilyTask
+from halfbyte.train.run_state import LAST, Position, RunState, read_run_state
+from halfbyte.train.task import FamilyTask, moments_of
 
-LAST = "last.ckpt"
 RESULT = "result"
+_LOCK = ".lock"
 _PRECISIONS = ("bf16-mixed", "32-true")  # fp16 would need its losses scaled
-_SHAPING = ("family", "features", "tokens", "model", "quantization")  # what weights are
+# What a run that goes on may have otherwise: how it is computed, and where its data lie; the data
+# themselves are compared by what they hold.
+_DATA = ("root", "cache", "workers", "skip_bad", "train", "dev", "noise")
+_MAY_CHANGE = ("name", "loop.", *(f"data.{key}" for key in _DATA))
 
 
 def train(config: AnyConfig, folder: Path, source: Path | None = None) -> Path:
@@ -61,8 +69,15 @@ def train(config: AnyConfig, folder: Path, source: Path | None = None) -> Path:
         The checkpoint folder with the averaged weights.
 
     Raises:
-        ConfigError: the folder holds a run of another model, or a setting is out of its range.
+        ConfigError: the folder holds a run of another configuration or of other data, or damaged
+            files; another training runs in it; or a setting is out of its range.
+        KeyboardInterrupt: Ctrl-C; or SIGTERM, as `Terminated`.
     """
+    with stoppable(), _locked(folder):
+        return _train_stages(config, folder, source)
+
+
+def _train_stages(config: AnyConfig, folder: Path, source: Path | None) -> Path:
     stages = family_of(config).stages(config.model)
     if len(stages) == 1:
         return _train_stage(config, stages[0], folder, source)
@@ -81,58 +96,116 @@ def train(config: AnyConfig, folder: Path, source: Path | None = None) -> Path:
     return folder / RESULT
 
 
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """No other training writes into the folder meanwhile; processes of this one may."""
+    if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
+        yield
+        return
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / _LOCK, timeout=0):
+            yield
+    except Timeout as error:
+        raise ConfigError(
+            f"another training runs in {folder}; wait for its end, or give another folder"
+        ) from error
+    finally:
+        if is_new and [path.name for path in folder.iterdir()] == [_LOCK]:  # a mistake's folder
+            (folder / _LOCK).unlink()
+            folder.rmdir()
+
+
 def _train_stage(config: AnyConfig, stage: Stage, folder: Path, source: Path | None) -> Path:
     _quieten()
     if config.loop.precision not in _PRECISIONS:
         known = " or ".join(_PRECISIONS)
         raise ConfigError(f"loop.precision is {config.loop.precision}; expected {known}")
-    _refuse_another_model(config, folder)
+    state = read_run_state(folder)
+    if state:
+        _refuse_another_configuration(config, folder, state)
     if config.loop.threads:
         torch.set_num_threads(config.loop.threads)
     lightning.seed_everything(config.seed)
     vocabulary = _vocabulary(config, folder, source)
     model = build_model(config, vocabulary)
-    if source and (left_out := start_from(model, source, stage.start)):
+    if state:
+        _load_weights(model, state, folder)
+    elif source and (left_out := start_from(model, source, stage.start)):
         print(left_out, file=sys.stderr)
     teacher = read_teacher(config, vocabulary)
-    corpora = Corpora(config, vocabulary, is_fresh=source is None)
+    is_fresh = state.is_fresh if state else source is None
+    start = state.position if state else Position()
+    corpora = Corpora(config, vocabulary, is_fresh, start)
+    if state:
+        _refuse_other_data(corpora, folder, state)
+    callbacks = _callbacks(config, stage, folder, corpora, model, is_fresh)
     # A mistake in the configuration has shown by now, and leaves no folder behind.
     family = family_of(config)
     write_whole(folder / family.needs.file, vocabulary.content)
     write_whole(folder / CONFIG, dump_config(config).encode())
-    if not source:
+    if is_fresh and not state:
         family.start_features(model, *corpora.feature_statistics())
-    task = FamilyTask(model, inputs_of(config, vocabulary), config, stage, teacher)
-    last = folder / LAST
-    trainer = _trainer(config, folder)
-    trainer.fit(task, corpora, ckpt_path=last if last.exists() else None, weights_only=False)
+    moments = state.moments if state else {}
+    task = FamilyTask(model, inputs_of(config, vocabulary), config, stage, teacher, moments)
+    trainer = _trainer(config, callbacks)
+    if start.epoch < config.loop.epochs:
+        _begin_at(trainer, corpora)
+        trainer.fit(task, corpora)
     result = folder / RESULT
     if trainer.is_global_zero:
-        save_checkpoint(result, config, vocabulary, _average(folder, config.loop.average_last))
+        weights = average_epochs(folder, config.loop.average_last)
+        save_checkpoint(result, config, vocabulary, weights)
     return result
 
 
-def _refuse_another_model(config: AnyConfig, folder: Path) -> None:
-    """A run goes on only as the model that it began as."""
-    if not (folder / LAST).exists():
-        return
-    began = load_config(folder / CONFIG)
-    before, now = plain_tree(began), plain_tree(config)
-    for section in _SHAPING:
-        then = dict(_settings(section, before[section]))
-        for key, value in _settings(section, now[section]):
-            if then.get(key) != value:
-                raise ConfigError(
-                    f"{folder} holds a run with {key}={then.get(key)}, and {value} came; "
-                    "give another configuration another folder"
-                )
+def _refuse_another_configuration(config: AnyConfig, folder: Path, state: RunState) -> None:
+    """A run goes on only with the configuration that it began with, but for what may change."""
+    then = dict(_settings("", state.configuration))
+    for key, value in _settings("", plain_tree(config)):
+        if then.get(key) != value and not key.startswith(_MAY_CHANGE):
+            raise ConfigError(
+                f"{folder} holds a run with {key}={then.get(key)}, and {value} came; "
+                "give another configuration another folder"
+            )
+
+
+def _refuse_other_data(corpora: Corpora, folder: Path, state: RunState) -> None:
+    """A run goes on only with the data that it began with: its position means nothing in others."""
+    for name, found in corpora.fingerprints.items():
+        then = state.data.get(name, [])
+        if then != found:
+            before = f"{then[0]} utterances" if then else "none"
+            change = f"{before}, and {found[0]} came" if then[:1] != found[:1] else "other ones"
+            raise ConfigError(
+                f"{folder} holds a run whose data.{name} had {change}; give other data another "
+                f"folder (--from {folder / RESULT} starts from the weights of a finished run)"
+            )
+
+
+def _load_weights(model: nn.Module, state: RunState, folder: Path) -> None:
+    try:
+        model.load_state_dict(state.weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"{folder / LAST} does not fit the model: {reason}") from error
+
+
+def _begin_at(trainer: lightning.Trainer, corpora: Corpora) -> None:
+    """Let Lightning's counters stand where the run does."""
+    corpora.trainer = trainer
+    epochs: Any = trainer.fit_loop.epoch_progress.current
+    epochs.ready = epochs.started = epochs.processed = epochs.completed = corpora.start.epoch
+    steps = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total
+    steps.ready = steps.completed = corpora.num_steps(corpora.start)
 
 
 def _settings(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     """The keys below a section, with dots between, and their values."""
     if isinstance(value, dict) and value:
         for name, inner in value.items():
-            yield from _settings(f"{path}.{name}", inner)
+            yield from _settings(f"{path}.{name}" if path else name, inner)
     else:
         yield path, value
 
@@ -147,7 +220,31 @@ def _vocabulary(config: AnyConfig, folder: Path, source: Path | None) -> Vocabul
     return needs.fit(read_utterances(config, config.data.train), config.tokens)
 
 
-def _trainer(config: AnyConfig, folder: Path) -> lightning.Trainer:
+def _callbacks(
+    config: AnyConfig,
+    stage: Stage,
+    folder: Path,
+    corpora: Corpora,
+    model: nn.Module,
+    is_fresh: bool,
+) -> list[Callback]:
+    """In their order: an epoch's weights and metrics are written before the run is saved."""
+
+    def save(position: Position, optimizer: torch.optim.Optimizer) -> None:
+        moments = moments_of(optimizer, dict(model.named_parameters()))
+        tree, data = plain_tree(config), corpora.fingerprints
+        RunState(position, tree, data, is_fresh, model.state_dict(), moments).write(folder)
+
+    return [
+        KeepsSigterm(),
+        EpochWeights(folder, config.loop.average_last),
+        Metrics(folder / METRICS),
+        ShowsProgress(stage.name),
+        SavesRun(save, config.loop.checkpoint_steps),
+    ]
+
+
+def _trainer(config: AnyConfig, callbacks: list[Callback]) -> lightning.Trainer:
     loop = config.loop
     return lightning.Trainer(
         accelerator=loop.accelerator,
@@ -158,107 +255,11 @@ def _trainer(config: AnyConfig, folder: Path) -> lightning.Trainer:
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         logger=False,
-        plugins=[_WholeFiles()],
-        callbacks=[
-            _Checkpoints(
-                folder,
-                filename="last",
-                every_n_train_steps=loop.checkpoint_steps,
-                enable_version_counter=False,
-            ),
-            _EpochWeights(folder, loop.average_last),
-            _Metrics(folder / "metrics.jsonl"),
-            _ProgressBar(refresh_rate=5),
-        ],
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
         enable_model_summary=False,
     )
-
-
-class _ProgressBar(TQDMProgressBar):
-    """Shows the time left from the first step on, also where a run goes on inside an epoch."""
-
-    def on_train_start(self, trainer: lightning.Trainer, *_: Any) -> None:
-        super().on_train_start()
-        bar = self.train_progress_bar
-        bar.reset(trainer.num_training_batches)
-        bar.set_description(f"Epoch {trainer.current_epoch}")
-        # What an interrupted run has done is not this run's speed.
-        bar.initial = bar.n = trainer.fit_loop.epoch_loop.batch_progress.current.ready
-
-
-class _Checkpoints(ModelCheckpoint):
-    """A checkpoint every so many steps, and one when all that ends an epoch is done.
-
-    One at the last step of an epoch would leave out the epoch's weights and metrics of a run that
-    is killed between it and the epoch's end.
-    """
-
-    def on_train_batch_end(self, trainer: lightning.Trainer, *arguments: Any, **named: Any) -> None:
-        if not trainer.is_last_batch:
-            super().on_train_batch_end(trainer, *arguments, **named)
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
-        trainer.save_checkpoint(Path(self.dirpath or ".") / LAST)
-
-
-class _WholeFiles(TorchCheckpointIO):
-    """Writes checkpoints whole or not at all."""
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
-    ) -> None:
-        """Lightning's, by our own way to write."""
-        write_whole(Path(path), _saved(checkpoint))
-
-
-def _saved(value: Any) -> bytes:
-    """What torch.save writes; to a full disk it would answer with an error of its own."""
-    file = io.BytesIO()
-    torch.save(value, file)
-    return file.getvalue()
-
-
-class _EpochWeights(Callback):
-    """Keeps the weights of the newest epochs, for their average."""
-
-    def __init__(self, folder: Path, num_kept: int):
-        self._folder, self._num_kept = folder, num_kept
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
-        if not trainer.is_global_zero:
-            return
-        epoch = trainer.current_epoch
-        path = self._folder / f"epoch-{epoch:04d}.pt"
-        write_whole(path, _saved(module.model.state_dict()))
-        (self._folder / f"epoch-{epoch - self._num_kept:04d}.pt").unlink(missing_ok=True)
-
-
-def _average(folder: Path, num_epochs: int) -> dict[str, torch.Tensor]:
-    """Mean of the weights of the newest epochs."""
-    paths = sorted(folder.glob("epoch-*.pt"))[-num_epochs:]
-    states = [torch.load(path, weights_only=True) for path in paths]
-    return {name: sum(s[name] for s in states) / len(states) for name in states[0]}
-
-
-class _Metrics(Callback):
-    """One JSON line per epoch: step, losses, development errors, seconds.
-
-    A run that goes on within an epoch writes that epoch's line anew.
-    """
-
-    def __init__(self, path: Path):
-        self._path = path
-        self._start_s = time.monotonic()
-
-    def on_validation_end(self, trainer: lightning.Trainer, module: Any) -> None:
-        if not trainer.is_global_zero:
-            return
-        metrics = {name: round(float(v), 5) for name, v in trainer.callback_metrics.items()}
-        line = {"epoch": trainer.current_epoch, "step": trainer.global_step, **metrics}
-        line["seconds"] = round(time.monotonic() - self._start_s, 1)
-        lines = self._path.read_text().splitlines() if self._path.exists() else []
-        kept = [text for text in lines if json.loads(text)["epoch"] < line["epoch"]]
-        write_whole(self._path, "".join(f"{text}\n" for text in [*kept, json.dumps(line)]).encode())
 
 
 def _quieten() -> None:

@@ -18,6 +18,9 @@ from halfbyte.scores.score import Score
 from halfbyte.train.checkpoint import family_of
 from halfbyte.train.config import AnyConfig
 from halfbyte.train.distillation import Teacher
+from halfbyte.train.run_state import LAST, Position
+
+_MOMENTS = {"step", "exp_avg", "exp_avg_sq"}  # of AdamW
 
 
 class FamilyTask(lightning.LightningModule):
@@ -25,6 +28,9 @@ class FamilyTask(lightning.LightningModule):
 
     Every random draw of a step comes from (seed, step, process), so that a resumed run
     repeats the uninterrupted one.
+
+    Args:
+        moments: of the optimiser, where a run goes on (train/run_state.py).
     """
 
     def __init__(
@@ -34,18 +40,19 @@ class FamilyTask(lightning.LightningModule):
         config: AnyConfig,
         stage: Stage,
         teacher: Teacher | None = None,
+        moments: dict[str, Tensor] | None = None,
     ):
         super().__init__()
         self.model = model
         self.config = config
         self._family, self._inputs, self._teacher = family_of(config), inputs, teacher
+        self._moments = moments or {}
         self._scores: list[Score] = []
         _leave_alone(model, stage)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """The loss of a batch."""
-        step = self.trainer.fit_loop.epoch_loop.total_batch_idx
-        seed = self.config.seed * 1_000_003 + step
+        seed = self.config.seed * 1_000_003 + self.trainer.global_step
         torch.manual_seed(seed * self.trainer.world_size + self.global_rank)
         draw = self._family.draw(self.model, batch, torch.Generator().manual_seed(seed))
         outputs = self._family.outputs(self.model, batch, draw)
@@ -92,10 +99,9 @@ class FamilyTask(lightning.LightningModule):
         optimizer = torch.optim.AdamW(
             groups, options.peak_rate, (0.9, 0.98), weight_decay=options.weight_decay, fused=True
         )
-        # Not `estimated_stepping_batches`: it would make the loader before a resumed run knows
-        # where it stands.
+        set_moments(optimizer, dict(self.model.named_parameters()), self._moments)
         corpora: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        total_steps = corpora.num_steps(self.config.loop.epochs)
+        total_steps = corpora.num_steps(Position(self.config.loop.epochs))
 
         def rate(step: int) -> float:
             if step < options.warmup_steps:
@@ -103,11 +109,50 @@ class FamilyTask(lightning.LightningModule):
             done = (step - options.warmup_steps) / max(1, total_steps - options.warmup_steps)
             return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+        for group in optimizer.param_groups:
+            group["initial_lr"] = options.peak_rate
+        last_step = corpora.num_steps(corpora.start) - 1
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate, last_step)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def moments_of(
+    optimizer: torch.optim.Optimizer, parameters: dict[str, nn.Parameter]
+) -> dict[str, Tensor]:
+    """The optimiser's state by its own name for it and the parameter's: `exp_avg.head.bias`."""
+    return {
+        f"{key}.{name}": value
+        for name, parameter in parameters.items()
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def set_moments(
+    optimizer: torch.optim.Optimizer,
+    parameters: dict[str, nn.Parameter],
+    moments: dict[str, Tensor],
+) -> None:
+    """Give a fresh AdamW the state that `moments_of` took.
+
+    Raises:
+        ConfigError: it is of other parameters.
+    """
+    trained = [p for group in optimizer.param_groups for p in group["params"]]
+    number_of = {parameter: number for number, parameter in enumerate(trained)}
+    state: dict[int, dict[str, Tensor]] = {}
+    for place, value in moments.items():
+        key, _, name = place.partition(".")
+        parameter = parameters.get(name)
+        shape = {"step": torch.Size()}.get(key, parameter.shape if parameter is not None else None)
+        if parameter is None or parameter not in number_of or value.shape != shape:
+            raise ConfigError(f"the optimiser's {place} in {LAST} does not fit the model")
+        state.setdefault(number_of[parameter], {})[key] = value
+    if any(held.keys() != _MOMENTS for held in state.values()):
+        raise ConfigError(f"the optimiser's state in {LAST} is not whole")
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
 def _leave_alone(model: nn.Module, stage: Stage) -> None:
