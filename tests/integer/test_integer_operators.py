@@ -13,6 +13,7 @@ from halfbyte.ops import (
     int_glu,
     int_layer_norm,
     int_linear,
+    int_patches,
     int_table,
     quantize_features,
     requantize,
@@ -203,11 +204,12 @@ def test_attention(rng, fill, queries, keys, is_known, tmp_path):
 @pytest.mark.parametrize(("frames", "bins", "channels"), [(3, 3, 1), (9, 12, 1), (8, 7, 5)])
 def test_patches(rng, frames, bins, channels, tmp_path):
     x = make(rng, "random", (2, frames, bins, channels))
-    rows, columns = (frames - 1) // 2, (bins - 1) // 2
-    expected = np.stack(
-        [x[:, t : t + 2 * rows : 2, f : f + 2 * columns : 2][:, :rows, :columns]
-         for t in range(3) for f in range(3)], axis=3,
-    ).reshape(2, rows, columns, 9 * channels)  # fmt: skip
+    expected = int_patches.reference(x)
+    assert expected.shape == (2, (frames - 1) // 2, (bins - 1) // 2, 9 * channels)
+    np.testing.assert_array_equal(expected[:, 0, 0].reshape(2, 3, 3, channels), x[:, :3, :3])
+    np.testing.assert_array_equal(
+        expected[:, -1, -1, -channels:], x[:, (frames - 1) // 2 * 2, (bins - 1) // 2 * 2]
+    )
     check("IntPatches", {"x": x}, {}, {}, expected, tmp_path)
 
 

@@ -9,10 +9,41 @@ D/H, K + C - 1 or K); biases u and v (H, 1, D/H); mask broadcastable to (B, H, C
 kept_key, kept_value (B, H, L, D/H), without the C oldest: all float32.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from halfbyte.ops.operator import Operator
+from halfbyte.quant.reference import FloatArray
+
+
+def reference(
+    operands: tuple[FloatArray, FloatArray, FloatArray],
+    past: tuple[FloatArray, FloatArray],
+    position: FloatArray,
+    biases: tuple[FloatArray, FloatArray],
+    mask: FloatArray,
+    scale: float,
+    shift: bool,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The formula in numpy: y, kept_key and kept_value; sums in numpy's order."""
+    (batch, chunk, width), num_heads = operands[0].shape, biases[0].shape[0]
+    split = (x.reshape(batch, chunk, num_heads, -1).swapaxes(1, 2) for x in operands)
+    query, new_key, new_value = split
+    keys, values = (
+        np.concatenate(pair, axis=2) for pair in zip(past, (new_key, new_value), strict=True)
+    )
+    by_content = (query + biases[0]) @ keys.swapaxes(2, 3)
+    by_column = (query + biases[1]) @ position
+    row, column = np.ogrid[:chunk, : keys.shape[2]]
+    columns = column + shift * (chunk - 1 - row) + np.zeros_like(by_content, np.int64)
+    scores = (by_content + np.take_along_axis(by_column, columns, axis=3)) * np.float32(
+        scale
+    ) + mask
+    weights = np.exp(scores - scores.max(axis=3, keepdims=True))
+    weights /= weights.sum(axis=3, keepdims=True)
+    y = (weights @ values).swapaxes(1, 2).reshape(batch, chunk, width)
+    return y, keys[:, :, chunk:], values[:, :, chunk:]
 
 
 def emit(

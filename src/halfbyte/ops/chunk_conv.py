@@ -6,10 +6,23 @@ kept (B, taps - 1, D): all float32. The attribute `channels` is D. The engine re
 (taps, D).
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from halfbyte.ops.operator import Operator
+from halfbyte.quant.reference import FloatArray
+
+
+def reference(
+    x: FloatArray, past: FloatArray, weight: FloatArray, bias: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """The formula in numpy, taps in ascending order: y and kept."""
+    frames = np.concatenate([past, x], axis=1)
+    y = np.zeros_like(x)
+    for tap in range(weight.shape[-1]):
+        y = y + frames[:, tap : tap + x.shape[1]] * weight[:, 0, tap]
+    return y + bias, frames[:, x.shape[1] :]
 
 
 def emit(x: Tensor, past: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,13 +3,22 @@
 x (B, T, F, C) int8 -> y (B, (T - 1) // 2, (F - 1) // 2, 9·C) int8, in the order time, bin, channel.
 """
 
+import numpy as np
 import torch
 from torch import nn
 
 from halfbyte.ops.coded import Coded
 from halfbyte.ops.onnx_text import INT8, INT32
 from halfbyte.ops.operator import FrozenOperator, Operator
-from halfbyte.ops.patches import KERNEL, patches
+from halfbyte.ops.patches import KERNEL, STRIDE, patches
+from halfbyte.quant.reference import Int8Array
+
+
+def reference(x: Int8Array) -> Int8Array:
+    """The formula in numpy."""
+    rows, columns = (STRIDE * max(0, (size - 1) // STRIDE) for size in x.shape[1:3])
+    parts = [x[:, t : t + rows : STRIDE, f : f + columns : STRIDE] for t, f in _PLACES]
+    return np.concatenate(parts, axis=3)
 
 
 class IntegerPatches(nn.Module):
