@@ -18,8 +18,9 @@
  * one line what came, what was expected and what to do, and nothing was written to the places for
  * results. No exception crosses this border. Text is UTF-8.
  *
- * Threads: a model may be used by any number of threads at once; a stream by one at a time. Nothing here
- * keeps a thread or a global state of its own, but for the message of the last error, one per thread.
+ * Threads: a model may be used by any number of threads at once; a stream by one at a time, and what a second
+ * one asks of it meanwhile is refused with HALFBYTE_ERROR_USAGE (closing it then is not allowed). Nothing
+ * here keeps a thread or a global state of its own, but for the message of the last error, one per thread.
  */
 #ifndef HALFBYTE_H
 #define HALFBYTE_H
@@ -39,7 +40,7 @@ extern "C" {
 
 typedef enum halfbyte_status {
   HALFBYTE_OK = 0,
-  HALFBYTE_ERROR_AUDIO = 1,      /* audio that cannot be read, NaN or infinite samples */
+  HALFBYTE_ERROR_AUDIO = 1,      /* audio that cannot be read, samples that are none */
   HALFBYTE_ERROR_MODEL_FILE = 2, /* a model file that is missing, damaged or of another version */
   HALFBYTE_ERROR_INPUT = 3,      /* a value that the model refuses */
   HALFBYTE_ERROR_USAGE = 4,      /* a setting out of its range, a null pointer, a finished stream */
@@ -95,7 +96,8 @@ HALFBYTE_API halfbyte_status halfbyte_stream_open(halfbyte_model* model, const h
 HALFBYTE_API void halfbyte_stream_close(halfbyte_stream* stream); /* null does nothing */
 
 /* Takes in (num_samples,) samples of one channel in [-1, 1), any number of them. The result does not
- * depend on how audio is cut into calls. NaN or infinity is refused, and that call then takes in nothing. */
+ * depend on how audio is cut into calls. NaN, infinity and floats of int16 size are refused, and that call
+ * then takes in nothing. */
 HALFBYTE_API halfbyte_status halfbyte_stream_accept(halfbyte_stream* stream, const float* samples,
                                                     size_t num_samples);
 
@@ -140,7 +142,7 @@ typedef struct halfbyte_event {
 } halfbyte_event;
 
 /* Takes the oldest event: 1 with `event` filled, 0 if none waits. What it points to lives until the next
- * call of this function, or until the stream is closed. */
+ * call of this function, or until the stream is closed. 0, too, while another thread uses the stream. */
 HALFBYTE_API int halfbyte_stream_next_event(halfbyte_stream* stream, halfbyte_event* event);
 
 /* ---- WAV files ---- */

@@ -120,7 +120,7 @@ Resampler::Resampler(int rate_in_hz, int rate_out_hz) : rate_in_hz_(rate_in_hz),
   reset();
 }
 
-void Resampler::check_rate(int rate_hz) {
+void Resampler::check_rate(int64_t rate_hz) {
   if (rate_hz >= kMinRateHz && rate_hz <= kMaxRateHz) return;
   throw Error(ErrorKind::kAudio,
               "a sample rate of " + std::to_string(rate_hz) + " Hz; 8000 to 192000 Hz can be resampled");

@@ -18,7 +18,7 @@ class Resampler {
   // Both rates 8000 to 192000 Hz, any integers; throws Error(kAudio) for others.
   Resampler(int rate_in_hz, int rate_out_hz);
   // Throws Error(kAudio) for a rate that cannot be resampled.
-  static void check_rate(int rate_hz);
+  static void check_rate(int64_t rate_hz);
 
   // Takes in (num_samples,) samples and returns those that are settled. Throws Error(kAudio) on NaN
   // or infinity, Error(kUsage) after finish().

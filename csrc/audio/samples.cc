@@ -1,5 +1,6 @@
 #include "audio/samples.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -10,6 +11,8 @@ namespace halfbyte {
 namespace {
 
 constexpr uint32_t kExponent = 0x7f800000;  // all ones: infinity or NaN
+// 18 dB above full scale, which no recording reaches; of samples of int16 size, no speech stays below it.
+constexpr float kLargest = 8.0f;
 
 }  // namespace
 
@@ -26,6 +29,14 @@ void check_finite(const float* samples, size_t num_samples, int64_t first_index)
     throw Error(ErrorKind::kAudio, "sample " + std::to_string(first_index + static_cast<int64_t>(i)) +
                                        " is NaN or infinite; expected finite samples in [-1, 1)");
   }
+}
+
+void check_full_scale(const float* samples, size_t num_samples) {
+  float largest = 0.0f;
+  for (size_t i = 0; i < num_samples; ++i) largest = std::max(largest, std::fabs(samples[i]));
+  if (largest > kLargest && std::isfinite(largest))
+    throw Error(ErrorKind::kAudio, "a sample is as large as " + std::to_string(largest) +
+                                       "; expected [-1, 1): divide samples of int16 size by 32768");
 }
 
 std::vector<float> samples_of_s16(const uint8_t* bytes, size_t num_bytes) {

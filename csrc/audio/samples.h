@@ -10,6 +10,10 @@ namespace halfbyte {
 // the number `first_index` in its stream.
 void check_finite(const float* samples, size_t num_samples, int64_t first_index);
 
+// Throws Error(kAudio) where a sample is so large that samples of int16 size must have been given as floats.
+// NaN and infinity pass.
+void check_full_scale(const float* samples, size_t num_samples);
+
 // code / 32768 of each 16-bit little-endian code. Throws Error(kAudio) for half a code.
 std::vector<float> samples_of_s16(const uint8_t* bytes, size_t num_bytes);
 

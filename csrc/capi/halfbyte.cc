@@ -14,6 +14,7 @@
 #include "error.h"
 #include "graph/model.h"
 #include "listen/engine_model.h"
+#include "listen/one_thread.h"
 #include "listen/stream.h"
 
 using halfbyte::ErrorKind;
@@ -23,6 +24,9 @@ struct halfbyte_model {
 };
 
 struct halfbyte_stream {
+  explicit halfbyte_stream(halfbyte::Stream begun) : stream(std::move(begun)) {}
+
+  halfbyte::OneThread thread;
   halfbyte::Stream stream;
   std::deque<halfbyte::Event> waiting;
   halfbyte::Event taken;             // what the last event points into
@@ -133,8 +137,9 @@ struct EventFiller {
   }
 };
 
-// Moves the oldest event out of the queue and points `event` into it.
-void take_event(halfbyte_stream& stream, halfbyte_event* event) {
+// Moves the oldest event out of the queue and points `event` into it; whether there was one.
+bool take_event(halfbyte_stream& stream, halfbyte_event* event) {
+  if (stream.waiting.empty()) return false;
   halfbyte_event next{};
   next.text = next.label = "";
   stream.words.clear();
@@ -147,6 +152,7 @@ void take_event(halfbyte_stream& stream, halfbyte_event* event) {
   next.hypotheses = stream.hypotheses.data();
   next.num_hypotheses = stream.hypotheses.size();
   *event = next;
+  return true;
 }
 
 }  // namespace
@@ -182,7 +188,7 @@ halfbyte_status halfbyte_stream_open(halfbyte_model* model, const halfbyte_optio
     require(model, "model");
     require(stream, "stream");
     const auto own = options_of(options == nullptr ? halfbyte_default_options() : *options);
-    *stream = new halfbyte_stream{halfbyte::Stream(model->model, own), {}, {}, {}, {}};
+    *stream = new halfbyte_stream(halfbyte::Stream(model->model, own));
   });
 }
 
@@ -192,20 +198,22 @@ halfbyte_status halfbyte_stream_accept(halfbyte_stream* stream, const float* sam
   return guarded([&] {
     require(stream, "stream");
     if (num_samples > 0) require(samples, "samples");
-    stream->add(stream->stream.accept(samples, num_samples));
+    stream->thread.run([&] { stream->add(stream->stream.accept(samples, num_samples)); });
   });
 }
 
 halfbyte_status halfbyte_stream_finish(halfbyte_stream* stream) {
   return guarded([&] {
     require(stream, "stream");
-    stream->add(stream->stream.finish());
+    stream->thread.run([&] { stream->add(stream->stream.finish()); });
   });
 }
 
 int halfbyte_stream_next_event(halfbyte_stream* stream, halfbyte_event* event) {
-  if (stream == nullptr || event == nullptr || stream->waiting.empty()) return 0;
-  return guarded([&] { take_event(*stream, event); }) == HALFBYTE_OK ? 1 : 0;
+  if (stream == nullptr || event == nullptr) return 0;
+  bool is_taken = false;
+  guarded([&] { is_taken = stream->thread.run([&] { return take_event(*stream, event); }); });
+  return is_taken ? 1 : 0;
 }
 
 halfbyte_status halfbyte_wav_open(const char* path, halfbyte_wav** wav) {

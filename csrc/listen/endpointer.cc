@@ -4,7 +4,8 @@ namespace halfbyte {
 
 LongestSegment::LongestSegment(const ModelSettings& settings, const EndpointRule& rule)
     : step_ms_(settings.step_ms()),
-      max_ms_(std::min(settings.max_segment_ms, rule.max_segment_ms.value_or(settings.max_segment_ms))) {}
+      max_ms_(std::min<int64_t>(settings.max_segment_ms,
+                                rule.max_segment_ms.value_or(settings.max_segment_ms))) {}
 
 Ending LongestSegment::accept(const Heard& heard) const {
   if (heard.num_steps * step_ms_ < max_ms_) return {};

@@ -50,20 +50,20 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
-void check_range(const char* name, int value, int least, int largest) {
+void check_range(const char* name, int64_t value, int64_t least, int64_t largest) {
   if (value < least || value > largest)
     throw Error(ErrorKind::kUsage, std::string(name) + " is " + std::to_string(value) + "; expected " +
                                        std::to_string(least) + " to " + std::to_string(largest));
 }
 
-void check_chunk(int chunk_ms, const ModelSettings& settings) {
-  const int steps = chunk_ms / settings.step_ms();
+void check_chunk(int64_t chunk_ms, const ModelSettings& settings) {
   const auto& choices = settings.chunk_choices_steps;
-  if (steps * settings.step_ms() == chunk_ms && is_among(choices, steps)) return;
+  const auto is_it = [&](int64_t steps) { return steps * settings.step_ms() == chunk_ms; };
+  if (std::any_of(choices.begin(), choices.end(), is_it)) return;
   std::string listed;
   for (const int choice : choices) listed += std::to_string(choice * settings.step_ms()) + ", ";
-  throw Error(ErrorKind::kUsage,
-              "a chunk of " + std::to_string(chunk_ms) + " ms is not among the model's: " + listed + "or 0");
+  throw Error(ErrorKind::kUsage, "chunk_ms is " + std::to_string(chunk_ms) +
+                                     "; expected one of the model's: " + listed + "or 0");
 }
 
 }  // namespace
@@ -98,7 +98,8 @@ StreamOptions ModelSettings::checked(StreamOptions options) const {
 }
 
 int ModelSettings::chunk_steps_of(const StreamOptions& options) const {
-  return options.chunk_ms && !options.is_full_context() ? *options.chunk_ms / step_ms() : chunk_steps;
+  if (!options.chunk_ms || options.is_full_context()) return chunk_steps;
+  return static_cast<int>(*options.chunk_ms / step_ms());
 }
 
 }  // namespace halfbyte

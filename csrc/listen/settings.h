@@ -52,20 +52,23 @@ ModelSettings read_settings(const std::string& metadata_json);
 // set in by then, that and `pre_roll_ms` of the quiet before it are the next segment's, so that its first
 // word is heard from its beginning.
 struct EndpointRule {
-  std::optional<int> trailing_silence_ms = 800;
-  std::optional<int> max_segment_ms;
+  std::optional<int64_t> trailing_silence_ms = 800;
+  std::optional<int64_t> max_segment_ms;
 
-  int pre_roll_ms() const { return std::min(300, trailing_silence_ms.value_or(0) / 2); }
+  int pre_roll_ms() const {
+    return static_cast<int>(std::min<int64_t>(300, trailing_silence_ms.value_or(0) / 2));
+  }
 };
 
+// As they come from a caller, so with room for numbers that are refused.
 struct StreamOptions {
-  static constexpr int kFullContextMs = 0;
+  static constexpr int64_t kFullContextMs = 0;
 
-  std::optional<int> chunk_ms;  // none: the model's own choice; kFullContextMs: full context
-  std::string mode;             // of final results; empty: the model's own
+  std::optional<int64_t> chunk_ms;  // none: the model's own choice; kFullContextMs: full context
+  std::string mode;                 // of final results; empty: the model's own
   EndpointRule endpoint;
-  int sample_rate_hz = 16000;  // of the samples that will be given
-  int num_best = 1;            // a result has its text and up to num_best - 1 others
+  int64_t sample_rate_hz = 16000;  // of the samples that will be given
+  int64_t num_best = 1;            // a result has its text and up to num_best - 1 others
 
   bool is_full_context() const { return chunk_ms == kFullContextMs; }
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "audio/samples.h"
 #include "error.h"
 #include "listen/onset.h"
 #include "listen/pipeline.h"
@@ -22,7 +23,8 @@ Stream::Stream(std::shared_ptr<AcousticModel> model, const StreamOptions& option
       fbank_(settings_->features),
       segment_(first_segment()) {
   const int model_rate_hz = settings_->features.sample_rate_hz;
-  if (options_.sample_rate_hz != model_rate_hz) resampler_.emplace(options_.sample_rate_hz, model_rate_hz);
+  if (options_.sample_rate_hz != model_rate_hz)
+    resampler_.emplace(static_cast<int>(options_.sample_rate_hz), model_rate_hz);
 }
 
 std::unique_ptr<Segment> Stream::first_segment() const {
@@ -31,6 +33,7 @@ std::unique_ptr<Segment> Stream::first_segment() const {
 
 void Stream::take(const float* samples, std::size_t num_samples) {
   if (is_finished_) throw Error(ErrorKind::kUsage, "the stream is finished; start another");
+  check_full_scale(samples, num_samples);
   if (resampler_) {
     const std::vector<float> settled = resampler_->accept(samples, num_samples);
     fbank_.accept(settled.data(), settled.size());

@@ -39,7 +39,7 @@ class Stream {
   Stream(std::shared_ptr<AcousticModel> model, const StreamOptions& options);
 
   // Takes in (num_samples,) samples in [-1, 1) and returns what they change. Throws kUsage after finish(),
-  // kAudio for NaN or infinity, of which call nothing is then taken in.
+  // kAudio for NaN, infinity and samples of int16 size, of which call nothing is then taken in.
   std::vector<Event> accept(const float* samples, std::size_t num_samples) {
     take(samples, num_samples);
     return run();

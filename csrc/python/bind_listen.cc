@@ -9,7 +9,6 @@
 
 #include <cstring>
 #include <exception>
-#include <mutex>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -18,10 +17,12 @@
 #include "audio/samples.h"
 #include "error.h"
 #include "listen/engine_model.h"
+#include "listen/one_thread.h"
 #include "listen/pipeline.h"
 #include "listen/stream.h"
 #include "python/arrays.h"
 #include "python/bindings.h"
+#include "python/given_samples.h"
 #include "python/python_model.h"
 #include "python/tensors.h"
 #include "python/timed_model.h"
@@ -40,11 +41,7 @@ class BoundStream {
   // Runs `call(stream)`; throws kUsage where another thread is doing so.
   template <class Call>
   auto locked(Call call) {
-    const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
-    if (!lock.owns_lock())
-      throw Error(ErrorKind::kUsage,
-                  "the stream is at work in another thread; give each thread a stream of its own");
-    return call(stream_);
+    return thread_.run([&] { return call(stream_); });
   }
   // The same without the GIL.
   template <class Call>
@@ -54,12 +51,14 @@ class BoundStream {
   }
 
   double encoder_seconds() const { return model_->encoder_seconds(); }
-  const Stream& stream() const { return stream_; }
+  // What no call changes.
+  const StreamOptions& options() const { return stream_.options(); }
+  int chunk_steps() const { return stream_.chunk_steps(); }
 
  private:
   std::shared_ptr<TimedModel> model_;
   Stream stream_;
-  std::mutex mutex_;
+  OneThread thread_;
 };
 
 // Audio of a server's stream.
@@ -230,13 +229,14 @@ void bind_models(nb::module_& m) {
       .def(nb::init<nb::object>(), "model"_a);
 }
 
-void make_options(StreamOptions* self, std::optional<int> chunk_ms, const std::string& mode,
-                  std::optional<int> trailing_silence_ms, std::optional<int> max_segment_ms,
-                  int sample_rate_hz, int num_best) {
+void make_options(StreamOptions* self, std::optional<int64_t> chunk_ms, const std::string& mode,
+                  std::optional<int64_t> trailing_silence_ms, std::optional<int64_t> max_segment_ms,
+                  int64_t sample_rate_hz, int64_t num_best) {
   new (self) StreamOptions{chunk_ms, mode, {trailing_silence_ms, max_segment_ms}, sample_rate_hz, num_best};
 }
 
-std::vector<Event> accept(BoundStream& self, FloatVector samples) {
+std::vector<Event> accept(BoundStream& self, const GivenSamples& given) {
+  const std::vector<float> samples = floats_of(given);
   return self.run([&](Stream& stream) { return stream.accept(samples.data(), samples.size()); });
 }
 
@@ -257,10 +257,13 @@ void restore(BoundStream& self, int64_t frames_done, int64_t num_kept_frames, bo
 void bind_stream(nb::module_& m) {
   nb::class_<StreamOptions>(m, "StreamOptions", "See halfbyte.listen.options.")
       .def("__init__", &make_options, "chunk_ms"_a.none(), "mode"_a, "trailing_silence_ms"_a.none(),
-           "max_segment_ms"_a.none(), "sample_rate_hz"_a, "num_best"_a);
+           "max_segment_ms"_a.none(), "sample_rate_hz"_a, "num_best"_a)
+      .def_ro("mode", &StreamOptions::mode)
+      .def_ro("sample_rate_hz", &StreamOptions::sample_rate_hz)
+      .def_prop_ro("is_full_context", &StreamOptions::is_full_context);
   nb::class_<BoundStream>(m, "Stream", "See halfbyte.listen.stream.")
       .def(nb::init<std::shared_ptr<AcousticModel>, const StreamOptions&>(), "model"_a, "options"_a)
-      .def("accept", &accept, "samples"_a.noconvert(), "Take in (S,) float32; what they change.")
+      .def("accept", &accept, "samples"_a.noconvert(), "Take in samples (given_samples.h); what they change.")
       .def(
           "finish",
           [](BoundStream& self) { return self.run([](Stream& stream) { return stream.finish(); }); },
@@ -268,10 +271,11 @@ void bind_stream(nb::module_& m) {
       .def("save", &save, "Feature frames done, frames kept, whether it is finished, and parts as bytes.")
       .def("restore", &restore, "frames_done"_a, "num_kept_frames"_a, "is_finished"_a, "parts"_a)
       .def_prop_ro(
-          "samples_due", [](const BoundStream& self) { return self.stream().samples_due(); },
+          "samples_due",
+          [](BoundStream& self) { return self.locked([](Stream& stream) { return stream.samples_due(); }); },
           "Samples, from the first of the stream, with which its next chunk is complete.")
-      .def_prop_ro("chunk_steps", [](const BoundStream& self) { return self.stream().chunk_steps(); })
-      .def_prop_ro("mode", [](const BoundStream& self) { return self.stream().options().mode; });
+      .def_prop_ro("chunk_steps", &BoundStream::chunk_steps)
+      .def_prop_ro("options", &BoundStream::options, "As they were given, with the model's own choices.");
 }
 
 void bind_steps(nb::module_& m) {

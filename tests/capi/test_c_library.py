@@ -4,6 +4,7 @@ import ctypes
 import re
 import subprocess
 from array import array
+from threading import Thread
 
 import pytest
 from capi.c_library import AUDIO, MODEL_FILE, OK, PROGRAM, ROOT, USAGE, Library, build
@@ -89,12 +90,15 @@ def test_what_is_refused_is_a_status_and_one_line(library, model, tmp_path):
     options.chunk_ms = 7
     arguments = (model, ctypes.byref(options), ctypes.byref(handle))
     assert c.halfbyte_stream_open(*arguments) == USAGE
-    assert "a chunk of 7 ms" in library.last_error()
+    assert "chunk_ms is 7;" in library.last_error()
     options.chunk_ms, options.mode = 0, b"best"
     assert c.halfbyte_stream_open(*arguments) == USAGE
     assert "best" in library.last_error()
     options.mode, options.sample_rate_hz = b"greedy", 1
     assert c.halfbyte_stream_open(*arguments) == AUDIO
+    options.sample_rate_hz, options.trailing_silence_ms = 16000, -2
+    assert c.halfbyte_stream_open(*arguments) == USAGE
+    assert "trailing_silence_ms is -2; expected 0 to 60000" in library.last_error()
     assert handle.value is None
 
 
@@ -148,3 +152,31 @@ def test_the_program_refuses_in_one_line(library, tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("transcribe: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_second_thread_on_a_stream_is_refused_and_changes_nothing(library, model):
+    stream, alone = library.open_stream(model), library.open_stream(model)
+    long = array("f", list(SENTENCE) * 10)
+    worker = Thread(target=library.accept, args=(stream, long))
+    worker.start()
+    refused, taken = 0, []
+    while worker.is_alive():
+        taken += library.events(stream)  # none while the other thread is at work
+        if library.accept(stream, array("f")) == USAGE:
+            refused += 1
+            assert "at work in another thread" in library.last_error()
+    worker.join()
+    library.accept(alone, long)
+    for each in (stream, alone):
+        assert library.c.halfbyte_stream_finish(each) == OK
+    assert refused > 0
+    assert taken + library.events(stream) == library.events(alone)
+    for each in (stream, alone):
+        library.c.halfbyte_stream_close(each)
+
+
+def test_floats_of_int16_size_are_refused(library, model):
+    stream = library.open_stream(model)
+    assert library.accept(stream, array("f", [32768 * x for x in SENTENCE])) == AUDIO
+    assert "int16 size" in library.last_error()
+    library.c.halfbyte_stream_close(stream)

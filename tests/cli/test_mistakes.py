@@ -110,7 +110,7 @@ def test_a_folder_as_a_model(halfbyte, tmp_path, verb):
     ("words", "named"),
     [
         (["--mode", "psychic"], "psychic"),
-        (["--chunk-ms", "50"], "50 ms is not among the model's: 40, 80, 120"),
+        (["--chunk-ms", "50"], "chunk_ms is 50; expected one of the model's: 40, 80, 120"),
         (["--chunk-ms", "-40"], "-40"),
         (["--chunk-ms", "soon"], "soon"),
         (["--loud"], "--loud"),

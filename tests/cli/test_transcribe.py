@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+from threading import Thread
+from typing import BinaryIO
 
 import pytest
 import soundfile
@@ -65,6 +67,28 @@ def test_subtitles(transcribe, form, decimal):
     times = [seconds(clock) for start, end, _ in cues for clock in (start, end)]
     assert times == sorted(times)
     assert times[-1] <= 6.3
+
+
+def test_a_dash_is_standard_input(talk):
+    words = ("transcribe", "--model", TONES, "--json", "-")
+    for source in (talk.open("rb"), piped(talk.read_bytes())):
+        with source, start(*words, stdin=source) as process:
+            out, err = process.communicate(timeout=60)
+        assert (process.returncode, err) == (0, "")
+        found = json.loads(out)
+        assert (found["audio"], found["text"]) == ("-", "low high mid")
+
+
+def piped(content: bytes) -> BinaryIO:
+    """The reading end of a pipe that somebody writes into."""
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(content)
+
+    Thread(target=write).start()
+    return os.fdopen(reading, "rb")
 
 
 def test_stream_shows_words_as_they_come_and_settles_each_segment(transcribe):

@@ -1,6 +1,7 @@
 """Streaming equals offline, whatever the pieces; segments end where they should."""
 
 import resource
+from array import array
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -244,20 +245,84 @@ def test_samples_that_are_not_finite_are_refused_and_forgotten(recognizer, sente
     [
         [0.0, 0.1],
         b"\0\0\0\0",
-        np.zeros(100),
-        np.zeros(100, np.int16),
+        np.zeros(100, np.int32),
+        np.zeros(100, np.float16),
+        np.zeros((100, 2), np.int16),
         np.zeros((2, 100), np.float32),
-        np.zeros(100, np.float32)[::2],
+        np.float32(0),
         None,
         "audio.wav",
     ],
-    ids=["list", "bytes", "float64", "int16", "2-D", "strided", "None", "str"],
+    ids=["list", "bytes", "int32", "float16", "stereo", "2-D", "scalar", "None", "str"],
 )
 def test_what_is_no_samples_is_refused_in_one_line(recognizer, samples):
     stream = recognizer.stream()
-    with pytest.raises(UsageError, match="expected a contiguous buffer of float32") as caught:
+    with pytest.raises(UsageError, match=r"expected (a buffer of )?float32") as caught:
         stream.accept(samples)
     assert "\n" not in str(caught.value)
+    if isinstance(samples, np.ndarray):
+        assert f"{samples.dtype} of shape {samples.shape};" in str(caught.value)
+    assert finals(stream.finish()) == []
+
+
+CODES = np.round(recording(SENTENCE) * 32767).astype(np.int16)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        CODES,
+        array("h", CODES.tobytes()),
+        CODES / 32768,
+        (CODES / 32768).astype(np.float32)[:, None],
+        np.stack([CODES, np.flip(CODES)], axis=1)[:, 0],
+        np.stack([CODES, np.flip(CODES)], axis=1)[:, :1] / 32768,
+        np.frombuffer(CODES.tobytes(), np.int16),
+    ],
+    ids=["int16", "array", "float64", "(S, 1)", "a column", "a column of float64", "read-only"],
+)
+def test_samples_as_people_have_them(recognizer, given):
+    """What soundfile and sounddevice give, and parts of it, is heard as float32 in [-1, 1)."""
+    plain = (CODES / 32768).astype(np.float32)
+    assert feed(recognizer.stream(), given, 5000) == feed(recognizer.stream(), plain, 5000)
+
+
+@pytest.mark.parametrize("rate_hz", [RATE_HZ, 44100])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_floats_of_int16_size_are_refused_and_forgotten(recognizer, rate_hz, dtype):
+    stream = recognizer.stream(sample_rate_hz=rate_hz)
+    with pytest.raises(AudioError, match=r"as large as \d+\..*int16 size by 32768"):
+        stream.accept(CODES.astype(dtype))
+    samples = (CODES / 32768).astype(dtype)
+    assert feed(stream, samples, WHOLE) == feed(
+        recognizer.stream(sample_rate_hz=rate_hz), samples, WHOLE
+    )
+
+
+def test_samples_beyond_full_scale_are_heard(recognizer, sentence):
+    assert words(feed(recognizer.stream(), 4 * sentence / np.abs(sentence).max(), WHOLE))
+
+
+@pytest.mark.parametrize("number", [np.int64, np.int32, np.uint16])
+def test_numbers_as_numpy_has_them(recognizer, sentence, number):
+    endpoint = EndpointRule(number(800), number(20_000))
+    stream = recognizer.stream(
+        chunk_ms=number(120), endpoint=endpoint, sample_rate_hz=number(16000), num_best=number(2)
+    )
+    stream.restore(stream.save())
+    assert feed(stream, sentence, WHOLE) == feed(
+        recognizer.stream(chunk_ms=120, num_best=2), sentence, WHOLE
+    )
+
+
+def test_single_options_go_before_those_of_an_object(recognizer):
+    stream = recognizer.stream(StreamOptions(120, "greedy"), mode="prefix_beam")
+    assert (stream.core.options.mode, stream.core.chunk_steps) == ("prefix_beam", 3)
+
+
+def test_any_event_says_whether_it_is_final(recognizer, sentence):
+    events = feed(recognizer.stream(), sentence, WHOLE)
+    assert [event for event in events if event.is_final] == finals(events)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +335,17 @@ def test_what_is_no_samples_is_refused_in_one_line(recognizer, samples):
         {"sample_rate_hz": 0},
         {"sample_rate_hz": 16000.0},
         {"sample_rate_hz": True},
+        {"chunk_ms": 2**40},
+        {"chunk_ms": 2**64},
+        {"sample_rate_hz": 2**40},
+        {"sample_rate_hz": -(2**40)},
+        {"num_best": 2**40},
+        {"num_best": 0},
         {"endpoint": EndpointRule(-1)},
+        {"endpoint": EndpointRule(-2)},
+        {"endpoint": EndpointRule(2**40)},
+        {"endpoint": EndpointRule(2**70)},
+        {"endpoint": EndpointRule(800, 2**40)},
         {"endpoint": EndpointRule(60_001)},
         {"endpoint": EndpointRule(800, 0)},
         {"num_best": 1001},

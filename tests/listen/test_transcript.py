@@ -1,22 +1,15 @@
-"""Results become text, JSON and subtitles."""
+"""Results become text and JSON."""
 
 import json
 
 from halfbyte.listen.events import Text, Word
-from halfbyte.listen.transcript import as_json, as_srt, as_text, as_vtt
+from halfbyte.listen.transcript import as_json, as_text
 
 FINALS = [
     Text("go", True, 0.0, 1.5, [Word("go", 0.25, 0.5, 0.9)]),
     Text("", True, 1.5, 3.0),
     Text("stop now", True, 3661.0, 3662.5, [Word("stop", 3661.5, 3661.9, 0.8)]),
 ]
-
-
-def test_subtitles():
-    assert as_srt(FINALS) == (
-        "1\n00:00:00,250 --> 00:00:00,500\ngo\n\n2\n01:01:01,500 --> 01:01:01,900\nstop now\n"
-    )
-    assert as_vtt(FINALS[:1]) == "WEBVTT\n\n00:00:00.250 --> 00:00:00.500\ngo\n"
 
 
 def test_text_and_json():

@@ -21,7 +21,7 @@ from tones import recording
 from halfbyte import StreamOptions
 from halfbyte import finals as finals_of
 from halfbyte.listen.events import Text, Word
-from halfbyte.listen.transcript import as_srt
+from halfbyte.listen.subtitles import as_srt
 from halfbyte.serve.access import Access
 
 pytestmark = pytest.mark.skipif(

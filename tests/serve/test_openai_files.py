@@ -12,7 +12,7 @@ import soundfile
 from serve.clients import running
 
 from halfbyte import StreamOptions
-from halfbyte.listen.transcript import as_srt, as_vtt
+from halfbyte.listen.subtitles import as_srt, as_vtt
 from halfbyte.serve.settings import Limits
 
 
@@ -102,7 +102,7 @@ def test_a_whole_file_gets_no_warning(transcribe):
         (b"", {}, "clip.wav"),
         (None, {"response_format": "diarized_json"}, "response_format"),
         (None, {"timestamp_granularities": ["syllable"]}, "syllable"),
-        (None, {"extra_body": {"chunk_ms": "7"}}, "7 ms"),
+        (None, {"extra_body": {"chunk_ms": "7"}}, "chunk_ms is 7;"),
         (None, {"extra_body": {"chunk_ms": "-1"}}, "chunk_ms"),
         (None, {"stream": True}, "/v1/realtime"),
     ],

@@ -12,7 +12,8 @@ from halfbyte.listen.audio_file import AudioFile
 from halfbyte.listen.events import Event, finals
 from halfbyte.listen.options import FULL_CONTEXT_MS, StreamOptions
 from halfbyte.listen.recognizer import Recognizer
-from halfbyte.listen.transcript import as_json, as_srt, as_text, as_vtt
+from halfbyte.listen.subtitles import as_srt, as_vtt
+from halfbyte.listen.transcript import as_json, as_text
 
 EPILOG = """\
 examples:
@@ -22,6 +23,7 @@ examples:
   halfbyte transcribe *.wav                        one line per file, labelled
   halfbyte transcribe --json *.wav | jq .text      one JSON object per file
   halfbyte transcribe --chunk-ms 320 --mode greedy talk.wav
+  sox talk.mp3 -t wav - | halfbyte transcribe -    standard input
 
 By default a file is recognised at full context; --stream and --chunk-ms work chunk by chunk,
 as a microphone would be. A file that cannot be read is said on standard error, the others are
@@ -29,10 +31,15 @@ recognised, and the exit status is 2.
 """
 
 
+STANDARD_INPUT = "/dev/stdin"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `halfbyte transcribe`."""
     parser.epilog = EPILOG
-    parser.add_argument("audio", nargs="+", metavar="AUDIO", help="WAV; flac, ogg, opus, mp3")
+    parser.add_argument(
+        "audio", nargs="+", metavar="AUDIO", help="WAV; flac, ogg, opus, mp3; - for standard input"
+    )
     parser.add_argument("--model", metavar="M.hb", help="model file (default: the one included)")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="words with times and confidences")
@@ -78,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
 def _transcribe(recognizer: Recognizer, path: str, options: argparse.Namespace) -> None:
     is_one_of_several = len(options.audio) > 1
     start_s = time.perf_counter()
-    file = AudioFile(path)
+    file = AudioFile(STANDARD_INPUT if path == "-" else path)
     if options.stream and is_one_of_several:
         print(f"{path}:")
     events, duration_s = _recognize(recognizer, file, options)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Text:
 class Detection:
     """Something that the model listens for was heard."""
 
+    is_final: ClassVar[bool] = False  # only texts are; so any event may be asked
+
     label: str
     time_s: float  # from the first sample of the stream
     score: float
@@ -58,6 +60,8 @@ class Detection:
 @dataclass(frozen=True)
 class SpeakerActivity:
     """A speaker has begun or stopped to speak."""
+
+    is_final: ClassVar[bool] = False
 
     speaker: str
     is_active: bool
@@ -68,6 +72,8 @@ class SpeakerActivity:
 @dataclass(frozen=True)
 class Endpoint:
     """A segment has ended; its final text, if it has one, follows."""
+
+    is_final: ClassVar[bool] = False
 
     reason: str  # `silence` after words, `length` of the segment, or `finish` by the caller
     end_s: float  # where, from the first sample of the stream

@@ -1,6 +1,7 @@
 """What a caller may choose for a stream."""
 
 from dataclasses import dataclass, field
+from operator import index
 from typing import Any
 
 from halfbyte import _core
@@ -48,7 +49,7 @@ class StreamOptions:
         """The same for the C++ core.
 
         Raises:
-            UsageError: a number is none, or too large to be one of these.
+            UsageError: a number is none, or too large for 64 bits.
         """
         return _core.listen.StreamOptions(
             _whole("chunk_ms", self.chunk_ms),
@@ -63,7 +64,10 @@ class StreamOptions:
 def _whole(name: str, value: Any, is_optional: bool = True) -> Any:
     if value is None and is_optional:
         return None
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if not is_whole or not -(2**31) <= value < 2**31:
+    try:
+        number = index(value)  # takes numpy's integers, too
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool) or not -(2**63) <= number < 2**63:
         raise UsageError(f"{name} is {value!r}; expected a whole number")
-    return value
+    return number

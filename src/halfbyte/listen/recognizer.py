@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from halfbyte.engine import ModelFile
 from halfbyte.listen.acoustic_model import AcousticModel
@@ -37,9 +38,14 @@ class Recognizer:
         else:
             self.model = model
 
-    def stream(self, options: StreamOptions | None = None) -> Stream:
-        """Start a stream; see Stream for the errors."""
-        return Stream(self.model, options)
+    def stream(self, options: StreamOptions | None = None, **changes: Any) -> Stream:
+        """Start a stream; see Stream for the errors.
+
+        Args:
+            options: the default ones if not given.
+            changes: single options instead of those of `options`, such as `chunk_ms=320`.
+        """
+        return Stream(self.model, replace(options or StreamOptions(), **changes))
 
     def transcribe(
         self, audio: str | os.PathLike[str], options: StreamOptions | None = None
@@ -55,6 +61,6 @@ class Recognizer:
         """
         file = AudioFile(audio)
         options = options or StreamOptions(chunk_ms=FULL_CONTEXT_MS)
-        stream = self.stream(replace(options, sample_rate_hz=file.sample_rate_hz))
+        stream = self.stream(options, sample_rate_hz=file.sample_rate_hz)
         events = [event for block in file for event in stream.accept(block)]
         return finals(events + stream.finish())

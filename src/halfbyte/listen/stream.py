@@ -7,7 +7,7 @@ from halfbyte.errors import UsageError
 from halfbyte.listen.acoustic_model import AcousticModel
 from halfbyte.listen.engine_model import EngineModel
 from halfbyte.listen.events import Event, event_of
-from halfbyte.listen.options import FULL_CONTEXT_MS, StreamOptions
+from halfbyte.listen.options import StreamOptions
 from halfbyte.listen.snapshot import pack_snapshot, unpack_snapshot
 
 _NUMBERS = ("frames_done", "num_kept_frames", "is_finished")  # of the core's saved state
@@ -38,18 +38,18 @@ class Stream:
     """
 
     def __init__(self, model: AcousticModel, options: StreamOptions | None = None):
-        self._options = options or StreamOptions()
         self._family = model.settings.family
         self.core = _core.listen.Stream(
             model.core if isinstance(model, EngineModel) else _core.listen.PythonModel(model),
-            self._options.core(),
+            (options or StreamOptions()).core(),
         )
 
     def accept(self, samples: Any) -> list[Event]:
         """Take in samples and return what they change.
 
         Args:
-            samples: (S,) float32 in [-1, 1), any S; an object of the buffer protocol.
+            samples: (S,) or (S, 1), any S: float32 or float64 in [-1, 1), or int16; an object of
+                the buffer protocol, such as array.array("f") or a numpy array.
 
         Returns:
             A partial text where that of the segment changed; an endpoint and the final text where
@@ -58,14 +58,15 @@ class Stream:
         Raises:
             UsageError: the stream is finished or at work in another thread, or samples are
                 not such an object.
-            AudioError: NaN or infinite samples; nothing of them is taken in.
+            AudioError: samples that are NaN, infinite, or floats of int16 size; nothing of them
+                is taken in.
         """
         try:
             return [event_of(event) for event in self.core.accept(samples)]
         except TypeError as error:
             raise UsageError(
-                f"samples are of type {type(samples).__name__}; expected a contiguous buffer of "
-                "float32 with one axis, such as array.array('f') or a numpy array"
+                f"samples are of type {type(samples).__name__}; expected a buffer of float32, "
+                "float64 or int16, such as array.array('f') or a numpy array"
             ) from error
 
     def finish(self) -> list[Event]:
@@ -100,10 +101,11 @@ class Stream:
 
     def _identity(self) -> dict[str, int | str]:
         """What must be equal between two streams if one is to go on where the other was."""
+        options = self.core.options
         return {
             "family": self._family,
-            "mode": self.core.mode,
-            "is_full_context": int(self._options.chunk_ms == FULL_CONTEXT_MS),
+            "mode": options.mode,
+            "is_full_context": int(options.is_full_context),
             "chunk_steps": self.core.chunk_steps,
-            "sample_rate_hz": self._options.sample_rate_hz,
+            "sample_rate_hz": options.sample_rate_hz,
         }

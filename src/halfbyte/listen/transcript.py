@@ -1,7 +1,7 @@
-"""Final results in the forms that people use: text, JSON, SubRip, WebVTT."""
+"""Final results as text and JSON."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -42,32 +42,3 @@ def _segment(final: Text, num_best: int) -> dict[str, Any]:
     if num_best == 1:
         del segment["hypotheses"]
     return segment
-
-
-def as_srt(finals: Sequence[Text]) -> str:
-    """SubRip: one numbered cue per segment with words."""
-    return _cues(finals, ",", lambda number: f"{number}\n")
-
-
-def as_vtt(finals: Sequence[Text]) -> str:
-    """WebVTT: one cue per segment with words."""
-    return "WEBVTT\n\n" + _cues(finals, ".", lambda _: "")
-
-
-def _cues(finals: Sequence[Text], decimal: str, head: Callable[[int], str]) -> str:
-    cues: list[str] = []
-    for final in finals:
-        if final.text:
-            start_s = final.words[0].start_s if final.words else final.start_s
-            end_s = final.words[-1].end_s if final.words else final.end_s
-            times = f"{_clock(start_s, decimal)} --> {_clock(end_s, decimal)}"
-            cues.append(f"{head(len(cues) + 1)}{times}\n{final.text}\n")
-    return "\n".join(cues)
-
-
-def _clock(seconds: float, decimal: str) -> str:
-    """01:02:03,450 for SubRip, 01:02:03.450 for WebVTT."""
-    minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
-    hours, minutes = divmod(minutes, 60)
-    whole, milliseconds = divmod(milliseconds, 1000)
-    return f"{hours:02d}:{minutes:02d}:{whole:02d}{decimal}{milliseconds:03d}"

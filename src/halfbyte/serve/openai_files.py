@@ -19,7 +19,8 @@ from aiohttp import BodyPartReader, web
 from halfbyte.errors import HalfbyteError
 from halfbyte.listen.audio_file import AudioFile
 from halfbyte.listen.events import Text, finals
-from halfbyte.listen.transcript import as_srt, as_text, as_vtt
+from halfbyte.listen.subtitles import as_srt, as_vtt
+from halfbyte.listen.transcript import as_text
 from halfbyte.serve.app_keys import SERVER, Server
 from halfbyte.serve.language import language_name
 from halfbyte.serve.openai_shapes import error_response, verbose

@@ -1,5 +1,7 @@
 // What has been said: settled lines, and one that may still change, in the page and as files.
 
+import { asSrt } from "./subtitles.js";
+
 const UNSURE = 0.5; // confidence below which a word is marked
 
 export class Transcript {
@@ -62,12 +64,7 @@ export class Transcript {
   }
 
   srt() {
-    const cues = this.finals.map(({ text, words, startS, endS }, i) => {
-      const from = clock(words[0]?.startS ?? startS);
-      const to = clock(words.at(-1)?.endS ?? endS);
-      return `${i + 1}\n${from} --> ${to}\n${text}\n`;
-    });
-    return cues.join("\n");
+    return asSrt(this.finals);
   }
 
   show(element) {
@@ -111,12 +108,4 @@ function rewrite(box, texts, marker) {
 function describe(element, { confidence, startS }) {
   element.title = `${startS.toFixed(2)} s, confidence ${Math.round(confidence * 100)} %`;
   element.classList.toggle("is-unsure", confidence < UNSURE);
-}
-
-/** 01:02:03,450 */
-function clock(seconds) {
-  const ms = Math.round(seconds * 1000);
-  const two = (number) => String(Math.floor(number)).padStart(2, "0");
-  const whole = `${two(ms / 3600000)}:${two((ms / 60000) % 60)}:${two((ms / 1000) % 60)}`;
-  return `${whole},${String(ms % 1000).padStart(3, "0")}`;
 }
