@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from origin import origin
 
 from halfbyte import Event, Recognizer, StreamOptions, finals
-from halfbyte.listen.audio_file import AudioFile
+from halfbyte.audio_file import AudioFile
 
 RATE_HZ = 16000
 PERIOD_S = 12

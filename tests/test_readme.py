@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from scripts import load_script
 
-from halfbyte.listen.audio_file import AudioFile
+from halfbyte.audio_file import AudioFile
 
 ROOT = Path(__file__).parents[1]
 RECORDING = ROOT / "src" / "halfbyte" / "assets" / "demo.wav"

@@ -41,8 +41,15 @@ std::ifstream open(const fs::path& path, const std::string& name) {
 
 }  // namespace
 
-WavReader::WavReader(const fs::path& path)
-    : name_(printable(path)), file_(open(path, name_)), format_(read_wav_header(file_, name_)) {
+WavReader::WavReader(const fs::path& path, std::optional<int> channel)
+    : name_(printable(path)),
+      file_(open(path, name_)),
+      format_(read_wav_header(file_, name_)),
+      channel_(channel) {
+  if (channel && (*channel < 1 || *channel > format_.num_channels)) {
+    throw Error(ErrorKind::kAudio, name_ + ": channel " + std::to_string(*channel) + " is not there; it has " +
+                                       std::to_string(format_.num_channels) + " (the first is 1)");
+  }
   find_num_samples(path);
   if (num_samples_ && *num_samples_ == 0) {
     throw Error(ErrorKind::kAudio, name_ + ": the WAV file holds no samples");
@@ -52,7 +59,8 @@ WavReader::WavReader(const fs::path& path)
 void WavReader::find_num_samples(const fs::path& path) {
   std::optional<uint64_t> num_bytes = format_.num_data_bytes;
   std::error_code ignored;
-  if (fs::is_regular_file(path, ignored)) {
+  is_regular_ = fs::is_regular_file(path, ignored);
+  if (is_regular_) {
     uint64_t present = fs::file_size(path) - static_cast<uint64_t>(file_.tellg());
     num_bytes = num_bytes ? std::min(*num_bytes, present) : present;
   }
@@ -69,6 +77,33 @@ size_t WavReader::read_block(size_t max_frames) {
   return static_cast<size_t>(file_.gcount()) / frame_bytes;
 }
 
+// The chosen channel of a frame, or the mean of all.
+double WavReader::mix_frame(const uint8_t* code) {
+  if (channel_) return format_.decode(code + (*channel_ - 1) * format_.bytes_per_sample);
+  double sum = 0.0, squares = 0.0;
+  for (int c = 0; c < format_.num_channels; ++c, code += format_.bytes_per_sample) {
+    double value = format_.decode(code);
+    sum += value;
+    squares += value * value;
+  }
+  double mean = sum / format_.num_channels;
+  mix_energy_ += mean * mean;
+  channel_energy_ += squares / format_.num_channels;
+  return mean;
+}
+
+void WavReader::skip(uint64_t num_samples) {
+  if (num_samples_) num_samples = std::min(num_samples, *num_samples_ - num_read_samples_);
+  auto num_bytes = static_cast<std::streamsize>(num_samples) * format_.bytes_per_frame();
+  if (is_regular_) {
+    file_.seekg(num_bytes, std::ios::cur);
+    num_read_samples_ += num_samples;
+  } else {
+    file_.ignore(num_bytes);
+    num_read_samples_ += static_cast<uint64_t>(file_.gcount() / format_.bytes_per_frame());
+  }
+}
+
 std::vector<float> WavReader::read(size_t max_samples) {
   FloatEnvironment environment;
   std::vector<float> samples;
@@ -78,11 +113,8 @@ std::vector<float> WavReader::read(size_t max_samples) {
     const uint8_t* code = block_.data();
     size_t first = samples.size();
     for (size_t i = 0; i < num_frames; ++i) {
-      double sum = 0.0;
-      for (int c = 0; c < format_.num_channels; ++c, code += format_.bytes_per_sample) {
-        sum += format_.decode(code);
-      }
-      samples.push_back(static_cast<float>(sum / format_.num_channels));
+      samples.push_back(static_cast<float>(mix_frame(code)));
+      code += format_.bytes_per_frame();
     }
     try {
       check_finite(samples.data() + first, num_frames, static_cast<int64_t>(num_read_samples_));

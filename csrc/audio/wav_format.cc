@@ -54,7 +54,9 @@ double decode_a_law(const uint8_t* p) {
 
 using Decode = double (*)(const uint8_t*);
 
-Decode decoder_of(uint16_t tag, int bits) {
+// Codes that fill their bytes; PCM of 24 bits also in 4 bytes, the highest bits of them.
+Decode decoder_of(uint16_t tag, int bits, int bytes) {
+  if (tag == kPcm && bits == 24 && bytes == 4) return decode_s32;
   if (tag == kPcm && bits == 8) return decode_u8;
   if (tag == kPcm && bits == 16) return decode_s16;
   if (tag == kPcm && bits == 24) return decode_s24;
@@ -87,8 +89,9 @@ class HeaderReader {
         format.num_data_bytes = data_bytes(num_bytes);
         return format;
       } else {
-        skip(static_cast<uint64_t>(num_bytes) + num_bytes % 2);
+        skip(num_bytes);
       }
+      if (num_bytes % 2) skip_padding();
     }
   }
 
@@ -111,6 +114,11 @@ class HeaderReader {
     }
   }
 
+  // A chunk of odd size is followed by a zero byte; some writers leave it out.
+  void skip_padding() {
+    if (stream_.peek() == 0) stream_.get();
+  }
+
   void read_riff() {
     uint8_t riff[12];
     stream_.read(reinterpret_cast<char*>(riff), sizeof riff);
@@ -118,7 +126,7 @@ class HeaderReader {
     if (count == 0) refuse("the file is empty; expected WAV audio");
     bool is_riff = count >= 4 && (std::memcmp(riff, "RIFF", 4) == 0 || std::memcmp(riff, "RF64", 4) == 0);
     if (!is_riff || (count == 12 && std::memcmp(riff + 8, "WAVE", 4) != 0)) {
-      refuse("not a WAV file (no RIFF/WAVE header); convert it to WAV");
+      refuse("not a WAV file (no RIFF/WAVE header)");
     }
     if (count != 12) refuse("the WAV header ends after " + std::to_string(count) + " bytes");
     is_rf64_ = riff[1] == 'F';
@@ -129,7 +137,7 @@ class HeaderReader {
     uint8_t sizes[24];  // RIFF bytes, data bytes, sample count
     read_bytes(sizes, sizeof sizes, "in its ds64 chunk");
     rf64_data_bytes_ = u64(sizes + 8);
-    skip(static_cast<uint64_t>(num_bytes) - 24 + num_bytes % 2);
+    skip(static_cast<uint64_t>(num_bytes) - 24);
   }
 
   std::optional<uint64_t> data_bytes(uint32_t declared) const {
@@ -143,7 +151,7 @@ class HeaderReader {
     if (num_bytes < 16 || num_bytes > kMaxFormatBytes) {
       refuse("its fmt chunk has " + std::to_string(num_bytes) + " bytes; expected 16 to 40");
     }
-    std::vector<uint8_t> bytes(num_bytes + num_bytes % 2);
+    std::vector<uint8_t> bytes(num_bytes);
     read_bytes(bytes.data(), bytes.size(), "in its fmt chunk");
     uint16_t tag = u16(&bytes[0]), channels = u16(&bytes[2]);
     uint32_t rate_hz = u32(&bytes[4]);
@@ -158,18 +166,24 @@ class HeaderReader {
     if (rate_hz < 1 || rate_hz > kMaxSampleRateHz) {
       refuse("a sample rate of " + std::to_string(rate_hz) + " Hz; expected 1 to 768000");
     }
-    format->decode = decoder_of(tag, bits);
+    int width = bytes_per_frame / channels;  // bytes of a code
+    format->decode = decoder_of(tag, bits, width);
+    bool is_known = tag == kPcm || tag == kFloat || tag == kALaw || tag == kMuLaw;
+    if (!is_known) {
+      refuse("WAV coding " + std::to_string(tag) + " is not built in; PCM, float, mu-law and A-law are");
+    }
     if (format->decode == nullptr) {
       refuse("WAV coding " + std::to_string(tag) + " with " + std::to_string(bits) +
              " bits; expected PCM of 8, 16, 24 or 32 bits, float of 32 or 64, mu-law or A-law");
     }
-    if (bytes_per_frame != channels * (bits / 8)) {
+    bool is_wider = tag == kPcm && bits == 24 && bytes_per_frame == 4 * channels;
+    if (bytes_per_frame != channels * (bits / 8) && !is_wider) {
       refuse("its frames have " + std::to_string(bytes_per_frame) + " bytes; " + std::to_string(channels) +
              " channels of " + std::to_string(bits) + " bits need " + std::to_string(channels * (bits / 8)));
     }
     format->sample_rate_hz = static_cast<int>(rate_hz);
     format->num_channels = channels;
-    format->bytes_per_sample = bits / 8;
+    format->bytes_per_sample = width;
   }
 
   std::istream& stream_;

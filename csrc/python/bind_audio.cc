@@ -43,7 +43,8 @@ void bind_state(nb::class_<Stream>& stream) {
 
 void bind_wav(nb::module_& m) {
   nb::class_<WavReader>(m, "WavReader", "A WAV file, read in blocks, channels averaged.")
-      .def(nb::init<const std::filesystem::path&>(), "path"_a, nb::call_guard<nb::gil_scoped_release>())
+      .def(nb::init<const std::filesystem::path&, std::optional<int>>(), "path"_a, "channel"_a = nb::none(),
+           nb::call_guard<nb::gil_scoped_release>())
       .def_prop_ro("sample_rate_hz", &WavReader::sample_rate_hz)
       .def_prop_ro("num_channels", &WavReader::num_channels)
       .def_prop_ro("num_samples", &WavReader::num_samples,
@@ -51,6 +52,10 @@ void bind_wav(nb::module_& m) {
       .def_prop_ro("num_missing_samples", &WavReader::num_missing_samples,
                    "At the end: samples per channel that the header promises and the file lacks.")
       .def_prop_ro("name", &WavReader::name, "The path, printable.")
+      .def_prop_ro("mix_share", &WavReader::mix_share,
+                   "Energy of what was read over the mean energy of its channels; 0 where they cancel.")
+      .def("skip", &WavReader::skip, "num_samples"_a, nb::call_guard<nb::gil_scoped_release>(),
+           "Leave out the next so many samples.")
       .def(
           "read",
           [](WavReader& self, size_t max_samples) {

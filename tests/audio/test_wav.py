@@ -139,7 +139,7 @@ HOSTILE = {
     "0 channels": (riff(fmt(channels=0), chunk(b"data", DATA)), "0 channels"),
     "65535 channels": (riff(fmt(channels=65535, frame_bytes=2), b""), "65535 channels"),
     "12 bits": (riff(fmt(bits=12), chunk(b"data", DATA)), "coding 1 with 12 bits"),
-    "adpcm": (riff(fmt(tag=2, bits=4), chunk(b"data", DATA)), "coding 2 with 4 bits"),
+    "adpcm": (riff(fmt(tag=2, bits=4), chunk(b"data", DATA)), "coding 2 is not built in"),
     "half floats": (riff(fmt(tag=FLOAT), chunk(b"data", DATA)), "coding 3 with 16 bits"),
     "frame bytes": (riff(fmt(frame_bytes=3), chunk(b"data", DATA)), "frames have 3 bytes"),
     "extensible": (riff(fmt(tag=EXTENSIBLE), chunk(b"data", DATA)), "shorter than 40"),

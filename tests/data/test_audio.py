@@ -1,6 +1,7 @@
 """Audio files of every kind as one channel at one rate, and a store that decodes them once."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,7 @@ def test_the_store_gives_each_utterance(tmp_path):
 def test_the_store_is_built_once(tmp_path, monkeypatch):
     utterances = write_utterances(tmp_path, [tone(300, 0.2), noise(0.5)])
     first = AudioStore(utterances, tmp_path / "cache", RATE_HZ)[1]
-    monkeypatch.setattr(audio_store, "read_audio", lambda *_: pytest.fail("decoded twice"))
+    monkeypatch.setattr(audio_store, "read_utterance", lambda *_: pytest.fail("decoded twice"))
     np.testing.assert_array_equal(AudioStore(utterances, tmp_path / "cache", RATE_HZ)[1], first)
 
 
@@ -130,6 +131,17 @@ def test_a_store_that_lost_its_samples_is_built_again(tmp_path):
     for path in (tmp_path / "cache").glob("*.pcm"):
         path.unlink()
     assert len(AudioStore(utterances, tmp_path / "cache", RATE_HZ)[0]) == 3200
+
+
+@pytest.mark.parametrize("claimed_s", [0.2, 1.0])
+def test_a_recording_of_another_length_than_its_manifest_says(tmp_path, claimed_s):
+    """Ten minutes that are called one second would need all memory."""
+    (right,) = write_utterances(tmp_path, [noise(0.5)])
+    wrong = replace(right, duration_s=claimed_s)
+    for _ in range(2):  # also where the store is there
+        with pytest.raises(AudioError, match=rf"0\.wav is 0\.50 s long, .* {claimed_s:.2f} s"):
+            AudioStore([wrong], tmp_path / "cache", RATE_HZ)
+        AudioStore([right], tmp_path / "cache", RATE_HZ)
 
 
 def test_a_store_of_nothing_is_empty(tmp_path):

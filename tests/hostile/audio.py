@@ -43,9 +43,9 @@ def floats(bits: int, place: int, value: float) -> bytes:
     return riff(fmt(3, frame_bytes=bits // 8, bits=bits), chunk(b"data", samples.tobytes()))
 
 
-def coded(container: str, subtype: str | None = None) -> bytes:
+def coded(container: str, subtype: str | None = None, endian: str | None = None) -> bytes:
     file = io.BytesIO()
-    soundfile.write(file, SAMPLES, RATE_HZ, format=container, subtype=subtype)
+    soundfile.write(file, SAMPLES, RATE_HZ, format=container, subtype=subtype, endian=endian)
     return file.getvalue()
 
 
@@ -111,7 +111,7 @@ def lying_chunks() -> dict[str, Hostile]:
         "ds64-of-4-gib": (riff(chunk(b"ds64", ds64, UNKNOWN), fmt(), DATA, magic=b"RF64"), cut),
         "rf64-without-data": (riff(chunk(b"ds64", ds64), fmt(), magic=b"RF64"), cut),
         "avi": (riff(fmt(), DATA, form=b"AVI "), "not a WAV"),
-        "big-endian": (riff(fmt(), DATA, magic=b"RIFX"), "not a WAV"),
+        "little-endian-rifx": (riff(fmt(), DATA, magic=b"RIFX"), "not a WAV"),
     }
     return {f"{name}.wav": Hostile(*content) for name, content in contents.items()}
 
@@ -146,10 +146,6 @@ def other_things() -> dict[str, Hostile]:
         "zeros": bytes(5000),
         "noise": b"x" + random(5000),
         "raw-samples": SAMPLES.tobytes(),
-        "aiff": coded("AIFF"),
-        "au": coded("AU"),
-        "caf": coded("CAF"),
-        "w64": coded("W64"),
     }
     # Two bytes of a byte-order mark look like MP3.
     return {name: Hostile(content, "not a WAV|cannot read") for name, content in things.items()}
@@ -214,4 +210,14 @@ def odd_audio() -> dict[str, bytes]:
         "denormal.wav": floats(64, 5, 1e-320),
         "wav-named-mp3.mp3": WAV,
         "flac-named-wav.wav": coded("FLAC"),
+        "aiff.aiff": coded("AIFF"),
+        "au.au": coded("AU"),
+        "caf.caf": coded("CAF"),
+        "w64.w64": coded("W64"),
+        "big-endian.wav": coded("WAV", endian="BIG"),
+        "24-bits-in-4-bytes.wav": riff(
+            fmt(frame_bytes=4, bits=24),
+            chunk(b"data", (SAMPLES.astype("<i4") << 16).tobytes()),
+        ),
+        "odd-chunk-without-its-zero.wav": riff(chunk(b"LIST", b"abc")[:-1], fmt(), DATA),
     }

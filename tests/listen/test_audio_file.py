@@ -8,17 +8,19 @@ import threading
 import numpy as np
 import pytest
 import soundfile
+from hostile.audio import SAMPLES, odd_audio
 from tones import recording
 
 from halfbyte import AudioError
-from halfbyte.listen.audio_file import AudioFile
+from halfbyte.audio_file import AudioFile
+from halfbyte.data.audio import read_audio
 
 SPEECH = (recording("low high mid", pause_s=0.2) * 32768).astype(np.int16)
 RATE_HZ = 16000
 
 
-def samples_of(path) -> np.ndarray:
-    return np.concatenate([np.asarray(block) for block in AudioFile(path)])
+def samples_of(path, channel: int | None = None) -> np.ndarray:
+    return np.concatenate([np.asarray(block) for block in AudioFile(path, channel)])
 
 
 @pytest.fixture
@@ -60,6 +62,78 @@ def test_channels_are_averaged(tmp_path, suffix):
     path = tmp_path / f"stereo.{suffix}"
     soundfile.write(path, np.stack([SPEECH, np.zeros_like(SPEECH)], axis=1), RATE_HZ)
     np.testing.assert_allclose(samples_of(path), SPEECH / 65536, atol=2e-5)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_a_channel_can_be_chosen(tmp_path, suffix):
+    path = tmp_path / f"stereo.{suffix}"
+    soundfile.write(path, np.stack([np.zeros_like(SPEECH), SPEECH], axis=1), RATE_HZ)
+    assert not samples_of(path, 1).any()
+    np.testing.assert_allclose(samples_of(path, 2), SPEECH / 32768, atol=1e-4)
+    for channel in (0, 3):
+        with pytest.raises(AudioError, match=rf"channel {channel} is not there; it has 2"):
+            AudioFile(path, channel)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_channels_that_cancel_each_other_are_told(tmp_path, suffix, caplog):
+    path = tmp_path / f"stereo.{suffix}"
+    for other, is_told in ((-SPEECH, True), (SPEECH, False), (np.roll(SPEECH, 99), False)):
+        soundfile.write(path, np.stack([SPEECH, other], axis=1), RATE_HZ)
+        caplog.clear()
+        samples_of(path)
+        assert ("its channels cancel each other" in caplog.text) == is_told
+        caplog.clear()
+        samples_of(path, 2)
+        assert caplog.text == ""
+
+
+def test_samples_can_be_left_out(wav, tmp_path):
+    flac = tmp_path / "speech.flac"
+    soundfile.write(flac, SPEECH, RATE_HZ)
+    for path in (wav, flac):
+        for num_samples, left in ((1234, len(SPEECH) - 1234), (len(SPEECH) + 9, 0)):
+            file = AudioFile(path)
+            file.skip(num_samples)
+            blocks = [np.asarray(block) for block in file]
+            found = np.concatenate([np.empty(0, np.float32), *blocks])
+            np.testing.assert_array_equal(found, samples_of(path)[len(SPEECH) - left :])
+
+
+def test_what_training_reads_is_what_the_device_reads(tmp_path):
+    for name, content in odd_audio().items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        file = AudioFile(path)
+        if file.sample_rate_hz == RATE_HZ:
+            np.testing.assert_array_equal(read_audio(path, RATE_HZ), samples_of(path), name)
+
+
+def test_other_codings_of_wav_go_to_libsndfile(tmp_path):
+    path = tmp_path / "adpcm.wav"
+    soundfile.write(path, SPEECH, RATE_HZ, subtype="IMA_ADPCM")
+    assert np.corrcoef(samples_of(path)[: len(SPEECH)], SPEECH)[0, 1] > 0.99
+
+
+def test_24_bits_in_4_bytes(tmp_path):
+    path = tmp_path / "wide.wav"
+    path.write_bytes(odd_audio()["24-bits-in-4-bytes.wav"])
+    np.testing.assert_array_equal(samples_of(path), SAMPLES / np.float32(32768))
+
+
+def test_what_is_read_is_named(tmp_path):
+    path = tmp_path / "clip.m4a"
+    path.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(60))
+    with pytest.raises(AudioError, match=r"what is read: WAV, .* flac, ogg, opus, mp3, aiff"):
+        AudioFile(path)
+
+
+def test_a_damaged_file_is_not_called_missing(tmp_path):
+    path = tmp_path / "damaged.mp3"
+    path.write_bytes(b"ID3" + bytes(200))
+    with pytest.raises(AudioError) as caught:
+        AudioFile(path)
+    assert "exist" not in str(caught.value)
 
 
 def test_the_name_does_not_matter_but_the_content(wav, tmp_path):
@@ -158,7 +232,7 @@ def test_without_the_extra_wav_is_read_and_flac_says_what_to_install(wav, tmp_pa
     code = (
         f"import sys; sys.modules[{missing!r}] = None\n"
         "from halfbyte import AudioError\n"
-        "from halfbyte.listen.audio_file import AudioFile\n"
+        "from halfbyte.audio_file import AudioFile\n"
         f"assert sum(len(block) for block in AudioFile({str(wav)!r})) == {len(SPEECH)}\n"
         "try:\n"
         f"    AudioFile({str(flac)!r})\n"

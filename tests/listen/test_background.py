@@ -7,7 +7,7 @@ import pytest
 
 import halfbyte
 from halfbyte import Recognizer, StreamOptions, finals
-from halfbyte.listen.audio_file import AudioFile
+from halfbyte.audio_file import AudioFile
 from halfbyte.listen.transcript import as_text
 
 MODEL = Path(halfbyte.__file__).parent / "assets" / "en-voice.hb"

@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from halfbyte import Recognizer, StreamOptions, _core
 from halfbyte import finals as finals_of
-from halfbyte.listen.audio_file import AudioFile
+from halfbyte.audio_file import AudioFile
 from halfbyte.serve.app import make_app
 from halfbyte.serve.app_keys import SERVER
 from halfbyte.serve.session import Session, Step

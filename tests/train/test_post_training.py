@@ -223,7 +223,7 @@ def test_what_was_trained_in_float_is_not_verified(halfbyte, work, tmp_path):
     ("start", "words", "named"),
     [
         ("none", [], "none is no checkpoint: config.yaml is missing"),
-        ("run", [], "run is no checkpoint: tokenizer.model is missing; did you mean"),
+        ("run", [], "run is no checkpoint: tokenizer.model is missing"),
         ("float", ["quantization.default=w9a8"], "quantization.default is 'w9a8'"),
         ("float", ["quantization.layers={encodr.*: w8a8}"], "matches no layer"),
         ("float", ["distillation.teacher=nowhere"], "nowhere is no checkpoint"),

@@ -5,10 +5,10 @@ import resource
 import sys
 import time
 
+from halfbyte.audio_file import AudioFile
 from halfbyte.cli import print_mistake
 from halfbyte.cli.live import Live
 from halfbyte.errors import AudioError, UsageError
-from halfbyte.listen.audio_file import AudioFile
 from halfbyte.listen.events import Event, finals
 from halfbyte.listen.options import FULL_CONTEXT_MS, StreamOptions
 from halfbyte.listen.recognizer import Recognizer
@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--srt", action="store_true", help="SubRip subtitles")
     form.add_argument("--vtt", action="store_true", help="WebVTT subtitles")
     form.add_argument("--stream", action="store_true", help="show words as they come")
+    parser.add_argument(
+        "--channel", type=int, metavar="N", help="of the files, from 1; default: their mean"
+    )
     parser.add_argument("--chunk-ms", type=int, metavar="N", help="chunk length; 0: full context")
     parser.add_argument("--mode", metavar="M", help="decoding, one of the model's modes")
     parser.add_argument(
@@ -85,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
 def _transcribe(recognizer: Recognizer, path: str, options: argparse.Namespace) -> None:
     is_one_of_several = len(options.audio) > 1
     start_s = time.perf_counter()
-    file = AudioFile(STANDARD_INPUT if path == "-" else path)
+    file = AudioFile(STANDARD_INPUT if path == "-" else path, options.channel)
     if options.stream and is_one_of_several:
         print(f"{path}:")
     events, duration_s = _recognize(recognizer, file, options)

@@ -14,7 +14,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from halfbyte.data.audio import read_audio
+from halfbyte.data.audio import check_duration, read_utterance
 from halfbyte.data.manifest import Utterance
 from halfbyte.errors import AudioError
 from halfbyte.progress import progress_bar
@@ -32,7 +32,7 @@ class AudioStore:
         sample_rate_hz: rate to hold.
 
     Raises:
-        AudioError: a file cannot be read.
+        AudioError: a file cannot be read, or is not as long as its manifest says.
     """
 
     def __init__(self, utterances: list[Utterance], folder: Path, sample_rate_hz: int):
@@ -43,6 +43,8 @@ class AudioStore:
             folder.mkdir(parents=True, exist_ok=True)
             _build(utterances, path, index_path, sample_rate_hz)
         self._ends = json.loads(index_path.read_text())
+        for number, utterance in enumerate(utterances):  # manifests of a store may change
+            check_duration(utterance, self.num_samples(number) / sample_rate_hz)
         # An empty file cannot be mapped.
         empty = np.empty(0, np.int16)
         self._samples = np.memmap(path, dtype=np.int16, mode="r") if self._ends else empty
@@ -83,7 +85,7 @@ def _decoded(utterances: list[Utterance], rate_hz: int) -> Iterator[NDArray[np.f
     ahead: deque[Future[NDArray[np.float32]]] = deque()
     with ThreadPoolExecutor() as pool:
         for utterance in progress_bar(utterances, "decoding audio"):
-            ahead.append(pool.submit(read_audio, utterance.audio_path, rate_hz))
+            ahead.append(pool.submit(read_utterance, utterance, rate_hz))
             if len(ahead) > _DECODED_AHEAD:
                 yield ahead.popleft().result()
         while ahead:

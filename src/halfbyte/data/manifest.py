@@ -9,6 +9,9 @@ from typing import Any
 
 from halfbyte.errors import ManifestError, UsageError
 
+# What a duration may be off.
+DURATION_TOLERANCE_S, DURATION_TOLERANCE = 0.1, 0.02
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -72,6 +75,12 @@ def read_manifest(
     if skipped is not None:
         skipped += bad
     return utterances
+
+
+def is_duration(claimed_s: float, measured_s: float) -> bool:
+    """Whether a claimed duration is near enough to the measured one."""
+    tolerance_s = max(DURATION_TOLERANCE_S, DURATION_TOLERANCE * measured_s)
+    return abs(claimed_s - measured_s) <= tolerance_s
 
 
 def worded_manifests(folder: Path, split: str) -> list[Path]:

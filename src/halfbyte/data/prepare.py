@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from halfbyte.audio_file import AudioFile
 from halfbyte.data.report import Report
 from halfbyte.data.source import Extract, Importer, SourceUtterance, Split, WholeFile
 from halfbyte.errors import AudioError, ManifestError, UsageError
@@ -139,17 +140,13 @@ def measured_s(path: Path) -> float:
     """
     if not path.is_file():
         raise AudioError(f"audio {path} is missing")
-    try:
-        with soundfile.SoundFile(path) as file:
-            num_tail = min(file.frames, max(1, round(_TAIL_S * file.samplerate)))
-            if file.frames <= 0:
-                raise AudioError(f"audio {path} holds no samples")
-            file.seek(file.frames - num_tail)
-            if len(file.read(num_tail)) < num_tail:
-                raise AudioError(f"audio {path} is cut short")
-            return file.frames / file.samplerate
-    except (OSError, soundfile.LibsndfileError, ZeroDivisionError) as error:
-        raise AudioError(f"cannot read audio {path}: {error}") from error
+    file = AudioFile(path)
+    num_samples = file.num_samples or 0
+    num_tail = min(num_samples, max(1, round(_TAIL_S * file.sample_rate_hz)))
+    file.skip(num_samples - num_tail)
+    if file.is_cut_short or sum(len(block) for block in file) < num_tail:
+        raise AudioError(f"audio {path} is cut short")
+    return num_samples / file.sample_rate_hz
 
 
 def _file_name(name: str) -> str:

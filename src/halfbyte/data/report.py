@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from halfbyte.data.manifest import is_duration
 from halfbyte.data.source import SourceUtterance
 from halfbyte.errors import ManifestError
 from halfbyte.tables import aligned
 
 DURATION_EDGES_S = (0, 0.5, 1, 2, 3, 4, 6, 8, 10, 12, 15, 20, 25, 30, 60, 3600, 86400)
-_CLAIM_TOLERANCE_S, _CLAIM_TOLERANCE = 0.1, 0.02  # what a claimed duration may be off
+_FASTEST = 40  # characters a second; nobody speaks half as fast
 _NUM_EXAMPLES = 10
 _NUM_SKIPPED = 1000  # bad lines that a report names; all are counted
 
@@ -24,6 +25,7 @@ CAPITALS = "capital letters in the text"
 ODD_CHARACTERS = "other characters than expected in the text"
 ID_IN_TWO_SPLITS = "id in two splits"
 SPEAKERS_SHARED = "speaker in two splits; figures measured on the second are too good"
+TOO_FAST = f"more than {_FASTEST} characters a second; is it the right text?"
 NO_SPEAKER = "no speaker, so splits cannot be compared"
 
 
@@ -115,6 +117,9 @@ class Report:
             self._find(NO_SPEAKER, found.where)
         self._check_duration(line["duration"], found)
         self._check_text(line["text"], found.where)
+        if len(line["text"]) > _FASTEST * line["duration"]:
+            said = f"{line['id']}, {len(line['text'])} characters in {line['duration']:g} s"
+            self._find(TOO_FAST, f"{found.where}: {said}")
 
     def _find(self, finding: str, example: str) -> None:
         found = self.findings.setdefault(finding, _Finding())
@@ -126,8 +131,7 @@ class Report:
         claimed_s = found.claimed_s
         if claimed_s is None:
             return
-        tolerance_s = max(_CLAIM_TOLERANCE_S, _CLAIM_TOLERANCE * measured_s)
-        if abs(claimed_s - measured_s) > tolerance_s:
+        if not is_duration(claimed_s, measured_s):
             self._find(WRONG_DURATION, f"{found.where}: {claimed_s:g} s, is {measured_s:g} s")
 
     def _check_text(self, text: str, where: str) -> None:

@@ -1,10 +1,10 @@
 """What an importer hands over: utterances of a corpus, their audio still where it lies."""
 
 import gzip
-import io
 import json
 import os
 import tarfile
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
+from halfbyte.audio_file import AudioFile
 from halfbyte.errors import AudioError, ManifestError
 
 Samples = NDArray[np.float32]
@@ -33,7 +33,7 @@ class Extract:
 
     Args:
         identity: another text where the same audio would not come out again.
-        load: samples, (S,) or (S, channels) float32, and their rate.
+        load: samples, (S,) or (S, channels) float32, and their rate in Hz.
     """
 
     identity: str
@@ -190,33 +190,46 @@ def stretch(path: Path, start_s: float, end_s: float | None, where: str) -> Extr
         raise ManifestError(f"{where}: end {end_s:g} s is not after start {start_s:g} s")
 
     def load() -> tuple[Samples, int]:
-        try:
-            with soundfile.SoundFile(path) as file:
-                start = round(start_s * file.samplerate)
-                stop = file.frames if end_s is None else round(end_s * file.samplerate)
-                if start >= file.frames or stop > file.frames + file.samplerate // 10:
-                    raise AudioError(
-                        f"{start_s:g}-{stop / file.samplerate:g} s is outside of {path}, "
-                        f"which is {file.frames / file.samplerate:g} s long"
-                    )
-                file.seek(start)
-                return file.read(stop - start, dtype="float32"), file.samplerate
-        except (OSError, soundfile.LibsndfileError) as error:
-            raise AudioError(f"cannot read audio {path}: {error}") from error
+        file = AudioFile(path)
+        rate_hz, num_samples = file.sample_rate_hz, file.num_samples or 0
+        start = round(start_s * rate_hz)
+        stop = num_samples if end_s is None else round(end_s * rate_hz)
+        if start >= num_samples or stop > num_samples + rate_hz // 10:
+            raise AudioError(
+                f"{start_s:g}-{stop / rate_hz:g} s is outside of {path}, "
+                f"which is {num_samples / rate_hz:g} s long"
+            )
+        file.skip(start)
+        return _samples(file, stop - start), rate_hz
 
     return Extract(f"{file_identity(path)} {start_s} {end_s}", load)
 
 
 def encoded(identity: str, content: Callable[[], bytes]) -> Extract:
-    """A recording in any format that libsndfile reads, held in memory or an archive."""
+    """A recording in any format that is read, held in memory or an archive."""
 
     def load() -> tuple[Samples, int]:
-        try:
-            return soundfile.read(io.BytesIO(content()), dtype="float32")
-        except (OSError, soundfile.LibsndfileError) as error:
-            raise AudioError(f"cannot read audio: {error}") from error
+        with tempfile.NamedTemporaryFile() as copy:
+            copy.write(content())
+            copy.flush()
+            try:
+                file = AudioFile(copy.name)
+                return _samples(file), file.sample_rate_hz
+            except AudioError as error:
+                raise AudioError(str(error).replace(copy.name, "its audio")) from None
 
     return Extract(identity, load)
+
+
+def _samples(file: AudioFile, most: int | None = None) -> Samples:
+    """What is left of a file, or so many samples of it."""
+    blocks, held = [np.empty(0, np.float32)], 0
+    for block in file:
+        blocks.append(np.asarray(block))
+        held += len(block)
+        if most is not None and held >= most:
+            break
+    return np.concatenate(blocks)[:most]
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from halfbyte.audio_file import AudioFile
 from halfbyte.engine import ModelFile
 from halfbyte.listen.acoustic_model import AcousticModel
-from halfbyte.listen.audio_file import AudioFile
 from halfbyte.listen.engine_model import EngineModel
 from halfbyte.listen.events import Text, finals
 from halfbyte.listen.options import FULL_CONTEXT_MS, StreamOptions
@@ -48,18 +48,22 @@ class Recognizer:
         return Stream(self.model, replace(options or StreamOptions(), **changes))
 
     def transcribe(
-        self, audio: str | os.PathLike[str], options: StreamOptions | None = None
+        self,
+        audio: str | os.PathLike[str],
+        options: StreamOptions | None = None,
+        channel: int | None = None,
     ) -> list[Text]:
         """Final results of an audio file, segment by segment.
 
         Args:
             audio: the file.
             options: full context if not given; the sample rate is the file's.
+            channel: the one to hear, counted from 1; the mean of all if not given.
 
         Raises:
             AudioError: the file cannot be read as audio.
         """
-        file = AudioFile(audio)
+        file = AudioFile(audio, channel)
         options = options or StreamOptions(chunk_ms=FULL_CONTEXT_MS)
         stream = self.stream(options, sample_rate_hz=file.sample_rate_hz)
         events = [event for block in file for event in stream.accept(block)]

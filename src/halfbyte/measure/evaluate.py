@@ -8,9 +8,9 @@ from operator import add
 from pathlib import Path
 from typing import Any
 
+from halfbyte.audio_file import AudioFile
 from halfbyte.data.manifest import Utterance
 from halfbyte.listen.acoustic_model import AcousticModel
-from halfbyte.listen.audio_file import AudioFile
 from halfbyte.listen.events import finals
 from halfbyte.listen.options import EndpointRule, StreamOptions
 from halfbyte.listen.recognizer import Recognizer
@@ -80,7 +80,8 @@ def label_key(path: Path) -> str:
 
 
 def _is_checkpoint(path: Path) -> bool:
-    return (path / "weights.safetensors").exists()
+    """Whether a folder is a checkpoint or a run, which needs no training room to tell."""
+    return any((path / name).exists() for name in ("weights.safetensors", "result"))
 
 
 def evaluate(
@@ -105,14 +106,14 @@ def evaluate(
 
 def validate(checkpoint: Path, utterances: list[Utterance]) -> Iterator[Score]:
     """What a model without a recogniser gets right, as its family counts it; the score so far."""
-    from halfbyte.data.audio import read_audio
+    from halfbyte.data.audio import read_utterance
     from halfbyte.train.checkpoint import family_of, inputs_of, load_checkpoint
 
     config, vocabulary, model = load_checkpoint(checkpoint)
     family, features = family_of(config), config.features
     scores: list[Score] = []
     for utterance in utterances:
-        samples = read_audio(utterance.audio_path, features.sample_rate_hz)
+        samples = read_utterance(utterance, features.sample_rate_hz)
         batch = family.needs.of_utterance(utterance, samples, vocabulary, features)
         scores.append(family.validate(model, batch, inputs_of(config, vocabulary)))
         yield reduce(add, scores)

@@ -26,7 +26,7 @@ import torch
 from torch import nn
 
 from halfbyte import _core
-from halfbyte.data.audio import read_audio
+from halfbyte.data.audio import read_utterance
 from halfbyte.data.manifest import Utterance
 from halfbyte.data.needs import Batch, Vocabulary
 from halfbyte.errors import ConfigError
@@ -229,7 +229,7 @@ class _Listener:
         self._family, self._inputs = family_of(config), inputs_of(config, vocabulary)
         self._batches: list[Batch] = []
         for utterance in progress_bar(utterances, "reading"):
-            audio = read_audio(utterance.audio_path, config.features.sample_rate_hz)
+            audio = read_utterance(utterance, config.features.sample_rate_hz)
             needs = self._family.needs
             self._batches.append(needs.of_utterance(utterance, audio, vocabulary, config.features))
 

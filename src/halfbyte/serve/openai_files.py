@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 from aiohttp import BodyPartReader, web
 
+from halfbyte.audio_file import AudioFile
 from halfbyte.errors import HalfbyteError
-from halfbyte.listen.audio_file import AudioFile
 from halfbyte.listen.events import Text, finals
 from halfbyte.listen.subtitles import as_srt, as_vtt
 from halfbyte.listen.transcript import as_text

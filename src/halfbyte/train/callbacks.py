@@ -22,7 +22,6 @@ from halfbyte.files import write_whole
 from halfbyte.progress import Progress
 from halfbyte.train.run_state import Position, read_tensors
 
-METRICS = "metrics.jsonl"
 Save = Callable[[Position, torch.optim.Optimizer], None]
 
 

@@ -22,6 +22,8 @@ from halfbyte.quant.methods import Methods
 from halfbyte.train.config import AnyConfig, dump_config, load_config
 
 CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
+METRICS = "metrics.jsonl"  # of a run
+RESULT = "result"  # checkpoint folder that a run ends with
 ARITHMETICS = ("dynamic", "integer")
 
 
@@ -85,12 +87,20 @@ def save_checkpoint(
     write_together(folder, contents)
 
 
+def find_checkpoint(folder: Path) -> Path:
+    """The checkpoint folder that a path means: itself, or the result of a run."""
+    result = folder / RESULT
+    is_run = not (folder / WEIGHTS).is_file() and (result / WEIGHTS).is_file()
+    return result if is_run else folder
+
+
 def read_checkpoint_config(folder: Path) -> AnyConfig:
-    """The configuration of a checkpoint folder.
+    """The configuration of a checkpoint folder or of the result of a run.
 
     Raises:
         ConfigError: a file is missing.
     """
+    folder = find_checkpoint(folder)
     _raise_if_missing(folder, CONFIG)
     config = load_config(folder / CONFIG)
     for name in (family_of(config).needs.file, WEIGHTS):
@@ -100,17 +110,20 @@ def read_checkpoint_config(folder: Path) -> AnyConfig:
 
 def _raise_if_missing(folder: Path, name: str) -> None:
     if not (folder / name).is_file():
-        result = folder / "result"
-        hint = f"; did you mean {result}?" if result.is_dir() else ""
+        is_run = (folder / METRICS).is_file()
+        hint = "; it is a run that has not ended: `halfbyte train` goes on" if is_run else ""
         raise ConfigError(f"{folder} is no checkpoint: {name} is missing{hint}")
 
 
 def load_checkpoint(folder: Path) -> tuple[AnyConfig, Any, Any]:
-    """Read a checkpoint folder: configuration, vocabulary, model in evaluation mode.
+    """Read a checkpoint folder, or the result of a run: configuration, vocabulary, model.
+
+    The model is in evaluation mode.
 
     Raises:
         ConfigError: a file is missing, or the weights are not those of the configuration.
     """
+    folder = find_checkpoint(folder)
     config = read_checkpoint_config(folder)
     needs = family_of(config).needs
     vocabulary = needs.read((folder / needs.file).read_bytes())
@@ -166,11 +179,12 @@ def start_from(model: nn.Module, folder: Path, patterns: Sequence[str] = ("*",))
 
 
 def _read_weights(folder: Path) -> dict[str, Tensor]:
+    path = find_checkpoint(folder) / WEIGHTS
     try:
-        stored = safetensors.torch.load_file(folder / WEIGHTS)
+        stored = safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(f"cannot read {folder / WEIGHTS}: {reason}") from error
+        raise ConfigError(f"cannot read {path}: {reason}") from error
     return {name: value.float() for name, value in stored.items()}
 
 

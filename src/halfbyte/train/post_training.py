@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from halfbyte.blocks.integer import ranges_of
-from halfbyte.data.audio import read_audio
+from halfbyte.data.audio import read_utterance
 from halfbyte.data.manifest import Utterance, evenly_spread
 from halfbyte.data.needs import Batch, Vocabulary
 from halfbyte.errors import ConfigError
@@ -204,6 +204,6 @@ def _heard(
     """Utterances that are louder than silence, each as a batch of its own."""
     needs = family_of(config).needs
     for utterance in progress_bar(utterances, "calibrating"):
-        audio = read_audio(utterance.audio_path, config.features.sample_rate_hz)
+        audio = read_utterance(utterance, config.features.sample_rate_hz)
         if np.abs(audio).max() >= SILENCE:
             yield needs.of_utterance(utterance, audio, vocabulary, config.features)

@@ -20,7 +20,6 @@ from halfbyte.errors import ConfigError
 from halfbyte.families.family import Stage
 from halfbyte.files import write_whole
 from halfbyte.train.callbacks import (
-    METRICS,
     EpochWeights,
     KeepsSigterm,
     Metrics,
@@ -31,9 +30,12 @@ from halfbyte.train.callbacks import (
 )
 from halfbyte.train.checkpoint import (
     CONFIG,
+    METRICS,
+    RESULT,
     WEIGHTS,
     build_model,
     family_of,
+    find_checkpoint,
     inputs_of,
     load_checkpoint,
     read_checkpoint_config,
@@ -46,7 +48,6 @@ from halfbyte.train.distillation import read_teacher
 from halfbyte.train.run_state import LAST, Position, RunState, read_run_state
 from halfbyte.train.task import FamilyTask, moments_of
 
-RESULT = "result"
 _LOCK = ".lock"
 _PRECISIONS = ("bf16-mixed", "32-true")  # fp16 would need its losses scaled
 # What a run that goes on may have otherwise: how it is computed, and where its data lie; the data
@@ -216,7 +217,7 @@ def _vocabulary(config: AnyConfig, folder: Path, source: Path | None) -> Vocabul
     if path.exists():
         return needs.read(path.read_bytes())
     if source and family_of(read_checkpoint_config(source)).needs.file == needs.file:
-        return needs.read((source / needs.file).read_bytes())
+        return needs.read((find_checkpoint(source) / needs.file).read_bytes())
     return needs.fit(read_utterances(config, config.data.train), config.tokens)
 
 
