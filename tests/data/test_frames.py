@@ -91,8 +91,15 @@ def test_labels_are_fitted_stored_and_read_again(tmp_path):
         Frames().batch([Example(torch.zeros(9, 80), [Heard(other)])], LABELS, FeatureConfig())
 
 
+TIMES = [("x", 1), (float("nan"), 1), (0, float("nan")), (0, float("inf")), (2, 1), (-1, 1)]
+
+
 @pytest.mark.parametrize(
-    "value", [3, "low", [3], [{"start": 0.1, "end": 0.2}], [{"start": "x", "end": 1, "label": "a"}]]
+    "value",
+    [
+        *(3, "low", [3], [{"start": 0.1, "end": 0.2}]),
+        *([{"start": start, "end": end, "label": "a"}] for start, end in TIMES),
+    ],
 )
 def test_intervals_of_another_form_are_a_mistake(tmp_path, value):
     write_utterances(tmp_path, [tone(300.0, 0.1)])

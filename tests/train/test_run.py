@@ -170,6 +170,38 @@ def test_other_data_in_the_folder_of_a_run_are_refused(workspace, copied, capsys
     assert "data.dev had other ones" in said
 
 
+def test_a_text_too_long_for_its_audio_is_told(workspace, tmp_path, capsys):
+    lines = (workspace / "corpus" / "train.jsonl").read_text().splitlines()
+    first = json.loads(lines[0])
+    long = {**first, "id": "long", "text": " ".join(["high"] * 20)}
+    (workspace / "corpus" / "long.jsonl").write_text("\n".join([*lines, json.dumps(long)]))
+    words = ["train", str(workspace / "config.yaml"), "--run", str(tmp_path / "run")]
+    assert main([*words, "data.train=[long.jsonl]", "loop.epochs=1"]) == 0
+    said = capsys.readouterr().err
+    assert re.search(r"1 utterances are too short .* the first: long \('high .* are needed", said)
+
+
+def test_export_takes_the_result_of_a_run(workspace, uninterrupted, tmp_path, capsys):
+    assert main(["export", str(uninterrupted.parent), "-o", str(tmp_path / "onnx")]) == 0
+    assert (tmp_path / "onnx" / "model.json").is_file()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.jsonl").touch()
+    assert main(["export", str(tmp_path / "run"), "-o", str(tmp_path / "none")]) == 2
+    assert "a run that has not ended: `halfbyte train` goes on" in capsys.readouterr().err
+
+
+def test_eval_of_a_run_needs_the_extra_train_only(workspace, uninterrupted):
+    """Not what the extras test, data, serve and bench bring."""
+    others = ["onnxruntime", "pytest", "hypothesis", "lhotse", "pyarrow", "matplotlib", "aiohttp"]
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({others}))\n"
+        "from halfbyte.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    manifest = workspace / "corpus" / "train.jsonl"
+    command = [sys.executable, "-c", code, "eval", str(uninterrupted.parent), str(manifest)]
+    assert subprocess.run(command, check=False).returncode == 0
+
+
 @pytest.mark.parametrize("word", ["seed=7", "data.batch_s=3.0", "optimizer.peak_rate=0.1"])
 def test_another_configuration_in_the_folder_of_a_run_is_refused(workspace, copied, capsys, word):
     key, _, value = word.partition("=")

@@ -15,7 +15,7 @@ from halfbyte.data.augment import (
     generator_for,
     mask_features,
 )
-from halfbyte.data.fbank import FeatureConfig, log_mel, long_enough
+from halfbyte.data.fbank import FeatureConfig, log_mel, long_enough, num_frames
 from halfbyte.data.manifest import Utterance
 from halfbyte.data.needs import Batch, DataNeeds, Example, Heard, Vocabulary
 from halfbyte.data.surroundings import NOBODY, Surroundings, background, draw_surroundings
@@ -66,6 +66,10 @@ class Corpus:
     def recorded(self, index: int) -> Samples:
         """Samples as recorded, with silence after a clip too short for the model."""
         return long_enough(self._audio[index], self._features)
+
+    def num_frames(self, index: int) -> int:
+        """Feature frames of an utterance as recorded."""
+        return num_frames(self._audio.num_samples(index), self._features)
 
     def durations_s(self, epoch: int) -> list[float]:
         """How long each utterance is in the epoch, with what stands around it."""

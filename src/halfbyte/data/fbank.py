@@ -56,5 +56,14 @@ def log_mel(samples: NDArray[np.float32], config: FeatureConfig) -> Tensor:
 
 def long_enough(samples: NDArray[np.float32], config: FeatureConfig) -> NDArray[np.float32]:
     """The samples, with silence behind a clip that is too short for a model; (S,) float32."""
-    least = config.frame_length_samples + _LEAST_FRAMES * config.frame_shift_samples
-    return np.pad(samples, (0, max(0, least - len(samples))))
+    return np.pad(samples, (0, max(0, _least_samples(config) - len(samples))))
+
+
+def num_frames(num_samples: int, config: FeatureConfig) -> int:
+    """Frames of a recording of so many samples, once it is long enough."""
+    heard = max(num_samples, _least_samples(config)) - config.frame_length_samples
+    return 1 + heard // config.frame_shift_samples
+
+
+def _least_samples(config: FeatureConfig) -> int:
+    return config.frame_length_samples + _LEAST_FRAMES * config.frame_shift_samples

@@ -136,6 +136,8 @@ def _intervals(value: Any, where: str) -> tuple[Interval, ...]:
         found = tuple(
             Interval(float(one["start"]), float(one["end"]), str(one["label"])) for one in value
         )
+        if not all(0 <= one.start_s <= one.end_s < math.inf for one in found):
+            raise ValueError
     except (TypeError, KeyError, ValueError) as error:
         raise ManifestError(
             f"{where}: intervals is {value!r}; expected [{{start, end, label}}, …] in seconds"

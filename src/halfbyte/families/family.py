@@ -186,6 +186,10 @@ class Family(ABC, Generic[Model, B]):
         """What is drawn anew for each step, such as a chunk length; alike in all processes."""
         return None
 
+    def unlearnable(self, model: Model, inputs: Inputs, text: str, num_frames: int) -> str:
+        """Why a text cannot be learned from so many feature frames, in words; empty if it can."""
+        return ""
+
     @abstractmethod
     def outputs(self, model: Model, batch: B, draw: Any = None) -> Any:
         """What the model says of a batch.

@@ -9,6 +9,7 @@ one it leaves others out.
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -38,6 +39,7 @@ from halfbyte.measure.encoder_runners import Step, engine_step, onnx_runtime_ste
 from halfbyte.measure.peers.encoder import open_encoders
 from halfbyte.measure.peers.layer import quiet
 from halfbyte.measure.spread import time_in_turns
+from halfbyte.progress import progress_bar
 
 LARGEST_FLOAT_DIFFERENCE = 1e-3  # of outputs that a layer norm makes of order one
 OURS, OURS_FLOAT = "halfbyte w4a8", "halfbyte float32"
@@ -78,6 +80,7 @@ def bench_encoder(
         pin()
     torch.set_num_threads(1)
     family = family_to_benchmark()
+    print(f"models in {folder}: made once, which takes minutes", file=sys.stderr, flush=True)
     write_models(family, folder)
     subject = random_subject(family)
     assert family.production is not None
@@ -85,7 +88,9 @@ def bench_encoder(
     line |= {"machine": machine(), "isa": isa or os.environ.get("HALFBYTE_ISA") or best_isa()}
     line |= {"threads": threads, "clock": "process CPU time", "load": os.getloadavg()[0]}
     line |= {"absent": {}, "rows": []}
-    for shape in shapes:
+    for number, shape in enumerate(shapes, 1):
+        label = f"chunks of {shape.chunk_ms} ms, shape {number} of {len(shapes)}"
+        print(f"{label}: opening the runtimes", file=sys.stderr, flush=True)
         steps, line["absent"] = runners(folder, subject, shape, isa, threads, peers)
         row: Line = {"chunk_ms": shape.chunk_ms, "left_context_steps": shape.left_context_steps}
         row["multiply_adds"] = multiply_adds(
@@ -94,7 +99,7 @@ def bench_encoder(
         row["differences"] = check(steps, chunks(subject, shape))
         is_long = shape.chunk_ms > LONG_MS
         calls = max(1, repeat // LONG_SHARE) if is_long else repeat
-        row["times"] = measure(steps, chunks(subject, shape), calls)
+        row["times"] = measure(steps, chunks(subject, shape), calls, label)
         row["energy"] = energy_figures(row["multiply_adds"], folder / "w4a8.hb", shape)
         line["rows"].append(row)
         show(row_table(row))
@@ -160,7 +165,9 @@ def check(steps: dict[str, Step], features: list[Any]) -> dict[str, float]:
     return differences
 
 
-def measure(steps: dict[str, Step], features: list[Any], repeat: int) -> dict[str, Line]:
+def measure(
+    steps: dict[str, Step], features: list[Any], repeat: int, label: str
+) -> dict[str, Line]:
     """Milliseconds of one call whose weights are in the caches: median, its MAD, the fastest."""
     timed = {
         name: partial(_next_chunk, step, cycle(features))
@@ -168,7 +175,8 @@ def measure(steps: dict[str, Step], features: list[Any], repeat: int) -> dict[st
         if name != NOT_TIMED
     }
     figures: dict[str, Line] = {}
-    for name, times in time_in_turns(timed, range(repeat), time.process_time).items():
+    turns = progress_bar(range(repeat), label)
+    for name, times in time_in_turns(timed, turns, time.process_time).items():
         warm = times.warm
         figures[name] = {
             "median_ms": round(1e3 * warm.median, 3),

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,18 @@ class Corpora(lightning.LightningDataModule):
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, _: int) -> Batch:
         return batch.to(device)
+
+    def unlearnable(self, reason_of: Callable[[str, int], str]) -> list[str]:
+        """Training utterances that cannot be learned, each with the reason.
+
+        Args:
+            reason_of: why a text cannot be learned from so many feature frames.
+        """
+        found = []
+        for number, one in enumerate(self._train.utterances):
+            if reason := reason_of(one.text, self._train.num_frames(number)):
+                found.append(f"{one.id} ({one.text[:40]!r}, {one.duration_s:g} s): {reason}")
+        return found
 
     def feature_statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and inverse deviation of each feature bin over training speech as recorded.

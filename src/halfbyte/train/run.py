@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import nn
 
 from halfbyte.data.needs import Vocabulary
 from halfbyte.errors import ConfigError
-from halfbyte.families.family import Stage
+from halfbyte.families.family import Inputs, Stage
 from halfbyte.files import write_whole
 from halfbyte.train.callbacks import (
     EpochWeights,
@@ -141,6 +142,7 @@ def _train_stage(config: AnyConfig, stage: Stage, folder: Path, source: Path | N
     corpora = Corpora(config, vocabulary, is_fresh, start)
     if state:
         _refuse_other_data(corpora, folder, state)
+    _tell_unlearnable(config, corpora, model, inputs_of(config, vocabulary))
     callbacks = _callbacks(config, stage, folder, corpora, model, is_fresh)
     # A mistake in the configuration has shown by now, and leaves no folder behind.
     family = family_of(config)
@@ -183,6 +185,19 @@ def _refuse_other_data(corpora: Corpora, folder: Path, state: RunState) -> None:
                 f"{folder} holds a run whose data.{name} had {change}; give other data another "
                 f"folder (--from {folder / RESULT} starts from the weights of a finished run)"
             )
+
+
+def _tell_unlearnable(
+    config: AnyConfig, corpora: Corpora, model: nn.Module, inputs: Inputs
+) -> None:
+    """Say which utterances teach a loss nothing: it is 0 there, and looks like a perfect one."""
+    found = corpora.unlearnable(partial(family_of(config).unlearnable, model, inputs))
+    if found and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        print(
+            f"warning: {len(found)} utterances are too short for their texts, so that CTC learns "
+            f"nothing from them; the first: {found[0]}",
+            file=sys.stderr,
+        )
 
 
 def _load_weights(model: nn.Module, state: RunState, folder: Path) -> None:

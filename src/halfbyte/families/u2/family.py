@@ -1,5 +1,6 @@
 """U2 as a family: what training, export and measurement ask of it."""
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -34,6 +35,13 @@ class U2Family(Family[U2, SpeechBatch]):
         num_frames = torch.tensor(batch.features.shape[1])
         longest = int(model.encoder.subsampling.num_steps(num_frames))
         return draw_chunk_steps(longest, model.config.dynamic_chunk, generator)
+
+    def unlearnable(self, model: U2, inputs: Inputs, text: str, num_frames: int) -> str:
+        """CTC needs a step for each token, and one between two that are alike."""
+        tokens = inputs.vocabulary.encode(text)
+        least = len(tokens) + sum(one == other for one, other in pairwise(tokens))
+        steps = int(model.encoder.subsampling.num_steps(torch.tensor(num_frames)))
+        return f"{least} encoder steps are needed, and there are {steps}" if steps < least else ""
 
     def outputs(self, model: U2, batch: SpeechBatch, draw: int | None = None) -> LogProbs:
         """Log-probabilities of both heads, the decoder given the right tokens."""
