@@ -18,6 +18,7 @@ from halfbyte import finals as finals_of
 from halfbyte.audio_file import AudioFile
 from halfbyte.serve.app import make_app
 from halfbyte.serve.app_keys import SERVER
+from halfbyte.serve.door import Door
 from halfbyte.serve.session import Session, Step
 from halfbyte.serve.wyoming import wyoming_server
 
@@ -138,7 +139,7 @@ async def wyoming(app):
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
-        async with wyoming_server(app[SERVER], listener):
+        async with wyoming_server(app[SERVER], listener, Door(100, 10.0)):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             yield reader, writer
             writer.close()

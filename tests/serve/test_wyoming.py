@@ -2,15 +2,20 @@
 
 import asyncio
 import json
+import struct
 import wave
 
+import numpy as np
 import pytest
+import soundfile
 from wyoming.asr import Transcribe, Transcript, TranscriptChunk, TranscriptStart, TranscriptStop
-from wyoming.audio import AudioChunk, AudioStart, AudioStop, wav_to_chunks
+from wyoming.audio import AudioChunk, AudioChunkConverter, AudioStart, AudioStop, wav_to_chunks
 from wyoming.client import AsyncTcpClient
 from wyoming.event import Event
 from wyoming.info import Describe, Info
 from wyoming.ping import Ping, Pong
+
+from halfbyte.serve.wyoming_audio import AudioForm
 
 
 async def utter(client, talk):
@@ -70,6 +75,45 @@ def test_nothing_said_is_an_empty_transcript(server):
     assert asyncio.run(silent()) == ""
 
 
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_audio_of_any_width_and_number_of_channels(server, talk, text, width, channels):
+    samples = soundfile.read(talk, dtype="int16")[0].astype(np.int32)
+    shifted = samples << 16 if width != 1 else (samples & ~0xFF) + 0x8000 << 16
+    raw = shifted.astype("<u4").view(np.uint8).reshape(-1, 4)[:, 4 - width :]
+    audio = np.repeat(raw[:, None], channels, axis=1).tobytes()
+
+    async def utter_so():
+        form = {"rate": 16000, "width": width, "channels": channels}
+        async with AsyncTcpClient("127.0.0.1", server.wyoming_port) as client:
+            await client.write_event(AudioStart(**form).event())
+            step = 1600 * width * channels
+            for start in range(0, len(audio), step):
+                await client.write_event(
+                    AudioChunk(audio=audio[start : start + step], **form).event()
+                )
+            await client.write_event(AudioStop().event())
+            while not Transcript.is_type((event := await client.read_event()).type):
+                pass
+            return Transcript.from_event(event).text
+
+    assert asyncio.run(utter_so()) == text
+
+
+@pytest.mark.parametrize("width", [1, 3, 4])
+def test_widths_are_those_of_wyomings_own_converter(width):
+    audio = bytes(range(256)) * 3
+    converter = AudioChunkConverter(width=2, channels=1)
+    theirs = converter.convert(AudioChunk(rate=16000, width=width, channels=1, audio=audio)).audio
+    assert AudioForm(16000, width, 1).to_s16(audio) == theirs
+
+
+def test_channels_are_averaged():
+    frames = struct.pack("<6h", 100, 300, -32768, -32768, 32767, -1)
+    assert struct.unpack("<3h", AudioForm(16000, 2, 2).to_s16(frames)) == (200, -32768, 16383)
+    assert struct.unpack("<2h", AudioForm(16000, 2, 3).to_s16(frames)) == (-10790, -1)
+
+
 def chunk(**changed):
     audio = {"rate": 16000, "width": 2, "channels": 1, **changed}
     return Event("audio-chunk", audio, bytes(64))
@@ -77,7 +121,16 @@ def chunk(**changed):
 
 @pytest.mark.parametrize(
     "event",
-    [chunk(width=4), chunk(channels=2), chunk(rate=5), chunk(rate="fast"), chunk(rate=96000)],
+    [
+        *(chunk(width=5), chunk(width=0), chunk(channels=65), chunk(channels=7), chunk(width=3)),
+        *(
+            chunk(rate=5),
+            chunk(rate="fast"),
+            chunk(rate=96000),
+            chunk(rate=None),
+            chunk(width=True),
+        ),
+    ],
     ids=lambda event: str(event.data),
 )
 def test_other_audio_gets_an_error_event(server, event):

@@ -31,6 +31,7 @@ _RANGES = {  # option -> least and most
     "max_stream_s": (1, math.inf),
     "max_message_bytes": (1, math.inf),
     "idle_s": (1, math.inf),
+    "request_s": (1, math.inf),
 }
 
 
@@ -55,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits.add_argument("--max-stream-s", type=float, default=4 * 3600.0, metavar="S")
     limits.add_argument("--max-message-bytes", type=int, default=1 << 20, metavar="N")
     limits.add_argument("--idle-s", type=float, default=60.0, metavar="S")
+    limits.add_argument("--request-s", type=float, default=1800.0, metavar="S")
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -76,7 +78,8 @@ def run(options: argparse.Namespace) -> int:
         UsageError: a number out of range, or an origin that is no web site.
         ModelFileError: the model cannot be opened.
     """
-    from halfbyte.listen.recognizer import Recognizer
+    from halfbyte.listen.recognizer import Recognizer, default_model
+    from halfbyte.serve.model_copy import opener_of
     from halfbyte.serve.options import ServeOptions
     from halfbyte.serve.process import serve
     from halfbyte.serve.settings import Limits
@@ -93,6 +96,7 @@ def run(options: argparse.Namespace) -> int:
             max_streams=options.max_streams,
             max_streams_per_client=options.max_streams_per_client,
             idle_s=options.idle_s,
+            request_s=options.request_s,
         ),
         os.environ.get("HALFBYTE_TOKEN") or None,
         tuple(options.allow_origin),
@@ -105,10 +109,15 @@ def run(options: argparse.Namespace) -> int:
             "halfbyte serve: whoever reaches this address may use it; set HALFBYTE_TOKEN",
             file=sys.stderr,
         )
+    if not serve_options.is_loopback and serve_options.token and options.wyoming_port is not None:
+        print(
+            "halfbyte serve: Wyoming knows no tokens; whoever reaches its port may use it",
+            file=sys.stderr,
+        )
     if options.model is not None and options.model.is_dir():
         from halfbyte.measure.evaluate import open_acoustic_model
 
         serve(lambda: Recognizer(open_acoustic_model(options.model)), serve_options)
     else:
-        serve(lambda: Recognizer(options.model), serve_options)
+        serve(opener_of(options.model or default_model()), serve_options)
     return 0

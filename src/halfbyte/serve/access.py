@@ -48,7 +48,10 @@ class Access:
             )
 
     def _is_welcome(self, origin: str, host: str) -> bool:
-        return origin in self.origins or urlsplit(origin).netloc == host
+        try:
+            return origin in self.origins or urlsplit(origin).netloc == host
+        except ValueError:  # no address, `http://[`
+            raise web.HTTPBadRequest(text=f"Origin is {origin}, no address\n") from None
 
     def _knows_token(self, request: web.Request) -> bool:
         if self.token is None:

@@ -18,6 +18,7 @@ from halfbyte.serve import (
 )
 from halfbyte.serve.access import Access, access_middleware
 from halfbyte.serve.app_keys import SERVER, Server
+from halfbyte.serve.bounds import bounds_middleware
 from halfbyte.serve.metrics import Metrics
 from halfbyte.serve.scheduler import Scheduler
 from halfbyte.serve.settings import Limits
@@ -47,7 +48,7 @@ def make_app(
     """
     limits = limits or Limits()
     app = web.Application(
-        middlewares=[access_middleware(access or Access())],
+        middlewares=[bounds_middleware(limits), access_middleware(access or Access())],
         client_max_size=limits.max_upload_bytes,
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 from halfbyte.listen.events import Event, Text, kind_of
 from halfbyte.listen.options import EndpointRule
 from halfbyte.listen.settings import ModelSettings
+from halfbyte.serve.json_text import read_json
 from halfbyte.serve.refusals import RefusedError
 from halfbyte.serve.settings import (
     HIGHEST_RATE_HZ,
@@ -32,8 +33,8 @@ def parse_control(text: str) -> dict[str, Any]:
         RefusedError: no JSON object with a known `type`, or keys that the type does not have.
     """
     try:
-        message = json.loads(text)
-    except (ValueError, RecursionError):
+        message = read_json(text)
+    except ValueError:
         raise RefusedError("bad_message", "the message is no JSON; send audio as binary") from None
     if not isinstance(message, dict) or message.get("type") not in (START, FINISH):
         raise RefusedError("bad_message", 'expected an object with "type": "start" or "finish"')

@@ -62,7 +62,7 @@ def _file_facts(file: ModelFile) -> dict[str, Any]:
             num_by_bits[layer.bits] += layer.num_parameters
     card = file.metadata.get("card")
     return {
-        "created": int(file.path.stat().st_mtime),
+        "created": int(file.path.stat().st_mtime) if file.path.exists() else 0,
         "bytes": file.num_bytes,
         "parameters": num_by_bits.total(),
         "parameters_by_bits": {str(bits): num for bits, num in num_by_bits.items()},
@@ -76,7 +76,7 @@ def _results(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             line = json.loads(text)
         except ValueError:

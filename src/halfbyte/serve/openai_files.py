@@ -7,14 +7,17 @@ the JSON forms say so in a field of our own, `warning`.
 """
 
 import asyncio
+import contextlib
+import errno
 import json
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from aiohttp import BodyPartReader, web
+from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http import HttpProcessingError
 
 from halfbyte.audio_file import AudioFile
 from halfbyte.errors import HalfbyteError
@@ -22,17 +25,22 @@ from halfbyte.listen.events import Text, finals
 from halfbyte.listen.subtitles import as_srt, as_vtt
 from halfbyte.listen.transcript import as_text
 from halfbyte.serve.app_keys import SERVER, Server
+from halfbyte.serve.body import Body
 from halfbyte.serve.language import language_name
 from halfbyte.serve.openai_shapes import error_response, verbose
 from halfbyte.serve.refusals import RefusedError
 from halfbyte.serve.session import Session
-from halfbyte.serve.settings import Limits, StreamSettings
-
-_Read = TypeVar("_Read")
+from halfbyte.serve.settings import StreamSettings
 
 _FORMS = ("json", "text", "srt", "vtt", "verbose_json")
 _GRANULARITIES = ("segment", "word")
 _LONGEST_FIELD_BYTES = 10_000  # a prompt may be long
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What aiohttp raises where a body is no form: besides these a connection's end.
+_NO_FORM = (
+    *(AssertionError, LookupError, RuntimeError, ValueError),
+    *(HttpProcessingError, web.RequestPayloadError),
+)
 
 
 @dataclass
@@ -62,16 +70,39 @@ def add_routes(app: web.Application) -> None:
 
 async def handle(request: web.Request) -> web.StreamResponse:
     """One file."""
-    with tempfile.TemporaryDirectory(prefix="halfbyte-") as folder:
-        form = _Form(Path(folder) / "audio")
-        try:
-            await _read_form(request, form)
+    path = name = ""
+    try:
+        with _scratch() as folder:
+            form = _Form(folder / "audio")
+            path = str(form.file)
+            try:
+                await _read_form(request, form)
+            finally:
+                name = form.file_name
             heard = await _recognise(request, form)
-        except HalfbyteError as error:
-            return error_response(error, str(form.file), form.file_name)
-        except ConnectionError:  # nobody is left to be told
-            return web.Response(status=400)
+    except HalfbyteError as error:
+        return error_response(error, path, name)
     return _answer(form, heard, request.app[SERVER])
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder that is deleted with the request."""
+    with _keeping():
+        folder = tempfile.TemporaryDirectory(prefix="halfbyte-")
+    with folder:
+        yield Path(folder.name)
+
+
+@contextlib.contextmanager
+def _keeping() -> Iterator[None]:
+    """A disk that takes no more is the server's trouble, and soon over perhaps."""
+    try:
+        yield
+    except OSError as error:
+        code = "disk_full" if error.errno in _NO_ROOM else "overloaded"
+        message = f"the server cannot keep the file while it reads it: {error.strerror}; try later"
+        raise RefusedError(code, message) from None
 
 
 async def _read_form(request: web.Request, form: _Form) -> None:
@@ -79,46 +110,41 @@ async def _read_form(request: web.Request, form: _Form) -> None:
     if request.content_type != "multipart/form-data":
         raise RefusedError("bad_message", "expected a multipart/form-data body with a file")
     limits = request.app[SERVER].limits
+    body = Body(request.content, request.content_length, limits.max_upload_bytes, limits.idle_s)
     try:
-        body = await request.multipart()
-        while (part := await _in_time(body.next(), limits)) is not None:
-            if not isinstance(part, BodyPartReader):
-                raise RefusedError("bad_message", "a multipart body inside another came")
-            if part.name == "file":
-                form.file_name = part.filename or "file"
-                await _save(part, form.file, limits)
-            else:
-                _take_field(form, part.name or "", (await _text(part, limits)))
-    except (ValueError, AssertionError) as error:
+        # The reader asks of its stream what Body has.
+        await _read_parts(MultipartReader(request.headers, body), form)  # type: ignore[arg-type]
+    except ConnectionError:
+        raise
+    except _NO_FORM as error:
         raise RefusedError("bad_message", f"the body is no multipart/form-data: {error}") from None
     if not form.file_name:
         raise RefusedError("bad_message", "the field file is missing")
 
 
-async def _in_time(reading: Awaitable[_Read], limits: Limits) -> _Read:
-    """What is read, if it comes before the client counts as idle."""
-    try:
-        async with asyncio.timeout(limits.idle_s):
-            return await reading
-    except TimeoutError:
-        raise RefusedError("idle", f"nothing came for {limits.idle_s:g} s") from None
+async def _read_parts(parts: MultipartReader, form: _Form) -> None:
+    while (part := await parts.next()) is not None:
+        if not isinstance(part, BodyPartReader):
+            raise RefusedError("bad_message", "a multipart body inside another came")
+        if part.name == "file":
+            form.file_name = part.filename or "file"
+            await _save(part, form.file)
+        else:
+            _take_field(form, part.name or "", await _text(part))
 
 
-async def _save(part: BodyPartReader, path: Path, limits: Limits) -> None:
-    num_bytes = 0
-    with path.open("wb") as file:
-        while block := await _in_time(part.read_chunk(), limits):
-            num_bytes += len(block)
-            if num_bytes > limits.max_upload_bytes:
-                raise RefusedError(
-                    "message_too_large", f"the file is longer than {limits.max_upload_bytes} bytes"
-                )
-            file.write(block)
+async def _save(part: BodyPartReader, path: Path) -> None:
+    with _keeping():
+        file = path.open("wb", buffering=0)
+    with file:
+        while block := await part.read_chunk():
+            with _keeping():
+                file.write(block)
 
 
-async def _text(part: BodyPartReader, limits: Limits) -> str:
+async def _text(part: BodyPartReader) -> str:
     raw = b""
-    while block := await _in_time(part.read_chunk(), limits):
+    while block := await part.read_chunk():
         raw += block
         if len(raw) > _LONGEST_FIELD_BYTES:
             raise RefusedError("message_too_large", f"the field {part.name} is too long")

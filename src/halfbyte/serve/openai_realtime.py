@@ -9,11 +9,11 @@ difference: the rate of `audio/pcm` may be 8000 to 48000.
 import asyncio
 import base64
 import binascii
-import json
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from halfbyte.serve.json_text import read_json
 from halfbyte.serve.openai_items import Items, new_id
 from halfbyte.serve.openai_sessions import WrongEventError, session_object, settings_of
 from halfbyte.serve.openai_shapes import error_object
@@ -125,8 +125,8 @@ class _Conversation:
 
 def _event(text: str) -> dict[str, Any]:
     try:
-        event = json.loads(text)
-    except (ValueError, RecursionError):
+        event = read_json(text)
+    except ValueError:
         raise WrongEventError("invalid_json", "the event is no JSON text") from None
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
         raise WrongEventError("invalid_event", "expected an object with a type")

@@ -13,15 +13,22 @@ from halfbyte.listen.transcript import as_text
 from halfbyte.serve.refusals import RefusedError
 
 _LEAST_CONFIDENCE = 1e-6
-_STATUS = {"idle": 408, "message_too_large": 413, "too_many_streams": 429, "internal": 500}
+_STATUS = {  # of HTTP; others are 400
+    "idle": 408,
+    "message_too_large": 413,
+    "too_many_streams": 429,
+    "internal": 500,
+    "overloaded": 503,
+    "shutting_down": 503,
+    "disk_full": 507,
+}
 
 
 def error_response(error: HalfbyteError, path: str, file_name: str) -> web.Response:
     """An error in OpenAI's form; the server's own path of the file is not shown."""
     code = _code(error)
-    status = _STATUS.get(code, 503 if code == "shutting_down" else 400)
     message = str(error).replace(path, file_name)
-    return web.json_response({"error": error_object(code, message)}, status=status)
+    return web.json_response({"error": error_object(code, message)}, status=_STATUS.get(code, 400))
 
 
 def _code(error: HalfbyteError) -> str:
@@ -32,7 +39,7 @@ def _code(error: HalfbyteError) -> str:
 
 def error_object(code: str, message: str, event_id: str | None = None) -> dict[str, Any]:
     """What went wrong; `event_id` is that of the client's event."""
-    kind = "server_error" if code in ("internal", "shutting_down") else "invalid_request_error"
+    kind = "server_error" if _STATUS.get(code, 400) >= 500 else "invalid_request_error"
     shown: dict[str, Any] = {"type": kind, "code": code, "message": message, "param": None}
     return shown if event_id is None else {**shown, "event_id": event_id}
 

@@ -17,6 +17,8 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from aiohttp import web
 
@@ -24,9 +26,12 @@ from halfbyte.errors import UsageError
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.serve.app import make_app
 from halfbyte.serve.app_keys import SERVER
+from halfbyte.serve.door import Door, most_connections
+from halfbyte.serve.frames import Connection
 from halfbyte.serve.memory import settle_malloc
 from halfbyte.serve.metrics import Metrics, SharedNumbers
 from halfbyte.serve.options import ServeOptions
+from halfbyte.serve.quiet import log_sparingly
 from halfbyte.serve.wyoming import wyoming_server
 
 logger = logging.getLogger(__name__)
@@ -41,13 +46,14 @@ def serve(open_recognizer: Callable[[], Recognizer], options: ServeOptions) -> N
     """Serve until SIGTERM or SIGINT.
 
     Args:
-        open_recognizer: called in every process; a .hb file is mapped, so they share its memory.
+        open_recognizer: called in every process; they share the memory of a .hb file.
         options: where and how.
 
     Raises:
         UsageError: the address cannot be listened on, or the certificate is none.
         HalfbyteError: the model cannot be opened.
     """
+    log_sparingly()
     settle_malloc()
     _allow_many_sockets()
     recognizer = open_recognizer()  # before anything is bound: a mistake is said at once
@@ -105,6 +111,9 @@ def _listen(options: ServeOptions, port: int) -> list[socket.socket]:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if options.num_workers > 1:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # connections inherit it
+                unread_ms = round(1000 * options.limits.idle_s)
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, unread_ms)
             listener.bind((address[0], port, *address[2:]))
             listener.listen(_BACKLOG)
             port = listener.getsockname()[1]
@@ -138,9 +147,9 @@ async def _work(
         options.access,
         metrics,
     )
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_S)
+    runner = web.AppRunner(app, shutdown_timeout=_CLOSE_S)
     await runner.setup()
-    await web.SockSite(runner, listeners.http, ssl_context=options.tls()).start()
+    door = Door(most_connections(options.limits), options.limits.header_s)
     _forget_start()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -150,12 +159,25 @@ async def _work(
         loop.add_reader(parent_pipe, stop.set)  # it is closed with the parent
     async with contextlib.AsyncExitStack() as stack:
         if listeners.wyoming:
-            await stack.enter_async_context(wyoming_server(app[SERVER], listeners.wyoming))
-        await stop.wait()
+            await stack.enter_async_context(wyoming_server(app[SERVER], listeners.wyoming, door))
+        async with door.opened(listeners.http, _connections(runner, options), options.tls()):
+            await stop.wait()
         if parent_pipe is not None:
             loop.remove_reader(parent_pipe)
         await runner.cleanup()
     gc.unfreeze()  # the interpreter takes itself apart with the collector
+
+
+def _connections(runner: web.AppRunner, options: ServeOptions) -> Callable[[], Connection]:
+    """Makes the protocol of each connection over HTTP."""
+    settings: dict[str, Any] = {
+        "manager": runner.server,
+        "loop": asyncio.get_running_loop(),
+        "access_log": None,
+        "auto_decompress": False,
+        "keepalive_timeout": options.limits.header_s,  # from the start of a connection, too
+    }
+    return partial(Connection, **settings)
 
 
 def _forget_start() -> None:

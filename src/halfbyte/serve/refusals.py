@@ -20,6 +20,7 @@ CLOSE_CODES = {
     "too_slow": CLOSE_POLICY,
     "too_many_streams": CLOSE_TRY_LATER,
     "overloaded": CLOSE_TRY_LATER,
+    "disk_full": CLOSE_TRY_LATER,
     "shutting_down": CLOSE_GOING_AWAY,
     "internal": CLOSE_INTERNAL,
 }

@@ -92,8 +92,8 @@ class Session:
         Raises:
             RefusedError: a cut sample, too much audio, or audio after `finish`.
         """
-        if self._interruption or self._is_over:
-            return  # nobody asks for it any more
+        if self._interruption or self._is_over or not audio:
+            return  # nobody asks for it any more, or there is nothing
         if self._is_finishing:
             raise RefusedError(
                 "bad_message", "audio came after the end of the stream was announced"

@@ -46,7 +46,10 @@ class Limits:
             reading from the client until there is room.
         max_unsent_events: events that a client has not taken; beyond, it is too slow.
         send_s: a client that takes nothing for so long is disconnected.
-        idle_s: a client that sends nothing for so long is disconnected.
+        idle_s: a client that sends nothing for so long is disconnected; empty messages are nothing.
+        header_s: within which a request, or a TLS handshake, has to come in whole after the
+            connection was opened or the request before was answered.
+        request_s: for a request that is no WebSocket, from its head to the end of its answer.
         drain_s: how long streams may go on when the server is told to stop.
     """
 
@@ -60,4 +63,6 @@ class Limits:
     max_unsent_events: int = 1000
     send_s: float = 20.0
     idle_s: float = 60.0
+    header_s: float = 10.0
+    request_s: float = 1800.0
     drain_s: float = 5.0

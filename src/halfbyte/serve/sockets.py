@@ -9,12 +9,15 @@ from typing import Any, Self
 from aiohttp import WSMessage, WSMsgType, web
 
 from halfbyte.serve.app_keys import SERVER
+from halfbyte.serve.bounds import lift_deadline
+from halfbyte.serve.json_text import is_object
 from halfbyte.serve.refusals import CLOSE_DONE, RefusedError
 
 Converse = Callable[["ClientSocket"], Awaitable[None]]
 
 _CLOSE_WAIT_S = 2.0  # for the client's side of the closing handshake
 _SLACK = 4  # a message this many times too long is cut off by the library, without an event
+_TURN = 64  # messages of one client before others have a turn
 
 
 def add_socket(app: web.Application, path: str, converse: Converse) -> None:
@@ -39,9 +42,14 @@ class _IdleWatch:
         self._timer: asyncio.TimerHandle | None = None
         self._is_expired = False
 
-    async def receive(self, socket: web.WebSocketResponse) -> WSMessage:
-        """The next message, whatever it is."""
-        self._since_s = self._loop.time()
+    async def receive(self, socket: web.WebSocketResponse, is_new: bool) -> WSMessage:
+        """The next message, whatever it is.
+
+        Args:
+            is_new: the time starts again; otherwise what came last did not count.
+        """
+        if is_new:
+            self._since_s = self._loop.time()
         self._task = asyncio.current_task()
         if self._timer is None:
             self._timer = self._loop.call_at(self._since_s + self._idle_s, self._look)
@@ -86,12 +94,16 @@ class ClientSocket:
         self.response = response
         self.server = request.app[SERVER]
         self._watch = _IdleWatch(self.server.limits.idle_s)
+        self._num_received = 0
+        self._has_said_something = True  # with its last message
 
     @classmethod
     async def accept(cls, request: web.Request) -> Self:
         """Accept a client's WebSocket."""
         server = request.app[SERVER]
+        lift_deadline(request)
         response = web.WebSocketResponse(
+            autoping=False,
             compress=False,
             timeout=_CLOSE_WAIT_S,
             max_msg_size=server.limits.max_message_bytes * _SLACK,
@@ -123,20 +135,38 @@ class ClientSocket:
     async def receive(self) -> WSMessage | None:
         """The next text or binary message; None when the client is gone.
 
+        A JSON object in a binary frame is text: what pipes send is all binary.
+
         Raises:
-            RefusedError: the message is too long, or none came in time.
+            RefusedError: the message is too long, or none with content came in time.
         """
         most_bytes = self.server.limits.max_message_bytes
-        message = await self._watch.receive(self.response)
+        message = await self._next()
         if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
             return None
+        self._has_said_something = bool(message.data)
         if len(message.data) > most_bytes:
             raise RefusedError(
                 "message_too_large",
                 f"a message of {len(message.data)} bytes came; at most {most_bytes} "
                 "are taken, send shorter ones",
             )
+        if message.type is WSMsgType.BINARY and is_object(message.data):
+            return WSMessage(WSMsgType.TEXT, message.data.decode(), None)
         return message
+
+    async def _next(self) -> WSMessage:
+        """The next message that is neither ping nor pong."""
+        while True:
+            self._num_received += 1
+            if self._num_received % _TURN == 0:
+                await asyncio.sleep(0)
+            message = await self._watch.receive(self.response, self._has_said_something)
+            if message.type not in (WSMsgType.PING, WSMsgType.PONG):
+                return message
+            self._has_said_something = False
+            if message.type is WSMsgType.PING:
+                await self._write(self.response.pong(message.data))
 
     async def send(self, message: dict[str, Any]) -> None:
         """Send a JSON message.
@@ -145,13 +175,15 @@ class ClientSocket:
             RefusedError: the client does not read.
             ConnectionError: the client is gone.
         """
-        text = json.dumps(message, ensure_ascii=False)
+        await self._write(self.response.send_str(json.dumps(message, ensure_ascii=False)))
+
+    async def _write(self, writing: Awaitable[None]) -> None:
         transport = self.request.transport
         if transport is not None and transport.get_write_buffer_size() == 0:
-            return await self.response.send_str(text)  # does not wait: no timer is needed
+            return await writing  # does not wait: no timer is needed
         try:
             async with asyncio.timeout(self.server.limits.send_s):
-                await self.response.send_str(text)
+                await writing
         except TimeoutError:
             raise RefusedError(
                 "too_slow", "events were not taken in time; read them faster"

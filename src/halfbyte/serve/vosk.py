@@ -8,13 +8,13 @@ the sample rate is 16 kHz, and `phrase_list` has no effect yet.
 
 import asyncio
 import contextlib
-import json
 from dataclasses import replace
 from typing import Any
 
 from aiohttp import WSMessage, WSMsgType, web
 
 from halfbyte.listen.events import Text
+from halfbyte.serve.json_text import read_json
 from halfbyte.serve.refusals import RefusedError
 from halfbyte.serve.session import Session
 from halfbyte.serve.settings import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, StreamSettings
@@ -184,8 +184,8 @@ class _Conversation:
 def _control(text: str) -> tuple[str, Any]:
     """Name and value of a control message."""
     try:
-        message = json.loads(text)
-    except (ValueError, RecursionError):
+        message = read_json(text)
+    except ValueError:
         raise RefusedError("bad_message", "the message is no JSON; send audio as binary") from None
     if isinstance(message, dict):
         for kind in _CONTROLS:

@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import WSMessage, WSMsgType, web
 
 from halfbyte.listen.events import Text
+from halfbyte.serve.json_text import read_json
 from halfbyte.serve.refusals import CLOSE_DONE, RefusedError
 from halfbyte.serve.relay import run_together
 from halfbyte.serve.session import Session
@@ -105,8 +106,8 @@ class _Conversation:
 
 def _control(text: str) -> dict[str, Any]:
     try:
-        message = json.loads(text)
-    except (ValueError, RecursionError):
+        message = read_json(text)
+    except ValueError:
         raise RefusedError("bad_message", "the message is no JSON; send audio as binary") from None
     if not isinstance(message, dict) or message.get("signal") not in ("start", "end"):
         raise RefusedError("bad_message", 'expected an object with "signal": "start" or "end"')

@@ -1,14 +1,16 @@
 """The Wyoming protocol of Home Assistant, over TCP.
 
 A client asks `describe`, or sends `transcribe`, `audio-start`, `audio-chunk`s and `audio-stop` and
-gets `transcript`; segments that settle before come as `transcript-chunk`s. Audio is s16le of one
-channel at 8 to 48 kHz. A mistake gets an `error` event and the end of the connection.
+gets `transcript`; segments that settle before come as `transcript-chunk`s. Audio is of 8 to 48 kHz,
+1 to 4 bytes a sample, 1 to 64 channels. A mistake gets an `error` event and the end of the
+connection.
 """
 
 import asyncio
 import contextlib
 import logging
 import socket
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +18,15 @@ from halfbyte.errors import HalfbyteError
 from halfbyte.listen.events import Text
 from halfbyte.listen.transcript import as_text
 from halfbyte.serve.app_keys import Server
+from halfbyte.serve.door import Door
 from halfbyte.serve.language import language_code
 from halfbyte.serve.refusals import RefusedError
 from halfbyte.serve.session import Session
-from halfbyte.serve.settings import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, StreamSettings
+from halfbyte.serve.settings import StreamSettings
+from halfbyte.serve.wyoming_audio import form_of
 from halfbyte.serve.wyoming_events import LONGEST_LINE_BYTES, WyomingEvent, pack, read_event
 
 logger = logging.getLogger(__name__)
-
-_WIDTH_BYTES = 2
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ class _Peer:
 
 
 @contextlib.asynccontextmanager
-async def wyoming_server(server: Server, listener: socket.socket) -> Any:
+async def wyoming_server(
+    server: Server, listener: socket.socket, door: Door
+) -> AsyncIterator[None]:
     """Serve on a listening socket for as long as the context lasts."""
     conversations: set[asyncio.Task[None]] = set()
 
@@ -53,11 +57,15 @@ async def wyoming_server(server: Server, listener: socket.socket) -> Any:
             conversations.discard(task)
             writer.close()
 
-    tcp = await asyncio.start_server(converse, sock=listener, limit=LONGEST_LINE_BYTES)
+    def connection() -> asyncio.StreamReaderProtocol:
+        return asyncio.StreamReaderProtocol(
+            asyncio.StreamReader(limit=LONGEST_LINE_BYTES), converse
+        )
+
     try:
-        yield
+        async with door.opened(listener, connection):
+            yield
     finally:
-        tcp.close()
         for task in conversations:
             task.cancel()
         await asyncio.gather(*conversations, return_exceptions=True)
@@ -101,23 +109,26 @@ class _Conversation:
             await self._say("pong", {"text": event.data.get("text")})
         elif event.type == "audio-start":
             self._close()
-            self._open(event.data)
+            self._open(form_of(event.data).rate)
         elif event.type == "audio-chunk":
-            session = self._session or self._open(event.data)
-            _check_format(event.data, session.settings.sample_rate_hz)
-            await session.feed(event.payload)
+            await self._feed(event)
         elif event.type == "audio-stop" and self._session and self._telling:
             self._session.finish()
             await asyncio.wait((self._telling,))
             self._close()
         # Others are left out, as the protocol asks: `transcribe` names what there is but one of.
 
-    def _open(self, audio: dict[str, Any]) -> Session:
-        rate_hz = audio.get("rate")
-        if type(rate_hz) is not int or not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
+    async def _feed(self, chunk: WyomingEvent) -> None:
+        form = form_of(chunk.data)
+        session = self._session or self._open(form.rate)
+        expected_hz = session.settings.sample_rate_hz
+        if form.rate != expected_hz:
             raise RefusedError(
-                "bad_message", f"rate has to be {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}"
+                "bad_audio", f"rate of the audio is {form.rate}; it was {expected_hz} before"
             )
+        await session.feed(form.to_s16(chunk.payload))
+
+    def _open(self, rate_hz: int) -> Session:
         settings = StreamSettings(sample_rate_hz=rate_hz, wants_partials=False)
         self._session = self._server.open(settings, self._peer)
         self._telling = asyncio.create_task(self._tell(self._session))
@@ -186,12 +197,3 @@ class _Conversation:
             **about,
         }
         return {"asr": [program]}
-
-
-def _check_format(audio: dict[str, Any], rate_hz: int) -> None:
-    expected = {"rate": rate_hz, "width": _WIDTH_BYTES, "channels": 1}
-    for name, value in expected.items():
-        if audio.get(name, value) != value:
-            raise RefusedError(
-                "bad_audio", f"{name} of the audio is {str(audio[name])[:20]}; expected {value}"
-            )

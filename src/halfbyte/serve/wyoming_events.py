@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from halfbyte.serve.json_text import read_json
 from halfbyte.serve.refusals import RefusedError
 
 VERSION = "1.10.2"  # of the package `wyoming` whose events these are
@@ -82,8 +83,8 @@ async def _part(
 
 def _object(text: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = read_json(text)
+    except ValueError:
         raise RefusedError("bad_message", "no JSON came where an event was expected") from None
     if not isinstance(value, dict):
         raise RefusedError("bad_message", "JSON came that is no object")
