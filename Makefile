@@ -106,6 +106,11 @@ fuzz: fuzz-targets $(TEST)/.installed  ## search new inputs, FUZZ_S seconds a ta
 	    -artifact_prefix=$(FUZZ)/ $(FUZZ)/found/$$target fuzz/corpus/$$target $(FUZZ)/seeds/$$target || exit 1; \
 	done
 
+ATTACK_S ?= 600
+.PHONY: attack
+attack: $(TEST)/.installed  ## attack the server and all that reads files for ATTACK_S seconds, print a scoreboard
+	$(TEST)/bin/python tests/attack/run.py --seconds $(ATTACK_S)
+
 CROSS := $(shell command -v aarch64-linux-gnu-g++ >/dev/null && command -v qemu-aarch64 >/dev/null && echo yes)
 .PHONY: arm test-arm test-arm-if-installed sanitize
 test-arm: $(TEST)/.installed  ## the engine on emulated Arm CPUs, every NEON variant, to the last bit

@@ -87,6 +87,7 @@ ODD_HEADS = {
     "origin": (get(b"/v1/models", b"Origin: http://["), {400}),
     "origin, no UTF-8": (get(b"/v1/models", b"Origin: http://\xff"), {400}),
     "host": (get(b"/v1/models").replace(b"localhost", b"\xff"), {400}),
+    "expectation": (get(b"/health", b"Expect: \xff"), {400}),
     "query": (get(b"/v1/models?token=\xff"), {200, 400}),
     "half a pair in the query": (get(b"/v1/models?token=%ED%A0%80"), {200, 400}),
     "path": (get(b"/v1/models/\xed\xa0\x80"), {400, 404}),
@@ -224,7 +225,9 @@ def test_a_flood_of_empty_messages_leaves_others_their_turn(attacked):
 def test_clients_that_leave_at_any_moment_leave_no_line(attacked):
     upgrade = UPGRADE % b"/v1/stream"
     upload = post(part(b"file", bytes(5000), b'; filename="a"'))
-    for sent in (upgrade, upgrade[:50], upgrade + frame(b'{"type": "start"}', 1), upload[:-99]):
+    waiting = post(b"x", b"Expect: 100-continue")[:-1]
+    begun = upgrade + frame(b'{"type": "start"}', 1)
+    for sent in (upgrade, upgrade[:50], begun, upload[:-99], waiting):
         for _ in range(10):
             client = attacked.connect()
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # a reset
@@ -261,8 +264,9 @@ def test_a_head_has_to_come_in_time_however_slowly_it_drips():
 
 def test_malformed_requests_do_not_fill_the_log():
     with serving() as server:
-        for _ in range(100):
+        for i in range(100):
             server.status(b"nonsense\r\n\r\n")
+            server.status(post(part(b"a", b"1", b"%d=;" % i)))
             server.status(get(b"/v1/stream", b"Sec-WebSocket-Protocol: " + b"y" * 5000))
         assert len(server.log()) < 5000
 

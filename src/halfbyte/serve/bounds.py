@@ -16,7 +16,6 @@ def bounds_middleware(limits: Limits) -> Any:
 
     @web.middleware
     async def bound(request: web.Request, handler: Handler) -> web.StreamResponse:
-        _check_head(request)
         response = None
         try:
             async with asyncio.timeout(limits.request_s) as deadline:
@@ -42,7 +41,18 @@ def lift_deadline(request: web.Request) -> None:
     request[_DEADLINE].reschedule(None)
 
 
-def _check_head(request: web.Request) -> None:
+def check_heads(server: web.Server) -> None:
+    """Check heads before aiohttp looks for a route: it answers `Expect` without any middleware."""
+    handle = server.request_handler
+
+    async def checked(request: web.BaseRequest) -> web.StreamResponse:
+        _check_head(request)
+        return await handle(request)
+
+    server.request_handler = checked
+
+
+def _check_head(request: web.BaseRequest) -> None:
     """Refuse what no handler could read, or would have to unpack.
 
     Raises:

@@ -26,6 +26,7 @@ from halfbyte.errors import UsageError
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.serve.app import make_app
 from halfbyte.serve.app_keys import SERVER
+from halfbyte.serve.bounds import check_heads
 from halfbyte.serve.door import Door, most_connections
 from halfbyte.serve.frames import Connection
 from halfbyte.serve.memory import settle_malloc
@@ -170,6 +171,8 @@ async def _work(
 
 def _connections(runner: web.AppRunner, options: ServeOptions) -> Callable[[], Connection]:
     """Makes the protocol of each connection over HTTP."""
+    assert runner.server
+    check_heads(runner.server)
     settings: dict[str, Any] = {
         "manager": runner.server,
         "loop": asyncio.get_running_loop(),

@@ -2,7 +2,9 @@
 
 import logging
 import time
+import warnings
 
+from aiohttp import BadContentDispositionHeader, BadContentDispositionParam
 from aiohttp.http import HttpProcessingError
 
 _MOST_RECORDS = 20  # in a period
@@ -36,8 +38,11 @@ def log_sparingly() -> None:
     handler.addFilter(Sparing())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], format="%(message)s")
     logging.getLogger("aiohttp.server").addFilter(_is_ours)
+    for warning in (BadContentDispositionHeader, BadContentDispositionParam):  # with their text
+        warnings.simplefilter("ignore", warning)
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Whether a record tells of more than a request that is none, which the client is told."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    """Whether a record tells of more than a request that is none, or a client that has left."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | ConnectionError)
