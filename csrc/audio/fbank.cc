@@ -162,6 +162,11 @@ void Fbank::compute_frames(size_t num_frames) {
                     frames_.data() + start);
 }
 
+void Fbank::prepend(const float* frames, size_t num_frames) {
+  frames_.insert(frames_.begin() + static_cast<ptrdiff_t>(num_popped_ * num_mel_bins()), frames,
+                 frames + num_frames * num_mel_bins());
+}
+
 void Fbank::pop(size_t num_frames) {
   check(num_frames <= num_frames_ready(), "fbank: pop of " + std::to_string(num_frames) + " frames; " +
                                               std::to_string(num_frames_ready()) + " are ready");

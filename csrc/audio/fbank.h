@@ -49,6 +49,8 @@ class Fbank {
   size_t num_frames_ready() const { return frames_.size() / num_mel_bins() - num_popped_; }
   // (num_frames_ready(), num_mel_bins()) float32, oldest first; valid until the next call.
   const float* frames() const { return frames_.data() + num_popped_ * num_mel_bins(); }
+  // Put (num_frames, num_mel_bins()) frames before the oldest.
+  void prepend(const float* frames, size_t num_frames);
   // Drop the oldest `num_frames`; throws Error(kUsage) if fewer are ready.
   void pop(size_t num_frames);
 

@@ -88,6 +88,18 @@ class Aligner {
   std::vector<uint8_t> steps_;  // (T, num_states)
 };
 
+AlignedToken run_of(const LogProbs& log_probs, int token, size_t begin, size_t end) {
+  double sum = 0.0, weighted = 0.0;
+  for (size_t t = begin; t < end; ++t) {
+    const double probability = specified_exp(log_probs.frame(t)[token]);
+    sum += probability;
+    weighted += probability * static_cast<double>(t - begin);
+  }
+  return {token, static_cast<int64_t>(begin), static_cast<int64_t>(end),
+          static_cast<float>(sum / static_cast<double>(end - begin)),
+          static_cast<double>(begin) + (sum > 0.0 ? weighted / sum : 0.0)};
+}
+
 }  // namespace
 
 std::vector<AlignedToken> ctc_align(const LogProbs& log_probs, const std::vector<int>& tokens, int blank_id) {
@@ -98,15 +110,8 @@ std::vector<AlignedToken> ctc_align(const LogProbs& log_probs, const std::vector
   std::vector<AlignedToken> aligned;
   for (size_t t = 0; t < states.size();) {
     size_t end = t;
-    double sum = 0.0;
-    for (; end < states.size() && states[end] == states[t]; ++end) {
-      if (states[t] % 2 == 1) sum += specified_exp(log_probs.frame(end)[tokens[states[t] / 2]]);
-    }
-    if (states[t] % 2 == 1) {
-      float confidence = static_cast<float>(sum / static_cast<double>(end - t));
-      aligned.push_back(AlignedToken{tokens[states[t] / 2], static_cast<int64_t>(t),
-                                     static_cast<int64_t>(end), confidence});
-    }
+    while (end < states.size() && states[end] == states[t]) ++end;
+    if (states[t] % 2 == 1) aligned.push_back(run_of(log_probs, tokens[states[t] / 2], t, end));
     t = end;
   }
   return aligned;
@@ -121,9 +126,11 @@ std::vector<AlignedToken> align_or_spread(const LogProbs& log_probs, const std::
     if (tokens[i] == tokens[i - 1]) ++least_frames;  // a blank between them
   if (least_frames <= num_frames) return ctc_align(log_probs, tokens, blank_id);
   std::vector<AlignedToken> spread;
-  for (int64_t i = 0; i < count; ++i)
-    spread.push_back(
-        {tokens[static_cast<size_t>(i)], i * num_frames / count, (i + 1) * num_frames / count, 0.0f});
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t start = i * num_frames / count;
+    spread.push_back({tokens[static_cast<size_t>(i)], start, (i + 1) * num_frames / count, 0.0f,
+                      static_cast<double>(start)});
+  }
   return spread;
 }
 

@@ -12,6 +12,8 @@ struct AlignedToken {
   int64_t start_frame;  // first frame of its run
   int64_t end_frame;    // one past the last
   float confidence;     // mean probability of the token over its run, 0 to 1
+  double
+      mean_frame;  // of its run, weighted by that probability: steadier than the first, which may hold little
 };
 
 // The best single CTC path through `tokens`: blanks between them are free, and needed between two

@@ -59,4 +59,7 @@ struct Endpoint {
 
 using Event = std::variant<Text, Detection, SpeakerActivity, Endpoint>;
 
+// Moves what lies in the room around a stream of `end_ms` to its start or its end; a word keeps a step there.
+void keep_within(int64_t end_ms, int64_t step_ms, std::vector<Event>* events);
+
 }  // namespace halfbyte

@@ -15,8 +15,8 @@ class Segment {
  public:
   virtual ~Segment() = default;
 
-  // Whether a window before the segment's first chunk may be left out: the segment then begins after it.
-  virtual bool may_skip(const FloatRows& window) const = 0;
+  // Whether digital silence before its first sound is cut off, and room put where audio is missing.
+  virtual bool wants_room() const = 0;
   // The next chunk: a window (T, F) of feature frames, which repeats the overlap with the one before. Appends
   // what it changes; `start_ms` is where the segment starts. Returns whether the segment should end.
   virtual Ending accept(const FloatRows& window, int64_t start_ms, std::vector<Event>* events) = 0;

@@ -102,4 +102,12 @@ int ModelSettings::chunk_steps_of(const StreamOptions& options) const {
   return static_cast<int>(*options.chunk_ms / step_ms());
 }
 
+int ModelSettings::short_chunk_steps() const {
+  constexpr int kShortMs = 320;
+  int longest = *std::min_element(chunk_choices_steps.begin(), chunk_choices_steps.end());
+  for (const int steps : chunk_choices_steps)
+    if (steps * step_ms() <= kShortMs) longest = std::max(longest, steps);
+  return longest;
+}
+
 }  // namespace halfbyte

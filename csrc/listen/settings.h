@@ -41,6 +41,8 @@ struct ModelSettings {
   StreamOptions checked(StreamOptions options) const;
   // Encoder steps of a chunk at these options, which are checked.
   int chunk_steps_of(const StreamOptions& options) const;
+  // Encoder steps of the longest chunk of at most 320 ms that the model was trained for; none: the shortest.
+  int short_chunk_steps() const;
 };
 
 // From the section `meta` of a model file. Throws kModelFile where a setting is missing, of the wrong

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <utility>
 
-#include "decode/ctc_align.h"
 #include "error.h"
+#include "listen/pauses.h"
 #include "listen/words.h"
 
 namespace halfbyte {
@@ -28,13 +28,6 @@ std::vector<float> floats_of(const std::string& bytes) {
   return values;
 }
 
-int64_t steps_of(const std::string& digits) {
-  const bool is_number =
-      !digits.empty() && digits.size() < 18 && digits.find_first_not_of("0123456789") == std::string::npos;
-  if (!is_number) refuse_saved("no number of steps");
-  return std::stoll(digits);
-}
-
 void append(const std::vector<float>& values, std::vector<float>* to) {
   to->insert(to->end(), values.begin(), values.end());
 }
@@ -44,15 +37,17 @@ void append(const std::vector<float>& values, std::vector<float>* to) {
 SpeechSegment::SpeechSegment(std::shared_ptr<const SpeechParts> parts, std::unique_ptr<FirstPass> first_pass)
     : parts_(std::move(parts)),
       first_pass_(std::move(first_pass)),
-      silence_(*parts_->settings, parts_->blank_id),
       state_(parts_->graphs->initial_state(parts_->encoder)),
       chunk_{{{parts_->memory}, {parts_->log_probs}}} {}
 
 Ending SpeechSegment::accept(const FloatRows& window, int64_t start_ms, std::vector<Event>* events) {
   encode(window, state_.get());
-  silence_.accept(window, num_steps(), static_cast<int64_t>(chunk_.num_steps()));
-  if (parts_->options.is_full_context()) keep_features(window);
-  take_chunk();
+  append(chunk_.memory().values, &memory_);
+  append(chunk_.log_probs().values, &log_probs_);
+  append(levels_of(window, chunk_.num_steps(), static_cast<std::size_t>(parts_->settings->subsampling)),
+         &levels_);
+  first_pass_->accept(chunk_);
+  keep_features(window);
   std::string text = partial_text();
   if (text != text_) {
     text_ = std::move(text);
@@ -81,15 +76,10 @@ void SpeechSegment::encode(const FloatRows& window, RunState* state) {
                                            " tokens; export it again");
 }
 
-void SpeechSegment::take_chunk() {
-  silence_.apply(num_steps(), &chunk_.outputs[1]);
-  append(chunk_.memory().values, &memory_);
-  append(chunk_.log_probs().values, &log_probs_);
-  first_pass_->accept(chunk_);
-}
-
-// Appends a window of frames; it repeats the overlap with the one before.
+// Appends a window of frames, where a second encoding may ask for it; it repeats the overlap with the one
+// before.
 void SpeechSegment::keep_features(const FloatRows& window) {
+  if (features_.size() == num_kept_frames() * window.num_columns) return;
   const std::size_t repeated =
       features_.empty() ? 0 : static_cast<std::size_t>(parts_->settings->overlap_frames);
   features_.insert(features_.end(), window.data + std::min(repeated, window.num_rows) * window.num_columns,
@@ -125,31 +115,38 @@ std::unique_ptr<Segment> SpeechSegment::end(EndReason reason, int64_t num_steps,
 void SpeechSegment::truncate(int64_t num_steps) {
   const auto kept = static_cast<std::size_t>(num_steps);
   const auto before = static_cast<std::size_t>(this->num_steps());
-  const ModelSettings& settings = *parts_->settings;
+  levels_.resize(kept);
   memory_.resize(memory_.size() / before * kept);
   log_probs_.resize(log_probs_.size() / before * kept);
-  if (parts_->options.is_full_context()) {
-    const std::size_t num_frames = kept * static_cast<std::size_t>(settings.subsampling) +
-                                   static_cast<std::size_t>(settings.overlap_frames);
-    features_.resize(num_frames * static_cast<std::size_t>(settings.features.num_mel_bins));
-  }
   first_pass_->truncate(num_steps);
+  features_.resize(num_kept_frames() * static_cast<std::size_t>(parts_->settings->features.num_mel_bins));
+}
+
+int64_t SpeechSegment::first_chunk_steps() const {
+  return std::min<int64_t>(num_steps(), parts_->settings->chunk_steps_of(parts_->options));
+}
+
+// Frames of features that a second encoding may ask for.
+std::size_t SpeechSegment::num_kept_frames() const {
+  const ModelSettings& settings = *parts_->settings;
+  int64_t num_kept = first_chunk_steps() > settings.short_chunk_steps() ? first_chunk_steps() : 0;
+  if (parts_->options.is_full_context()) num_kept = num_steps();
+  return num_kept == 0 ? 0
+                       : static_cast<std::size_t>(num_kept * settings.subsampling + settings.overlap_frames);
 }
 
 // Encodes the segment once more and searches again.
 void SpeechSegment::encode_whole() {
   const auto width = static_cast<std::size_t>(parts_->settings->features.num_mel_bins);
-  memory_.clear();
-  log_probs_.clear();
   first_pass_->reset();
   encode({features_.data(), features_.size() / width, width},
          parts_->graphs->initial_state(parts_->encoder).get());
-  take_chunk();
+  memory_ = chunk_.memory().values;
+  first_pass_->accept(chunk_);
 }
 
 // The final hypotheses, likeliest first; at least one.
 std::vector<Hypothesis> SpeechSegment::finalize() const {
-  if (silence_.covers(num_steps())) return {{{}, {}, 0.0}};
   std::vector<Hypothesis> found = first_pass_->hypotheses(parts_->num_candidates);
   if (!parts_->second_pass) return found;
   const auto num_rows = static_cast<std::size_t>(num_steps());
@@ -158,7 +155,16 @@ std::vector<Hypothesis> SpeechSegment::finalize() const {
   if (!knows_tokens(ranked))
     throw Error(ErrorKind::kModelFile,
                 "the decoder says a token that the model's metadata lack; export it again");
+  if (!text_.empty()) keep_words(&ranked);
   return ranked;
+}
+
+// Words that were heard do not vanish where the second pass would rather have none: those that it likes best
+// come first.
+void SpeechSegment::keep_words(std::vector<Hypothesis>* ranked) const {
+  const auto has_words = [&](const Hypothesis& one) { return !text_of(one.tokens, *parts_->tokens).empty(); };
+  const auto first = std::find_if(ranked->begin(), ranked->end(), has_words);
+  if (first != ranked->end()) std::rotate(ranked->begin(), first, first + 1);
 }
 
 // The n best texts; tokens may differ where texts do not.
@@ -173,11 +179,47 @@ std::vector<ScoredText> SpeechSegment::texts_of(const std::vector<Hypothesis>& r
   return texts;
 }
 
-std::vector<Word> SpeechSegment::words_of_best(const Hypothesis& best, int64_t start_ms) const {
+std::vector<AlignedToken> SpeechSegment::aligned(const std::vector<float>& log_probs,
+                                                 const Hypothesis& found) const {
   const std::size_t num_tokens = parts_->tokens->size();
-  const LogProbs log_probs{log_probs_.data(), log_probs_.size() / num_tokens, num_tokens};
-  return words_of(align_or_spread(log_probs, best.tokens, parts_->blank_id), *parts_->tokens,
-                  parts_->settings->step_ms(), start_ms);
+  return align_or_spread({log_probs.data(), log_probs.size() / num_tokens, num_tokens}, found.tokens,
+                         parts_->blank_id);
+}
+
+// On the pass in chunks, without pauses.
+std::vector<AlignedToken> SpeechSegment::placed(const Hypothesis& found) const {
+  return aligned(without_pauses(log_probs_, levels_, parts_->blank_id), found);
+}
+
+// Confidences come from the pass that found the words, times from one whose tokens are where the words are.
+std::vector<Word> SpeechSegment::words_of_best(const Hypothesis& best, int64_t start_ms) {
+  const bool is_whole = parts_->options.is_full_context();
+  const std::vector<AlignedToken> found = aligned(is_whole ? chunk_.log_probs().values : log_probs_, best);
+  std::vector<AlignedToken> timed = placed(best);
+  if (!timed.empty() && timed.front().start_frame < first_chunk_steps()) {
+    encode_first_chunk_in_pieces();
+    timed = placed(best);
+  }
+  for (std::size_t i = 0; i < timed.size(); ++i) timed[i].confidence = found[i].confidence;
+  return words_of(timed, *parts_->tokens, parts_->settings->step_ms(), start_ms);
+}
+
+// Its log-probabilities take the place of those that it had.
+void SpeechSegment::encode_first_chunk_in_pieces() {
+  const ModelSettings& settings = *parts_->settings;
+  const int64_t num_steps = first_chunk_steps(), longest = settings.short_chunk_steps();
+  if (num_steps <= longest) return;
+  const auto width = static_cast<std::size_t>(settings.features.num_mel_bins);
+  const std::unique_ptr<RunState> state = parts_->graphs->initial_state(parts_->encoder);
+  auto next = log_probs_.begin();
+  for (int64_t at = 0; at < num_steps; at += longest) {
+    const int64_t num_frames =
+        std::min(longest, num_steps - at) * settings.subsampling + settings.overlap_frames;
+    encode({features_.data() + static_cast<std::size_t>(at * settings.subsampling) * width,
+            static_cast<std::size_t>(num_frames), width},
+           state.get());
+    next = std::copy(chunk_.log_probs().values.begin(), chunk_.log_probs().values.end(), next);
+  }
 }
 
 bool SpeechSegment::knows_tokens(const std::vector<Hypothesis>& hypotheses) const {
@@ -190,23 +232,19 @@ bool SpeechSegment::knows_tokens(const std::vector<Hypothesis>& hypotheses) cons
 }
 
 std::vector<std::string> SpeechSegment::save() const {
-  return {std::to_string(silence_.num_silent_steps()),
-          first_pass_->save(),
-          bytes_of(features_),
-          bytes_of(memory_),
-          bytes_of(log_probs_),
-          parts_->graphs->save_state(*state_)};
+  return {first_pass_->save(),  bytes_of(features_), bytes_of(memory_),
+          bytes_of(log_probs_), bytes_of(levels_),   parts_->graphs->save_state(*state_)};
 }
 
 void SpeechSegment::restore(const std::vector<std::string>& saved) {
   if (saved.size() != kNumParts)
     refuse_saved("a segment has " + std::to_string(kNumParts) + " parts, not " +
                  std::to_string(saved.size()));
-  silence_.restore(steps_of(saved[0]));
-  first_pass_->restore(saved[1]);
-  features_ = floats_of(saved[2]);
-  memory_ = floats_of(saved[3]);
-  log_probs_ = floats_of(saved[4]);
+  first_pass_->restore(saved[0]);
+  features_ = floats_of(saved[1]);
+  memory_ = floats_of(saved[2]);
+  log_probs_ = floats_of(saved[3]);
+  levels_ = floats_of(saved[4]);
   state_ = parts_->graphs->restore_state(parts_->encoder, saved[5]);
   if (!is_consistent())
     refuse_saved("its parts are not those of " + std::to_string(num_steps()) + " encoder steps");
@@ -215,13 +253,8 @@ void SpeechSegment::restore(const std::vector<std::string>& saved) {
 
 bool SpeechSegment::is_consistent() const {
   const auto num_steps = static_cast<std::size_t>(this->num_steps());
-  const ModelSettings& settings = *parts_->settings;
-  std::size_t num_frames = 0;
-  if (num_steps > 0 && parts_->options.is_full_context())
-    num_frames = num_steps * static_cast<std::size_t>(settings.subsampling) +
-                 static_cast<std::size_t>(settings.overlap_frames);
-  return silence_.num_silent_steps() <= this->num_steps() &&
-         features_.size() == num_frames * static_cast<std::size_t>(settings.features.num_mel_bins) &&
+  const auto width = static_cast<std::size_t>(parts_->settings->features.num_mel_bins);
+  return features_.size() == num_kept_frames() * width && levels_.size() == num_steps &&
          log_probs_.size() == num_steps * parts_->tokens->size() &&
          memory_.size() % std::max<std::size_t>(1, num_steps) == 0 && memory_.empty() == (num_steps == 0) &&
          knows_tokens(first_pass_->hypotheses(parts_->num_candidates));

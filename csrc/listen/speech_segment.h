@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "decode/ctc_align.h"
 #include "decode/first_pass.h"
 #include "decode/second_pass.h"
 #include "listen/segment.h"
-#include "listen/silence.h"
 
 namespace halfbyte {
 
@@ -30,11 +30,17 @@ struct SpeechParts {
 
 // Gathers encoder output and log-probabilities until the segment ends; at full context, features too, which
 // are then encoded once more as a whole, every step seeing every other.
+//
+// Words' times: a CTC head that sees a word from the first step of a segment on may say it there, wherever
+// the word is (operator, spoken at 0.57 s, at 0.0 s); it does so in the first chunk only. And it may say a
+// word late, in the pause that follows. So times come from the pass in chunks, at full context too; where a
+// token lies in a first chunk of more than 320 ms, that chunk is encoded once more in pieces of 320 ms; and
+// no token lies in a pause (pauses.h).
 class SpeechSegment : public Segment {
  public:
   SpeechSegment(std::shared_ptr<const SpeechParts> parts, std::unique_ptr<FirstPass> first_pass);
 
-  bool may_skip(const FloatRows& window) const override { return is_silence(window); }
+  bool wants_room() const override { return true; }
   // Throws kModelFile where the model gives other numbers of steps or tokens than its metadata promise,
   // kInput for log-probabilities that are none.
   Ending accept(const FloatRows& window, int64_t start_ms, std::vector<Event>* events) override;
@@ -46,27 +52,33 @@ class SpeechSegment : public Segment {
 
  private:
   void encode(const FloatRows& window, RunState* state);
-  void take_chunk();
   void keep_features(const FloatRows& window);
   std::string partial_text() const;
   std::optional<int64_t> last_token_step() const;
   void truncate(int64_t num_steps);
   void encode_whole();
   std::vector<Hypothesis> finalize() const;
+  void keep_words(std::vector<Hypothesis>* ranked) const;
   std::vector<ScoredText> texts_of(const std::vector<Hypothesis>& ranked) const;
-  std::vector<Word> words_of_best(const Hypothesis& best, int64_t start_ms) const;
+  std::vector<AlignedToken> placed(const Hypothesis& found) const;
+  std::vector<AlignedToken> aligned(const std::vector<float>& log_probs, const Hypothesis& found) const;
+  std::vector<Word> words_of_best(const Hypothesis& best, int64_t start_ms);
+  int64_t first_chunk_steps() const;
+  std::size_t num_kept_frames() const;
+  void encode_first_chunk_in_pieces();
   bool knows_tokens(const std::vector<Hypothesis>& hypotheses) const;
   bool is_consistent() const;
   int64_t end_ms(int64_t start_ms) const { return start_ms + num_steps() * parts_->settings->step_ms(); }
 
   std::shared_ptr<const SpeechParts> parts_;
   std::unique_ptr<FirstPass> first_pass_;
-  SilenceMask silence_;
   std::unique_ptr<RunState> state_;
-  EncodedChunk chunk_;            // the last one
-  std::vector<float> features_;   // (frames, F), for a second encoding
+  EncodedChunk chunk_;  // the last one
+  std::vector<float>
+      features_;  // (frames, F), for a second encoding: of the first chunk, at full context of all
+  std::vector<float> levels_;     // (T,) of the steps
   std::vector<float> memory_;     // (T, D) encoder output
-  std::vector<float> log_probs_;  // (T, V)
+  std::vector<float> log_probs_;  // (T, V) of the pass in chunks
   std::string text_;              // of the last partial result
 };
 

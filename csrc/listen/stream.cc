@@ -21,10 +21,12 @@ Stream::Stream(std::shared_ptr<AcousticModel> model, const StreamOptions& option
       options_(settings_->checked(options)),
       chunk_steps_(settings_->chunk_steps_of(options_)),
       fbank_(settings_->features),
+      room_(settings_->features),
       segment_(first_segment()) {
   const int model_rate_hz = settings_->features.sample_rate_hz;
   if (options_.sample_rate_hz != model_rate_hz)
     resampler_.emplace(static_cast<int>(options_.sample_rate_hz), model_rate_hz);
+  if (segment_->wants_room()) give_room();
 }
 
 std::unique_ptr<Segment> Stream::first_segment() const {
@@ -44,8 +46,19 @@ void Stream::take(const float* samples, std::size_t num_samples) {
 
 std::vector<Event> Stream::run() {
   std::vector<Event> events;
-  while (num_frames_ready() >= window_frames()) run_chunk(window_frames(), &events);
+  run_ready(&events);
+  keep_within(heard_ms(), settings_->step_ms(), &events);
   return events;
+}
+
+void Stream::run_ready(std::vector<Event>* events) {
+  for (cut_silence(); num_frames_ready() >= window_frames(); cut_silence())
+    run_chunk(window_frames(), events);
+}
+
+// Audio so far, without room.
+int64_t Stream::heard_ms() const {
+  return fbank_.num_samples_accepted() * 1000 / settings_->features.sample_rate_hz;
 }
 
 std::vector<Event> Stream::finish() {
@@ -54,15 +67,54 @@ std::vector<Event> Stream::finish() {
     const std::vector<float> settled = resampler_->finish();
     fbank_.accept(settled.data(), settled.size());
   }
-  fbank_.finish();
   std::vector<Event> events = run();
+  const int64_t end_ms = heard_ms();
+  add_last_room();
+  fbank_.finish();
+  run_ready(&events);
   is_finished_ = true;
-  const auto least_frames =  // give one step
-      static_cast<std::size_t>(settings_->subsampling + settings_->overlap_frames);
-  while (num_frames_ready() >= least_frames)  // again where a segment ends before the last frame
+  while (num_frames_ready() >= least_frames())  // again where a segment ends before the last frame
     run_chunk(std::min(num_frames_ready(), window_frames()), &events);
   if (segment_->num_steps() > 0) end_segment({EndReason::kFinish, segment_->num_steps()}, &events);
+  keep_within(end_ms, settings_->step_ms(), &events);
   return events;
+}
+
+// Frames that are ready for the next chunk; room alone is no reason for one.
+std::size_t Stream::num_frames_ready() const {
+  const std::size_t num_ready = fbank_.num_frames_ready() - num_kept_frames_;
+  return has_room_ && num_ready == room_.num_frames() ? 0 : num_ready;
+}
+
+// Frames that give one step.
+std::size_t Stream::least_frames() const {
+  return static_cast<std::size_t>(settings_->subsampling + settings_->overlap_frames);
+}
+
+// Audio is missing before the frames that are ready: room takes its place.
+void Stream::give_room() {
+  fbank_.prepend(room_.frames().data(), room_.num_frames());
+  frames_done_ -= static_cast<int64_t>(room_.num_frames());
+  has_room_ = true;
+}
+
+// Cuts digital silence off before a segment begins.
+void Stream::cut_silence() {
+  if (segment_->num_steps() > 0 || !segment_->wants_room()) return;
+  const std::size_t width = fbank_.num_mel_bins(), num_before = has_room_ ? room_.num_frames() : 0;
+  const std::size_t num_silent = room_.num_silent_frames(
+      {fbank_.frames() + num_before * width, fbank_.num_frames_ready() - num_before, width});
+  if (num_silent == 0) return;
+  fbank_.pop(num_before + num_silent);
+  frames_done_ += static_cast<int64_t>(num_before + num_silent);
+  give_room();
+}
+
+// After the last sample, where a segment is under way or sound for one is there.
+void Stream::add_last_room() {
+  const std::size_t least = has_room_ ? 1 : least_frames();
+  if (segment_->wants_room() && (segment_->num_steps() > 0 || num_frames_ready() >= least))
+    fbank_.accept(room_.samples().data(), room_.samples().size());
 }
 
 std::size_t Stream::window_frames() const {
@@ -72,9 +124,9 @@ std::size_t Stream::window_frames() const {
 void Stream::run_chunk(std::size_t num_frames, std::vector<Event>* events) {
   const std::size_t width = fbank_.num_mel_bins();
   const FloatRows window{fbank_.frames() + num_kept_frames_ * width, num_frames, width};
-  if (skip(window)) return;
   const int64_t before = segment_->num_steps();
   const Ending ending = segment_->accept(window, start_ms(), events);
+  has_room_ = false;
   keep(static_cast<std::size_t>((segment_->num_steps() - before) * settings_->subsampling));
   if (ending.reason != EndReason::kNone) end_segment(ending, events);
 }
@@ -90,23 +142,14 @@ void Stream::keep(std::size_t num_frames) {
   }
 }
 
-// Leaves out a window between segments: the next one begins after it.
-bool Stream::skip(const FloatRows& window) {
-  if (segment_->num_steps() > 0 || !segment_->may_skip(window)) return false;
-  const auto num_frames = static_cast<int>(window.num_rows);
-  const int num_steps = (num_frames - settings_->overlap_frames) / settings_->subsampling;
-  fbank_.pop(static_cast<std::size_t>(num_steps * settings_->subsampling));
-  frames_done_ += num_steps * settings_->subsampling;
-  return true;
-}
-
 int64_t Stream::samples_due() const {
   const auto length = static_cast<int64_t>(fbank_.frame_length_samples());
   const auto shift = static_cast<int64_t>(fbank_.frame_shift_samples());
   const int64_t accepted = fbank_.num_samples_accepted();
   const int64_t num_computed = accepted < length ? 0 : (accepted - length) / shift + 1;
-  const auto ready = static_cast<int64_t>(num_frames_ready());
-  const int64_t last_frame = num_computed - ready + static_cast<int64_t>(window_frames()) - 1;
+  const auto num_ready = static_cast<int64_t>(fbank_.num_frames_ready() - num_kept_frames_);
+  const int64_t num_missing = std::max<int64_t>(1, static_cast<int64_t>(window_frames()) - num_ready);
+  const int64_t last_frame = num_computed + num_missing - 1;
   const int64_t num_samples = last_frame * shift + length;
   return resampler_ ? resampler_->num_in_samples_for(num_samples - 1) : num_samples;
 }
@@ -143,7 +186,8 @@ StreamSnapshot Stream::save() const {
 }
 
 void Stream::restore(const StreamSnapshot& saved) {
-  if (saved.parts.size() < kOwnParts || saved.frames_done < 0 ||
+  const auto num_room_frames = static_cast<int64_t>(room_.num_frames());
+  if (saved.parts.size() < kOwnParts || saved.frames_done < -num_room_frames ||
       saved.parts[1].empty() != !resampler_.has_value())
     throw Error(ErrorKind::kUsage, "the saved state of a stream is damaged: it has other parts");
   std::unique_ptr<Segment> segment = first_segment();
@@ -157,6 +201,7 @@ void Stream::restore(const StreamSnapshot& saved) {
     throw Error(ErrorKind::kUsage, "the saved state of a stream is damaged: it keeps other frames");
   std::optional<Resampler> resampler = resampler_;
   if (resampler) resampler->restore(saved.parts[1]);
+  has_room_ = segment->num_steps() == 0 && segment->wants_room() && room_.precedes(fbank);
   segment_ = std::move(segment);
   fbank_ = std::move(fbank);
   resampler_ = std::move(resampler);

@@ -15,6 +15,7 @@
 #include "audio/resampler.h"
 #include "listen/acoustic_model.h"
 #include "listen/events.h"
+#include "listen/room.h"
 #include "listen/segment.h"
 
 namespace halfbyte {
@@ -30,8 +31,8 @@ struct StreamSnapshot {
 // Chunks of encoder steps run as soon as their frames are there, whatever the sizes in which samples
 // arrive: the result does not depend on them. What a chunk says, and when a segment ends, is for the pipeline
 // of the model's family to say. At full context the chunks serve for partial results and endpoints, and the
-// final result comes from the segment as a whole. Windows that a segment may skip before it begins are passed
-// over.
+// final result comes from the segment as a whole. A segment of speech begins with the first frame that is no
+// digital silence, after room (room.h) where audio is missing before it; more room follows the last sample.
 class Stream {
  public:
   // Throws kUsage for options that make no sense or that the model does not offer, kAudio for a sample rate
@@ -63,14 +64,19 @@ class Stream {
 
  private:
   std::unique_ptr<Segment> first_segment() const;
-  std::size_t num_frames_ready() const { return fbank_.num_frames_ready() - num_kept_frames_; }
+  std::size_t num_frames_ready() const;
   void keep(std::size_t num_frames);
   std::size_t window_frames() const;
-  bool skip(const FloatRows& window);
+  void run_ready(std::vector<Event>* events);
+  void give_room();
+  void cut_silence();
+  void add_last_room();
+  std::size_t least_frames() const;
   void run_chunk(std::size_t num_frames, std::vector<Event>* events);
   int64_t num_steps_given_up(int64_t num_own_steps) const;
   void end_segment(const Ending& ending, std::vector<Event>* events);
   int64_t start_ms() const { return frames_done_ * settings_->features.frame_shift_ms; }
+  int64_t heard_ms() const;
 
   std::shared_ptr<AcousticModel> model_;
   std::shared_ptr<const ModelSettings> settings_;
@@ -78,9 +84,11 @@ class Stream {
   int chunk_steps_;
   std::optional<Resampler> resampler_;
   Fbank fbank_;
+  Room room_;
   std::unique_ptr<Segment> segment_;
-  int64_t frames_done_ = 0;          // feature frames of the segments that have ended
+  int64_t frames_done_ = 0;          // feature frames before the segment, less the room that it begins in
   std::size_t num_kept_frames_ = 0;  // that are encoded already: the next segment may begin in them
+  bool has_room_ = false;            // the frames that are ready begin with room, and no segment has begun
   bool is_finished_ = false;
 };
 

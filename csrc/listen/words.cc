@@ -1,5 +1,7 @@
 #include "listen/words.h"
 
+#include <cmath>
+
 namespace halfbyte {
 namespace {
 
@@ -20,7 +22,7 @@ Word word_of(const AlignedToken* begin, const AlignedToken* end, const std::vect
     if (first == nullptr && has_text(token->token, tokens)) first = token;
   }
   if (first == nullptr) first = begin;
-  return {text_of(ids, tokens), offset_ms + first->start_frame * step_ms,
+  return {text_of(ids, tokens), offset_ms + std::llround(first->mean_frame * static_cast<double>(step_ms)),
           offset_ms + end[-1].end_frame * step_ms, confidence / static_cast<double>(end - begin)};
 }
 

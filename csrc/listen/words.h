@@ -15,7 +15,7 @@ std::string text_of(const std::vector<int>& ids, const std::vector<std::string>&
 // Whether the token leaves anything but spaces.
 bool has_text(int id, const std::vector<std::string>& tokens);
 
-// Joins tokens into words. A word lasts from the first step of its first token with text (a lone start
+// Joins tokens into words. A word lasts from the mean step of its first token with text (a lone start
 // of a word may come long before) to the last step of its last token; its confidence is the mean of
 // its tokens'. `step_ms`: duration of an encoder step; `offset_ms`: where the segment starts.
 std::vector<Word> words_of(const std::vector<AlignedToken>& timed, const std::vector<std::string>& tokens,

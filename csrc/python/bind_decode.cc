@@ -57,7 +57,8 @@ void bind_results(nb::module_& m) {
       .def_ro("token", &AlignedToken::token)
       .def_ro("start_frame", &AlignedToken::start_frame)
       .def_ro("end_frame", &AlignedToken::end_frame, "One past the last frame.")
-      .def_ro("confidence", &AlignedToken::confidence, "Mean probability over its frames.");
+      .def_ro("confidence", &AlignedToken::confidence, "Mean probability over its frames.")
+      .def_ro("mean_frame", &AlignedToken::mean_frame, "Mean of its frames, weighted by that probability.");
   nb::class_<Rescored>(m, "Rescored")
       .def_ro("index", &Rescored::index, "Into the candidates.")
       .def_ro("score", &Rescored::score, "attention_score + ctc_weight * ctc_score.")

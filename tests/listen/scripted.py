@@ -1,5 +1,6 @@
 """A model whose log-probabilities are chosen."""
 
+from array import array
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from halfbyte.listen.settings import ModelSettings, read_settings
 
 TOKENS = ["<blank>", "▁", "▁go", "up", "<sos/eos>"]
 START, GO, UP = 1, 2, 3
+STEP_S = 0.04
+ROOM_FRAMES = 10  # before the first sample, and after the last
 SHORT_CHUNKS = {"streaming.chunk_steps": 1, "streaming.chunk_choices_steps": [1, 2]}
 
 
@@ -18,6 +21,17 @@ def settings_with(tokens: list[str]) -> ModelSettings:
 
 
 SETTINGS = settings_with(TOKENS)
+
+
+def samples_of(num_steps: int) -> array:
+    """Sound that gives so many steps, those of the room around it included."""
+    num_frames = max(1, 4 * num_steps + 3 - 2 * ROOM_FRAMES)
+    return array("f", [0.1, -0.1] * ((num_frames * 160 + 240) // 2))
+
+
+def time_of(step: float) -> float:
+    """Where a step of a stream starts, in seconds from its first sample."""
+    return round(step * STEP_S - ROOM_FRAMES * 0.01, 3)
 
 
 class ScriptedModel:

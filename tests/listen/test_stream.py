@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soxr
 from listen.metadata import METADATA, MODES, changed
-from listen.streams import SHORT_PAUSE, feed, finals, noting_stream, words
+from listen.streams import SHORT_PAUSE, NotingModel, feed, finals, noting_stream, words
 from tones import LEAD_S, WORD_S, recording, silence
 from train.corpus import RATE_HZ
 
@@ -20,7 +20,8 @@ SENTENCE = "low high mid"
 CHUNKS_MS = [0, 40, 120, 320]  # full context, one step, three, the longest
 PRIME = 997
 WHOLE = 1 << 30
-LEAST_SAMPLES = 400 + 6 * 160  # seven frames, which give one encoder step
+LEAST_SAMPLES = 400  # a frame, with room around it
+ROOM_FRAMES = 20
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +132,9 @@ def test_a_segment_has_a_longest(recognizer, chunk_ms):
     samples = recording("low mid high low mid high low mid high low mid high low")
     events = finals(feed(stream, samples, 1600))
     longest_s = 3.0 + (chunk_ms or 320) / 1000
-    assert [3.0 <= e.end_s - e.start_s < longest_s for e in events] == [True, True, False]
+    lengths_s = [e.end_s - e.start_s for e in events]
+    lengths_s[0] += 0.1  # the room that it begins in
+    assert [3.0 <= length_s < longest_s for length_s in lengths_s] == [True, True, False]
     assert [e.start_s for e in events[1:]] == [e.end_s for e in events[:-1]]
     assert len(words(events).split()) in (13, 14, 15)  # a word may be cut in two
 
@@ -146,10 +149,12 @@ def shifted(event: Text, by_s: float) -> Text:
 
 @pytest.mark.parametrize("chunk_ms", [0, 200])
 def test_a_segment_is_a_stream_of_its_own_with_later_times(recognizer, chunk_ms):
-    samples = recording("low high mid low", pause_s=1.2)
+    """After a pause of zeros it begins in room, as a stream does."""
+    pause = np.zeros(round(1.2 * RATE_HZ), np.float32)
+    samples = np.concatenate([p for text in SENTENCE.split() for p in (recording(text), pause)])
     events = finals(feed(recognizer.stream(StreamOptions(chunk_ms)), samples, WHOLE))
-    assert len([event for event in events if event.text]) == 4
-    for event in events[:-1]:
+    assert words(events) == SENTENCE
+    for event in events:
         alone = recognizer.stream(StreamOptions(chunk_ms))
         first = finals(alone.accept(samples[round(event.start_s * RATE_HZ) :]))[0]
         assert shifted(first, event.start_s) == event
@@ -191,24 +196,29 @@ def test_finish_ends_the_stream(recognizer, sentence):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("chunk_ms", [0, 40, 320])
-@pytest.mark.parametrize("num_samples", [0, 1, 399, 400, LEAST_SAMPLES - 1])
-def test_less_than_a_step_says_nothing(recognizer, num_samples, chunk_ms, mode):
+@pytest.mark.parametrize("num_samples", [0, 1, LEAST_SAMPLES - 1])
+def test_less_than_a_frame_says_nothing(recognizer, num_samples, chunk_ms, mode):
     stream = recognizer.stream(StreamOptions(chunk_ms, mode))
     assert stream.accept(recording("low")[:num_samples]) == []
     assert stream.finish() == []
+
+
+def num_steps(model: NotingModel) -> int:
+    """Steps that the encoder has computed."""
+    return sum(map(len, model.outputs[1::2])) // (4 * len(METADATA["tokens"]))
 
 
 @pytest.mark.parametrize("chunk_ms", [0, 40, 320])
 def test_the_shortest_audio_that_counts(recognizer, chunk_ms):
     stream, model = noting_stream(recognizer, StreamOptions(chunk_ms))
     end, final = feed(stream, recording("low")[:LEAST_SAMPLES], WHOLE)
-    assert end == Endpoint("finish", 0.04)
-    assert (final.text, final.is_final, final.start_s, final.end_s) == ("", True, 0.0, 0.04)
-    assert len(model.outputs[1]) == 4 * len(METADATA["tokens"])
+    assert end == Endpoint("finish", 0.025)
+    assert (final.text, final.is_final, final.start_s, final.end_s) == ("", True, 0.0, 0.025)
+    assert num_steps(model) == (2 if chunk_ms == 0 else 1) * ((ROOM_FRAMES + 1 - 3) // 4)
 
 
 def test_the_last_samples_count_at_another_rate_too(recognizer):
-    """What the resampler holds back until the end makes the difference between a step and none."""
+    """What the resampler holds back until the end makes the difference between a frame and none."""
     samples = recording("low")[: LEAST_SAMPLES // 2]
     assert (
         len(finals(feed(recognizer.stream(StreamOptions(sample_rate_hz=8000)), samples, WHOLE)))
@@ -217,13 +227,14 @@ def test_the_last_samples_count_at_another_rate_too(recognizer):
     assert feed(recognizer.stream(StreamOptions(sample_rate_hz=8000)), samples[:-1], WHOLE) == []
 
 
-@pytest.mark.parametrize("chunk_ms", [0, 320])
-def test_the_last_steps_count_too(recognizer, chunk_ms):
+def test_the_last_steps_count_too(recognizer):
     """All steps that the frames give are encoded, whatever is left after the last chunk."""
     for num_frames in range(40, 60):
         samples = recording("low high")[: 400 + 160 * (num_frames - 1)]
-        (event,) = finals(feed(recognizer.stream(StreamOptions(chunk_ms)), samples, WHOLE))
-        assert event.end_s == pytest.approx((num_frames - 3) // 4 * 0.04)
+        stream, model = noting_stream(recognizer, StreamOptions(320))
+        (event,) = finals(feed(stream, samples, WHOLE))
+        assert num_steps(model) == (num_frames + ROOM_FRAMES - 3) // 4
+        assert event.end_s == len(samples) * 1000 // RATE_HZ / 1000
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -384,9 +395,10 @@ def test_feature_settings_are_the_models(recognizer, sentence):
         changed({"features.frame_shift_ms": 20, "features.frame_length_ms": 40})
     )
     slow_stream = Stream(slow_model, StreamOptions(640))
-    (event,) = finals(feed(slow_stream, sentence, WHOLE))
-    num_frames = (len(sentence) - 640) // 320 + 1
-    assert event.end_s == pytest.approx((num_frames - 3) // 4 * 0.08)
+    feed(slow_stream, sentence, WHOLE)
+    num_frames = (len(sentence) + 1600 - 640) // 320 + 1 + ROOM_FRAMES // 4
+    first_chunk_again = 8  # in pieces, for the times of its words
+    assert num_steps(slow_model) == (num_frames - 3) // 4 + first_chunk_again
 
 
 @pytest.mark.parametrize("mode", MODES)

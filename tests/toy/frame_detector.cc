@@ -29,7 +29,7 @@ class FrameSegment : public Segment {
         state_(graphs.initial_state(kGraph)),
         is_above_(labels.names.size(), '0') {}
 
-  bool may_skip(const FloatRows&) const override { return false; }
+  bool wants_room() const override { return false; }
   int64_t num_steps() const override { return num_steps_; }
 
   Ending accept(const FloatRows& window, int64_t start_ms, std::vector<Event>* events) override {

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 class Word:
     """A word with its place in the stream.
 
-    It lasts from the first encoder step of its first token with text (a lone start of a word may
+    It lasts from the mean encoder step of its first token with text (a lone start of a word may
     come long before) to the last step of its last token.
     """
 

@@ -20,8 +20,9 @@ class Stream:
     which samples arrive: the result does not depend on them. Each chunk may change the
     partial text; a segment's end, by silence or length, settles it. At full context the
     chunks serve for partial results and endpoints, and the segment is encoded once more as
-    a whole for its final result. Digital silence between segments is passed over: a segment
-    begins with the first chunk that holds a sound.
+    a whole for its final result. Digital silence before a segment is cut off: it begins with the
+    first frame that holds a sound. A stream has 100 ms of quiet noise before its first sample and
+    after its last; times count neither.
 
     One thread uses a stream at a time; the interpreter is free for others meanwhile.
 
