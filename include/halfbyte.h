@@ -74,6 +74,7 @@ HALFBYTE_API const char* halfbyte_model_mode(const halfbyte_model* model, size_t
 #define HALFBYTE_CHUNK_OF_MODEL (-1) /* the chunk that the model file names */
 #define HALFBYTE_FULL_CONTEXT 0      /* every final result from the whole segment */
 #define HALFBYTE_NEVER (-1)
+#define HALFBYTE_THRESHOLDS_OF_MODEL (-1)
 
 typedef struct halfbyte_options {
   int chunk_ms;            /* a chunk length that the model offers, or one of the two above */
@@ -82,9 +83,11 @@ typedef struct halfbyte_options {
   int max_segment_ms; /* length at which a segment ends; HALFBYTE_NEVER: the model's, which is the longest */
   int sample_rate_hz; /* of the samples that will be given, 8000 to 192000 */
   int num_best;       /* a text has up to so many hypotheses, 1 to 1000 */
+  double min_score;   /* of detections, 0 to 1; HALFBYTE_THRESHOLDS_OF_MODEL: those of the model */
 } halfbyte_options;
 
-/* The model's chunk, mode and longest segment, 800 ms, 16000 Hz, one hypothesis. */
+/* The model's chunk, mode and longest segment, 800 ms, 16000 Hz, one hypothesis, the model's
+ * thresholds. */
 HALFBYTE_API halfbyte_options halfbyte_default_options(void);
 
 /* One stream of audio: samples in, events out. */

@@ -101,6 +101,7 @@ halfbyte::StreamOptions options_of(const halfbyte_options& options) {
   if (options.max_segment_ms == HALFBYTE_NEVER) own.endpoint.max_segment_ms.reset();
   own.sample_rate_hz = options.sample_rate_hz;
   own.num_best = options.num_best;
+  if (options.min_score != HALFBYTE_THRESHOLDS_OF_MODEL) own.min_score = options.min_score;
   return own;
 }
 
@@ -179,7 +180,7 @@ const char* halfbyte_model_mode(const halfbyte_model* model, size_t number) {
 }
 
 halfbyte_options halfbyte_default_options(void) {
-  return {HALFBYTE_CHUNK_OF_MODEL, nullptr, 800, HALFBYTE_NEVER, 16000, 1};
+  return {HALFBYTE_CHUNK_OF_MODEL, nullptr, 800, HALFBYTE_NEVER, 16000, 1, HALFBYTE_THRESHOLDS_OF_MODEL};
 }
 
 halfbyte_status halfbyte_stream_open(halfbyte_model* model, const halfbyte_options* options,

@@ -27,6 +27,14 @@ int integer_of(const Json& value, int least, int largest, const std::string& nam
   return static_cast<int>(number);
 }
 
+double number_of(const Json& value, double least, double largest, const std::string& name) {
+  if (value.kind != Json::Kind::kNumber) Metadata::refuse("mistypes '" + name + "', which is a number");
+  if (!(value.number >= least && value.number <= largest))
+    Metadata::refuse("has " + name + " " + shown(value.number) + "; expected " + shown(least) + " to " +
+                     shown(largest));
+  return value.number;
+}
+
 }  // namespace
 
 void Metadata::refuse(const std::string& problem) {
@@ -51,10 +59,14 @@ std::vector<int> Metadata::integers(int least, int largest, const std::string& n
 }
 
 double Metadata::number(double least, double largest, const std::string& name) const {
-  const double value = member(name, Json::Kind::kNumber).number;
-  if (!(value >= least && value <= largest))
-    refuse("has " + name + " " + shown(value) + "; expected " + shown(least) + " to " + shown(largest));
-  return value;
+  return number_of(member(name, Json::Kind::kNumber), least, largest, name);
+}
+
+std::vector<double> Metadata::numbers(double least, double largest, const std::string& name) const {
+  std::vector<double> values;
+  for (const Json& value : member(name, Json::Kind::kArray).array)
+    values.push_back(number_of(value, least, largest, name));
+  return values;
 }
 
 std::string Metadata::text(const std::string& name) const {

@@ -18,6 +18,7 @@ class Metadata {
   int integer(int least, int largest, const std::string& name) const;
   std::vector<int> integers(int least, int largest, const std::string& name) const;
   double number(double least, double largest, const std::string& name) const;
+  std::vector<double> numbers(double least, double largest, const std::string& name) const;
   // Strings that are fit for a terminal.
   std::string text(const std::string& name) const;
   std::vector<std::string> texts(const std::string& name) const;

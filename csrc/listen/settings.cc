@@ -1,5 +1,7 @@
 #include "listen/settings.h"
 
+#include <sstream>
+
 #include "audio/resampler.h"
 #include "error.h"
 #include "listen/json.h"
@@ -44,6 +46,12 @@ void read_streaming(const Metadata& streaming, ModelSettings* settings) {
                      "; expected one of chunk_choices_steps");
 }
 
+std::string shown_number(double number) {
+  std::ostringstream text;
+  text << number;
+  return text.str();
+}
+
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
@@ -54,6 +62,14 @@ void check_range(const char* name, int64_t value, int64_t least, int64_t largest
   if (value < least || value > largest)
     throw Error(ErrorKind::kUsage, std::string(name) + " is " + std::to_string(value) + "; expected " +
                                        std::to_string(least) + " to " + std::to_string(largest));
+}
+
+void check_score(const std::optional<double>& min_score, bool is_without_detections) {
+  if (!min_score) return;
+  if (is_without_detections)
+    throw Error(ErrorKind::kUsage, "the model detects nothing; min_score is for detections");
+  if (!(*min_score >= 0 && *min_score <= 1))
+    throw Error(ErrorKind::kUsage, "min_score is " + shown_number(*min_score) + "; expected a score, 0 to 1");
 }
 
 void check_chunk(int64_t chunk_ms, const ModelSettings& settings) {
@@ -76,6 +92,8 @@ ModelSettings read_settings(const std::string& metadata_json) {
   const PipelineDefinition& pipeline = pipeline_of(settings.family);
   settings.features = read_features(metadata.object("features"));
   read_streaming(metadata.object("streaming"), &settings);
+  if (metadata.has("labels")) settings.labels = metadata.texts("labels");
+  if (metadata.has("thresholds")) settings.thresholds = metadata.numbers(0, 1, "thresholds");
   if (metadata.has("decoding")) settings.modes = metadata.object("decoding").texts("modes");
   settings.pipeline = pipeline.open(metadata, settings);
   return settings;
@@ -93,6 +111,7 @@ StreamOptions ModelSettings::checked(StreamOptions options) const {
   if (rule.trailing_silence_ms) check_range("trailing_silence_ms", *rule.trailing_silence_ms, 0, 60000);
   if (rule.max_segment_ms) check_range("max_segment_ms", *rule.max_segment_ms, 1, 3600000);
   check_range("num_best", options.num_best, 1, 1000);
+  check_score(options.min_score, labels.empty());
   Resampler::check_rate(options.sample_rate_hz);
   return options;
 }

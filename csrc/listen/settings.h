@@ -27,6 +27,8 @@ struct ModelSettings {
   int max_segment_ms = 0;
   std::vector<std::string>
       modes;  // ways to decode a final result, the default first; none: nothing to choose
+  std::vector<std::string> labels;           // of what it detects; none where it writes text
+  std::vector<double> thresholds;            // of their scores, one for each label, where it has such
   std::shared_ptr<const Pipeline> pipeline;  // of the family
 
   std::string default_mode() const { return modes.empty() ? "" : modes.front(); }
@@ -69,8 +71,9 @@ struct StreamOptions {
   std::optional<int64_t> chunk_ms;  // none: the model's own choice; kFullContextMs: full context
   std::string mode;                 // of final results; empty: the model's own
   EndpointRule endpoint;
-  int64_t sample_rate_hz = 16000;  // of the samples that will be given
-  int64_t num_best = 1;            // a result has its text and up to num_best - 1 others
+  int64_t sample_rate_hz = 16000;   // of the samples that will be given
+  int64_t num_best = 1;             // a result has its text and up to num_best - 1 others
+  std::optional<double> min_score;  // of detections; none: the model's thresholds
 
   bool is_full_context() const { return chunk_ms == kFullContextMs; }
 };

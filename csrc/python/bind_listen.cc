@@ -190,6 +190,8 @@ void bind_settings(nb::module_& m) {
       .def_ro("left_context_steps", &ModelSettings::left_context_steps)
       .def_ro("max_segment_ms", &ModelSettings::max_segment_ms)
       .def_ro("family", &ModelSettings::family)
+      .def_ro("labels", &ModelSettings::labels)
+      .def_ro("thresholds", &ModelSettings::thresholds)
       .def_ro("modes", &ModelSettings::modes)
       .def_prop_ro("default_mode", &ModelSettings::default_mode)
       .def_prop_ro("step_ms", &ModelSettings::step_ms)
@@ -231,8 +233,9 @@ void bind_models(nb::module_& m) {
 
 void make_options(StreamOptions* self, std::optional<int64_t> chunk_ms, const std::string& mode,
                   std::optional<int64_t> trailing_silence_ms, std::optional<int64_t> max_segment_ms,
-                  int64_t sample_rate_hz, int64_t num_best) {
-  new (self) StreamOptions{chunk_ms, mode, {trailing_silence_ms, max_segment_ms}, sample_rate_hz, num_best};
+                  int64_t sample_rate_hz, int64_t num_best, std::optional<double> min_score) {
+  new (self) StreamOptions{chunk_ms,       mode,     {trailing_silence_ms, max_segment_ms},
+                           sample_rate_hz, num_best, min_score};
 }
 
 std::vector<Event> accept(BoundStream& self, const GivenSamples& given) {
@@ -257,7 +260,7 @@ void restore(BoundStream& self, int64_t frames_done, int64_t num_kept_frames, bo
 void bind_stream(nb::module_& m) {
   nb::class_<StreamOptions>(m, "StreamOptions", "See halfbyte.listen.options.")
       .def("__init__", &make_options, "chunk_ms"_a.none(), "mode"_a, "trailing_silence_ms"_a.none(),
-           "max_segment_ms"_a.none(), "sample_rate_hz"_a, "num_best"_a)
+           "max_segment_ms"_a.none(), "sample_rate_hz"_a, "num_best"_a, "min_score"_a.none())
       .def_ro("mode", &StreamOptions::mode)
       .def_ro("sample_rate_hz", &StreamOptions::sample_rate_hz)
       .def_prop_ro("is_full_context", &StreamOptions::is_full_context);

@@ -43,6 +43,7 @@ class Options(ctypes.Structure):
         ("max_segment_ms", ctypes.c_int),
         ("sample_rate_hz", ctypes.c_int),
         ("num_best", ctypes.c_int),
+        ("min_score", ctypes.c_double),
     )
 
 

@@ -1,6 +1,7 @@
 """`halfbyte listen`: with blocks of a file in place of a microphone, and through PortAudio with
 an ALSA device that plays a file."""
 
+import argparse
 import importlib.util
 import json
 import os
@@ -16,10 +17,11 @@ from paths import TONES
 from tones import recording
 from verbs import start
 
-from halfbyte import Recognizer, StreamOptions
-from halfbyte.cli.listen import MUTE, listen
+from halfbyte import Detection, Recognizer, StreamOptions, UsageError, finals
+from halfbyte.cli.listen import MUTE, listen, make_stream
 from halfbyte.cli.live import METER_CELLS, Live, level_db
 from halfbyte.listen.microphone import BLOCK_MS
+from halfbyte.listen.wake import WakeStream
 
 BLOCK_SAMPLES = 16000 * BLOCK_MS // 1000
 
@@ -169,3 +171,40 @@ def test_without_a_microphone_it_says_so_in_one_line(tmp_path):
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (2, "")
     assert re.fullmatch(r"halfbyte listen: no microphone was found; .*\n", err)
+
+
+class _Detects:
+    """A stream that detects once, after so many blocks, a word that ended earlier."""
+
+    def __init__(self, at_block: int, time_s: float):
+        self._left, self._time_s = at_block, time_s
+
+    def accept(self, samples):
+        self._left -= 1
+        return [Detection("computer", self._time_s, 0.9)] if self._left == 0 else []
+
+    def finish(self):
+        return []
+
+
+def test_a_keyword_wakes_the_recogniser_for_one_sentence(talk):
+    blocks = blocks_of(talk)  # low, high and mid, 1.5 s of silence behind each
+    recognizer = Recognizer(TONES)
+    whole = recognizer.stream()
+    texts = finals([e for b in blocks for e in whole.accept(b)] + whole.finish())
+    first_end = texts[0].words[-1].end_s
+    at_s = first_end + 0.5
+    waking = WakeStream(
+        _Detects(round((at_s + 0.4) / BLOCK_MS * 1000), at_s), recognizer.stream, 16000
+    )
+    events = [e for b in blocks for e in waking.accept(b)] + waking.finish()
+    assert events[0] == Detection("computer", at_s, 0.9)
+    heard = [t for t in finals(events) if t.text]
+    assert [t.text for t in heard] == [texts[1].text]
+    assert heard[0].words[0].start_s == pytest.approx(texts[1].words[0].start_s, abs=0.1)
+
+
+def test_a_model_that_detects_nothing_wakes_nobody():
+    options = argparse.Namespace(wake=TONES, chunk_ms=None, mode=None, min_score=None)
+    with pytest.raises(UsageError, match="detects nothing; --wake takes a model of keywords"):
+        make_stream(Recognizer(TONES), options, 16000)

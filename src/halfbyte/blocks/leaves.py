@@ -12,6 +12,7 @@ from halfbyte.ops.dequantize import IntegerNumbers
 from halfbyte.ops.int_glu import IntegerGlu
 from halfbyte.ops.int_patches import IntegerPatches
 from halfbyte.ops.int_table import CodeTable
+from halfbyte.ops.integer_memory import IntegerMemory
 from halfbyte.ops.integer_residual import IntegerResidual, IntegerRounding
 from halfbyte.ops.patches import patches
 
@@ -157,6 +158,10 @@ class Memory(nn.Module):
         """past (B, L, D), x (B, C, D) -> (B, L + C, D), and all but its first C steps."""
         joined = torch.cat([past, x], dim=1)
         return joined, joined[:, x.shape[1] :]
+
+    def integer(self) -> nn.Module:
+        """The same on codes."""
+        return IntegerMemory()
 
 
 class HeadMemory(Memory):

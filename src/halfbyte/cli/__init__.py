@@ -15,6 +15,7 @@ from halfbyte.errors import HalfbyteError, how_to_install
 VERBS = {
     "transcribe": "audio to text, words as they come or at the end",
     "listen": "the microphone, words as they are spoken",
+    "detect": "keywords in audio files, one line for each that is heard",
     "serve": "a streaming server",
     "bench": "measure on this machine",
     "eval": "word error rate, speed and size of a model on a manifest",

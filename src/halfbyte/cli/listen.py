@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 
 from halfbyte.cli.live import Live, level_db
-from halfbyte.errors import AudioError
+from halfbyte.errors import AudioError, UsageError
 from halfbyte.listen.events import Event, kind_of
 from halfbyte.listen.microphone import BLOCK_MS, Microphone, microphones
 from halfbyte.listen.options import StreamOptions
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.listen.stream import Stream
+from halfbyte.listen.wake import WakeStream
 
 EPILOG = """\
 examples:
@@ -24,6 +25,7 @@ examples:
   halfbyte listen --device usb          a part of the name is enough
   halfbyte listen > notes.txt           settled lines into a file
   halfbyte listen --json | jq .         one JSON object a line for each event
+  halfbyte listen --wake kitchen.hb     a sentence after each keyword of that model
 
 Nothing that you say leaves the machine or is kept.
 """
@@ -41,6 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list-devices", action="store_true", help="list microphones and end")
     parser.add_argument("--chunk-ms", type=int, metavar="N", help="chunk length")
     parser.add_argument("--mode", metavar="M", help="decoding, one of the model's modes")
+    parser.add_argument("--wake", metavar="W.hb", help="sleep until this model hears a keyword")
+    parser.add_argument(
+        "--min-score", type=float, metavar="S", help="least score of keywords, 0 to 1"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object for each event")
 
 
@@ -56,10 +62,9 @@ def run(options: argparse.Namespace) -> int:
         return _list_devices()
     recognizer = Recognizer(options.model)
     rate_hz = recognizer.model.settings.sample_rate_hz
-    chosen = StreamOptions(options.chunk_ms, options.mode)
-    recognizer.stream(chosen)  # a mistake there is said first
+    make_stream(recognizer, options, rate_hz)  # a mistake there is said first
     with Microphone(_device(options.device), rate_hz) as microphone:
-        stream = recognizer.stream(replace(chosen, sample_rate_hz=microphone.sample_rate_hz))
+        stream = make_stream(recognizer, options, microphone.sample_rate_hz)
         _end_at_interrupt(microphone)
         if not options.json:
             print(f"listening to {microphone.name}; Ctrl-C ends", file=sys.stderr, flush=True)
@@ -70,7 +75,26 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def listen(stream: Stream, blocks: "Iterable[array[float]]", is_json: bool) -> None:
+def make_stream(
+    recognizer: Recognizer, options: argparse.Namespace, rate_hz: int
+) -> Stream | WakeStream:
+    """A stream of what the options ask for.
+
+    Raises:
+        UsageError: the model for `--wake` detects nothing, or an option of a stream is wrong.
+    """
+    words = StreamOptions(options.chunk_ms, options.mode, sample_rate_hz=rate_hz)
+    if options.wake is None:
+        return recognizer.stream(replace(words, min_score=options.min_score))
+    spotter = Recognizer(options.wake)
+    if not spotter.model.settings.labels:
+        raise UsageError(f"{options.wake} detects nothing; --wake takes a model of keywords")
+    recognizer.stream(words)
+    detections = StreamOptions(sample_rate_hz=rate_hz, min_score=options.min_score)
+    return WakeStream(spotter.stream(detections), lambda: recognizer.stream(words), rate_hz)
+
+
+def listen(stream: Stream | WakeStream, blocks: "Iterable[array[float]]", is_json: bool) -> None:
     """Recognise blocks of sound of BLOCK_MS each and show what comes, until they end."""
     live = Live(is_microphone=True)
     show = _print_json if is_json else live

@@ -44,12 +44,16 @@ class Stage:
         start: patterns of names of weights that are taken from the checkpoint before.
         overrides: `key=value` of the configuration for this stage, such as its quantisers
             (`quantization.default=w4a8`) and its schedule (`loop.epochs=3`).
+        settles_weights: whether its result holds, for the layers that it quantises, the weights
+            that their codes stand for; `quantization.weights=absmax` finds these codes again, and
+            later stages may leave them alone.
     """
 
     name: str
     trainable: tuple[str, ...] = ("*",)
     start: tuple[str, ...] = ("*",)
     overrides: tuple[str, ...] = ()
+    settles_weights: bool = False
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def _activity_of(event: Any) -> SpeakerActivity:
 
 _READERS: dict[str, Callable[[Any], Event]] = {
     "Text": _text_of,
-    "Detection": lambda event: Detection(event.label, event.time_ms / 1000, round(event.score, 4)),
+    "Detection": lambda event: Detection(event.label, event.time_ms / 1000, round(event.score, 6)),
     "SpeakerActivity": _activity_of,
     "Endpoint": lambda event: Endpoint(event.reason, event.time_ms / 1000),
 }

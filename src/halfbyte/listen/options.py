@@ -37,6 +37,7 @@ class StreamOptions:
         endpoint: when a segment ends.
         sample_rate_hz: of the samples that will be given.
         num_best: results have the likeliest text and up to so many minus one others.
+        min_score: the least score of detections, 0 to 1; None for the model's thresholds.
     """
 
     chunk_ms: int | None = None
@@ -44,6 +45,7 @@ class StreamOptions:
     endpoint: EndpointRule = field(default_factory=EndpointRule)
     sample_rate_hz: int = 16000
     num_best: int = 1
+    min_score: float | None = None
 
     def core(self) -> Any:
         """The same for the C++ core.
@@ -58,7 +60,16 @@ class StreamOptions:
             _whole("max_segment_ms", self.endpoint.max_segment_ms),
             _whole("sample_rate_hz", self.sample_rate_hz, is_optional=False),
             _whole("num_best", self.num_best, is_optional=False),
+            _score(self.min_score),
         )
+
+
+def _score(value: Any) -> float | None:
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise UsageError(f"min_score is {value!r}; expected a score, 0 to 1")
+    return float(value)
 
 
 def _whole(name: str, value: Any, is_optional: bool = True) -> Any:

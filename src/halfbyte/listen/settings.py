@@ -23,6 +23,8 @@ class ModelSettings(Protocol):
     left_context_steps: int
     max_segment_ms: int
     modes: list[str]  # ways to decode a final result; empty where there is nothing to choose
+    labels: list[str]  # of what it detects; empty where it writes text
+    thresholds: list[float]  # of their scores
     default_mode: str  # the first of them, or empty
     step_ms: int  # duration of an encoder step
     lookahead_ms: int  # audio after the end of a chunk that the chunk needs

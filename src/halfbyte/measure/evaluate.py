@@ -14,6 +14,7 @@ from halfbyte.listen.acoustic_model import AcousticModel
 from halfbyte.listen.events import finals
 from halfbyte.listen.options import EndpointRule, StreamOptions
 from halfbyte.listen.recognizer import Recognizer
+from halfbyte.listen.settings import families
 from halfbyte.listen.transcript import as_text
 from halfbyte.measure.memory import peak_rss_bytes
 from halfbyte.scores.score import Score
@@ -70,13 +71,20 @@ def open_acoustic_model(path: Path) -> AcousticModel | Path:
     return CheckpointModel(path) if _is_checkpoint(path) else OnnxModel(path)
 
 
-def label_key(path: Path) -> str:
-    """What manifests must hold to evaluate a model: of a checkpoint, its family says."""
+def has_pipeline(path: Path) -> bool:
+    """Whether streams run the model: of a checkpoint, if this build has its family's pipeline."""
     if not _is_checkpoint(path):
-        return "text"
+        return True
+    from halfbyte.train.checkpoint import read_checkpoint_config
+
+    return read_checkpoint_config(path).family in families()
+
+
+def label_key(checkpoint: Path) -> str:
+    """What manifests must hold to validate a checkpoint: its family says."""
     from halfbyte.train.checkpoint import family_of, read_checkpoint_config
 
-    return family_of(read_checkpoint_config(path)).needs.label_key
+    return family_of(read_checkpoint_config(checkpoint)).needs.label_key
 
 
 def _is_checkpoint(path: Path) -> bool:

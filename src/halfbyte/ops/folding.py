@@ -47,6 +47,14 @@ class FoldsNorm(nn.Module):
         """What is added to each output, before it is rounded."""
         return self._folded()[1]
 
+    def unfolded_weight(self, folded: Tensor) -> Tensor:
+        """The weight that `folded_weight` makes this of; an output of gain 0 keeps its own."""
+        if self.norm is None:
+            return folded
+        assert self.norm.running_var is not None
+        factor = self._by_output(self._factor(self.norm, self.norm.running_var))
+        return torch.where(factor == 0, self.weight, folded / factor)
+
     def folded(self, product: Product) -> tuple[Tensor, Tensor | None]:
         """Weight and bias of this pass; in training, the norm takes note of the float product."""
         if self.norm is None or not self.norm.training:
@@ -84,10 +92,15 @@ class FoldsNorm(nn.Module):
         return self._fold(self.norm, mean, variance)
 
     def _fold(self, norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-        factor = norm.weight * torch.rsqrt(variance + norm.eps)
+        factor = self._factor(norm, variance)
         bias = -mean if self.bias is None else self.bias - mean
-        by_output = factor.reshape(-1, *(1 for _ in self.weight.shape[1:]))
-        return self.weight * by_output, bias * factor + norm.bias
+        return self.weight * self._by_output(factor), bias * factor + norm.bias
+
+    def _factor(self, norm: nn.BatchNorm1d, variance: Tensor) -> Tensor:
+        return norm.weight * torch.rsqrt(variance + norm.eps)
+
+    def _by_output(self, factor: Tensor) -> Tensor:
+        return factor.reshape(-1, *(1 for _ in self.weight.shape[1:]))
 
 
 class NormedLinear(nn.Linear, FoldsNorm):

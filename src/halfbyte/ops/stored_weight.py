@@ -1,5 +1,6 @@
 """A layer whose weight is stored as codes: training computes with what the codes stand for."""
 
+import torch
 from torch import Tensor, nn
 
 from halfbyte.quant.carry import carry
@@ -15,6 +16,15 @@ class StoredWeight(nn.Module):
     def folded_weight(self) -> Tensor:
         """What is quantised: the master weight, with what is folded into it (folding.py)."""
         return self.weight
+
+    def unfolded_weight(self, folded: Tensor) -> Tensor:
+        """The master weight that `folded_weight` makes this of."""
+        return folded
+
+    def settle_weight(self) -> None:
+        """Let the master weight be what its codes stand for."""
+        with torch.no_grad():
+            self.weight.copy_(self.unfolded_weight(self.quantized_weight().dequantize()))
 
     def quantized_weight(self) -> Quantized:
         """Codes and scales of the weight: what the layer computes with, and what is exported."""

@@ -10,8 +10,9 @@ from halfbyte.quant.learned_clip import LearnedClip
 from halfbyte.quant.lsq import LearnedStep, power_of_two, real_scale
 from halfbyte.quant.moving_average import MovingAverageAffine
 from halfbyte.quant.quantizer import CHANNEL, Granularity, Quantizer
+from halfbyte.quant.tanh_weight import TanhWeight
 
-WEIGHT_METHODS = ("absmax", "lsq")
+WEIGHT_METHODS = ("absmax", "lsq", "tanh")
 _ACTIVATIONS: dict[str, Callable[[int], Quantizer]] = {
     "absmax": AbsMaxRows,
     "moving_average": MovingAverageAffine,
@@ -27,7 +28,7 @@ class Methods:
     """How weights and activations get their scales.
 
     Attributes:
-        weights: "absmax" or "lsq".
+        weights: "absmax", "lsq" or "tanh".
         activations: "absmax" (a scale per live row), or one static scale a tensor:
             "moving_average" and "pact" (affine, tracked and learned range), "lsq" (symmetric,
             learned) or "power_of_two" (the same, rounded to a power of two).
@@ -76,7 +77,8 @@ class Methods:
     ) -> Quantizer:
         if self.weights == "lsq":
             return LearnedStep(number.weight_bits, granularity, shape)
-        return AbsMaxWeight(number.weight_bits, granularity)
+        kind = TanhWeight if self.weights == "tanh" else AbsMaxWeight
+        return kind(number.weight_bits, granularity)
 
     def _granularity(self, layer: str, shape: tuple[int, int], number: Format) -> Granularity:
         if not self.group:

@@ -40,7 +40,7 @@ class QuantizationConfig:
 
     default: str = "w4a8"
     layers: dict[str, str] = field(default_factory=dict)  # pattern of layer names -> format
-    weights: str = "absmax"  # or lsq
+    weights: str = "absmax"  # or lsq, tanh
     activations: str = "absmax"  # or static: moving_average, pact, lsq, power_of_two
     group: int = 0  # inputs per scale of weight-only layers; 0 is one scale per output
     arithmetic: str = "dynamic"  # or integer: encoder and CTC head compute on integers only

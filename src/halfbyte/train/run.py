@@ -20,6 +20,7 @@ from halfbyte.data.needs import Vocabulary
 from halfbyte.errors import ConfigError
 from halfbyte.families.family import Inputs, Stage
 from halfbyte.files import write_whole
+from halfbyte.ops.native import native_layers
 from halfbyte.train.callbacks import (
     EpochWeights,
     KeepsSigterm,
@@ -158,8 +159,12 @@ def _train_stage(config: AnyConfig, stage: Stage, folder: Path, source: Path | N
         trainer.fit(task, corpora)
     result = folder / RESULT
     if trainer.is_global_zero:
-        weights = average_epochs(folder, config.loop.average_last)
-        save_checkpoint(result, config, vocabulary, weights)
+        model.load_state_dict(average_epochs(folder, config.loop.average_last))
+        if stage.settles_weights:
+            for layer in native_layers(model).values():
+                layer.settle_weight()
+            config = with_overrides(config, ("quantization.weights=absmax",))  # finds them again
+        save_checkpoint(result, config, vocabulary, model.state_dict())
     return result
 
 
