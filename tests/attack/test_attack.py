@@ -3,7 +3,7 @@
 from attack.board import attack_all
 from attack.score import table
 
-SECONDS = 24.0
+SECONDS = 15.0
 
 
 def test_nothing_crashes_hangs_or_is_lost(tmp_path, capsys):
