@@ -62,7 +62,7 @@ class KeywordSegment : public Segment {
         logits_(keywords.names.size(), keywords.smoothing_steps),
         means_(keywords.names.size(), 2 * keywords.refractory_steps + 1) {}
 
-  bool may_skip(const FloatRows&) const override { return false; }
+  bool wants_room() const override { return false; }
   int64_t num_steps() const override { return num_steps_; }
 
   Ending accept(const FloatRows& window, int64_t start_ms, std::vector<Event>* events) override {
