@@ -1,14 +1,16 @@
 """A family from elsewhere, with no file changed for it: trained, deployed, streamed, quantised."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
+import verbs
 from onnx_graphs import as_array
-from paths import GOLDEN
+from paths import GOLDEN, ROOT
 from toy.frame_detector import FAMILY
 from train.corpus import RATE_HZ, WORDS
 
@@ -108,7 +110,6 @@ def test_it_is_quantised_without_training(work, halfbyte):
         ("family=u3", "family is 'u3'; expected one of keyword, u2, or package.module of your own"),
         ("family=toy.nowhere", "family is 'toy.nowhere', and there is no module toy.nowhere"),
         ("family=train.corpus", "that module has no Family named FAMILY"),
-        ("loop.devices=2", "in 2 stages, which needs loop.devices=1"),
     ],
 )
 def test_mistakes(work, halfbyte, word, said):
@@ -140,6 +141,19 @@ def test_it_learns_from_a_teacher(work, halfbyte):
     assert done.status == 0, done
     lines = (work / "taught" / "float" / "metrics.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["divergence"] > 0
+
+
+def test_two_processes_train_its_stages(work):
+    words = ("train", work / "config.yaml", "--run", work / "two")
+    finds_toy = os.environ | {"PYTHONPATH": str(ROOT / "tests")}
+    process = verbs.start(*words, "loop.devices=2", "loop.epochs=2", env=finds_toy)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, out + err
+    first, second = weights(work / "two" / "float"), weights(work / "two" / "head")
+    assert first["inner.weight"].equal(second["inner.weight"])
+    assert not first["head.weight"].equal(second["head.weight"])
+    ended = weights(work / "two")
+    assert all(ended[name].equal(weight) for name, weight in second.items())
 
 
 def test_a_stage_takes_what_its_patterns_name(work):

@@ -1,4 +1,9 @@
-"""Finding patterns of nodes in a graph, and putting one node in their place."""
+"""Finding patterns of nodes in a graph, and putting one node in their place.
+
+Tried in its place: onnxscript's rewriter. It finds Silu and Glu in 13 lines where we have 23 (400
+of them in 0.43 s, ours in 0.02 s); the other rules are about what exists after lowering only, such
+as packed codes, so it would have stood beside these 76 lines of code, not in their place.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence

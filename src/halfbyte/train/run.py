@@ -84,25 +84,25 @@ def _train_stages(config: AnyConfig, folder: Path, source: Path | None) -> Path:
     stages = family_of(config).stages(config.model)
     if len(stages) == 1:
         return _train_stage(config, stages[0], folder, source)
-    if config.loop.devices > 1:
-        raise ConfigError(
-            f"loop.devices is {config.loop.devices}; family {config.family} trains in "
-            f"{len(stages)} stages, which needs loop.devices=1"
-        )
     for stage in stages:
         own = folder / stage.name
         if not (own / RESULT / WEIGHTS).exists():
             _train_stage(with_overrides(config, stage.overrides), stage, own, source)
         source = own / RESULT
-    last, vocabulary, model = load_checkpoint(own / RESULT)
-    save_checkpoint(folder / RESULT, last, vocabulary, model.state_dict())
+    if _is_first_process():
+        last, vocabulary, model = load_checkpoint(own / RESULT)
+        save_checkpoint(folder / RESULT, last, vocabulary, model.state_dict())
     return folder / RESULT
+
+
+def _is_first_process() -> bool:
+    return rank_zero_only.rank == 0  # type: ignore[attr-defined, no-any-return]
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """No other training writes into the folder meanwhile; processes of this one may."""
-    if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
+    if not _is_first_process():
         yield
         return
     is_new = not folder.exists()
@@ -165,6 +165,7 @@ def _train_stage(config: AnyConfig, stage: Stage, folder: Path, source: Path | N
                 layer.settle_weight()
             config = with_overrides(config, ("quantization.weights=absmax",))  # finds them again
         save_checkpoint(result, config, vocabulary, model.state_dict())
+    trainer.strategy.barrier()  # the next stage of every process starts from the result
     return result
 
 
