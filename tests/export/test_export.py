@@ -22,7 +22,7 @@ from halfbyte.errors import ConfigError, ModelFileError, UsageError
 from halfbyte.export.onnx_model import compile_folder, export
 
 LAYER_OPS = {"Linear", "Embedding"}
-BLOCK_OPS = {"ChunkAttention", "ChunkConv"}
+BLOCK_OPS = {"ChunkAttention", "ChunkConv", "Glu", "Silu"}
 CHUNKS = [(8, 0), (4, 0), (1, 0), (8, 0), (3, 2), (20, 0), (1, 3)]  # steps, frames more
 # Training graph, ONNX Runtime and engine sum floats in different orders: that makes ROUNDING.
 # Where an activation then falls to the other side of a rounding, a code flips, and what depends

@@ -5,9 +5,11 @@ Each has an `integer` twin; `make_integer` (integer.py) puts it in its place.
 
 import torch
 from torch import Tensor, nn
+from torch.onnx import is_in_onnx_export
 
 from halfbyte.blocks.dropout import Dropout
 from halfbyte.errors import ConfigError
+from halfbyte.ops import glu, silu
 from halfbyte.ops.dequantize import IntegerNumbers
 from halfbyte.ops.int_glu import IntegerGlu
 from halfbyte.ops.int_patches import IntegerPatches
@@ -24,7 +26,7 @@ class Silu(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: any shape, float32 -> the same."""
-        return nn.functional.silu(x)
+        return silu.emit(x) if is_in_onnx_export() else nn.functional.silu(x)
 
     def integer(self) -> nn.Module:
         """A table, one entry for each code."""
@@ -48,7 +50,7 @@ class Glu(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (..., 2D) -> (..., D) float32."""
-        return nn.functional.glu(x.float(), dim=-1)
+        return glu.emit(x) if is_in_onnx_export() else nn.functional.glu(x.float(), dim=-1)
 
     def integer(self) -> nn.Module:
         """A table for the gate."""

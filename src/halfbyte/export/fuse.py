@@ -9,8 +9,8 @@ from halfbyte.export.graph_pattern import Index, replace
 
 
 def fuse(graph: Graph) -> None:
-    """Fuses small patterns, in place: bias into LinearFloat; x * sigmoid(x); gated halves; pairs
-    of Transpose."""
+    """Fuses small patterns, in place: bias into LinearFloat; pairs of Transpose; and of files from
+    elsewhere, x * sigmoid(x) and gated halves, which our blocks emit as nodes."""
     for rule in (_fuse_transposes, with_bias, _fuse_silu, _fuse_glu):
         index = Index(graph)
         graph.nodes = [rule(index, node) for node in graph.nodes]

@@ -1,5 +1,6 @@
-"""Float operators of a chunk: numpy = ONNX Runtime = engine on every instruction set, as near as
-sums in another order are."""
+"""Float operators that blocks emit: numpy = ONNX Runtime = engine on every instruction set.
+
+They are as near as sums in another order are."""
 
 import importlib
 import pkgutil
@@ -11,7 +12,7 @@ from onnx import helper
 from onnx_graphs import assert_same, compiled, model_of, run_engine, run_reference
 
 from halfbyte import ops
-from halfbyte.ops import chunk_attention, chunk_conv
+from halfbyte.ops import chunk_attention, chunk_conv, glu, silu
 from halfbyte.ops.operator import Operator
 
 BATCH, CHUNK, LEFT, HEADS, WIDTH = 2, 5, 7, 3, 24
@@ -68,6 +69,13 @@ def test_attention(rng, shift, tmp_path):
     inputs = operands | past | {"position": position, "mask": mask}
     operator = chunk_attention.OPERATOR
     check(operator, inputs, biases, expected, tmp_path, scale=scale, shift=int(shift))
+
+
+@pytest.mark.parametrize("module", [silu, glu])
+def test_activations(rng, module, tmp_path):
+    x = 8 * normal(rng, BATCH, CHUNK, WIDTH)
+    x[0, 0, :2] = -200, 200
+    check(module.OPERATOR, {"x": x}, {}, [module.reference(x)], tmp_path)
 
 
 def test_every_file_of_an_operator_has_its_reference():
