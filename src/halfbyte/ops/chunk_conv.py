@@ -19,9 +19,9 @@ def reference(
 ) -> tuple[FloatArray, FloatArray]:
     """The formula in numpy, taps in ascending order: y and kept."""
     frames = np.concatenate([past, x], axis=1)
-    y = np.zeros_like(x)
+    y: FloatArray = np.zeros_like(x)
     for tap in range(weight.shape[-1]):
-        y = y + frames[:, tap : tap + x.shape[1]] * weight[:, 0, tap]
+        y += frames[:, tap : tap + x.shape[1]] * weight[:, 0, tap]
     return y + bias, frames[:, x.shape[1] :]
 
 

@@ -96,7 +96,7 @@ def _train_stages(config: AnyConfig, folder: Path, source: Path | None) -> Path:
 
 
 def _is_first_process() -> bool:
-    return rank_zero_only.rank == 0  # type: ignore[attr-defined, no-any-return]
+    return rank_zero_only.rank == 0  # type: ignore[attr-defined]
 
 
 @contextmanager
