@@ -12,6 +12,7 @@ from halfbyte.blocks.whisper import (
     Bands,
     WhisperConfig,
     WhisperDecoder,
+    WhisperDecoderConfig,
     WhisperEncoder,
     positions_of,
 )
@@ -67,7 +68,9 @@ def test_encoder_and_decoder_equal_ctranslate2(model: Path, features: torch.Tens
     prompt = [ENGLISH.start, ENGLISH.before_words]
     said = theirs.generate(expected, [prompt], beam_size=1)[0].sequences_ids[0]
     text_tokens = [*range(ENGLISH.end), ENGLISH.before_words]
-    decoder = WhisperDecoder(WhisperConfig(activation="gelu"), len(text_tokens)).eval()
+    decoder = WhisperDecoder(
+        WhisperDecoderConfig(activation="gelu"), encoder.output_width, len(text_tokens)
+    ).eval()
     kept = torch.tensor(text_tokens)
     decoder.load_state_dict(decoder_state(weights, "gelu", kept, ENGLISH.start, ENGLISH.end))
     boundary = len(text_tokens) - 1

@@ -179,8 +179,10 @@ def test_chunk_visibility_by_hand():
 
 def test_chunk_lengths_are_full_half_of_the_time_and_else_bounded():
     generator = torch.Generator().manual_seed(0)
-    drawn = [draw_chunk_steps(100, 12, generator) for _ in range(2000)]
+    drawn = [draw_chunk_steps(100, (1, 12), generator) for _ in range(2000)]
     assert {d for d in drawn if d} == set(range(1, 13))
+    drawn = [draw_chunk_steps(100, (8, 32), generator) for _ in range(2000)]
+    assert {d for d in drawn if d} == set(range(8, 33))
     assert 0.45 < drawn.count(FULL_CONTEXT) / len(drawn) < 0.55
 
 

@@ -10,7 +10,13 @@ from safetensors.torch import save_file
 
 from halfbyte.blocks.attention import NOT_SEEN
 from halfbyte.blocks.masks import FULL_CONTEXT
-from halfbyte.blocks.whisper import STACK, WhisperConfig, WhisperDecoder, WhisperEncoder
+from halfbyte.blocks.whisper import (
+    STACK,
+    WhisperConfig,
+    WhisperDecoder,
+    WhisperDecoderConfig,
+    WhisperEncoder,
+)
 from halfbyte.blocks.whisper_import import (
     decoder_state,
     encoder_state,
@@ -30,6 +36,12 @@ WIDTH, INNER, BINS, TOKENS, POSITIONS = 32, 48, 80, 23, 9
 def tiny_config(**settings: object) -> WhisperConfig:
     sizes = {"width": WIDTH, "num_heads": 2, "feed_forward": INNER, "num_layers": 2}
     return WhisperConfig(**{**sizes, "left_context": 3, **settings})
+
+
+def tiny_decoder(num_tokens: int, num_positions: int) -> WhisperDecoder:
+    sizes = {"num_heads": 2, "feed_forward": INNER, "num_layers": 2}
+    config = WhisperDecoderConfig(**sizes, num_positions=num_positions)
+    return WhisperDecoder(config, STACK * WIDTH, num_tokens)
 
 
 def tiny_encoder(number: str = "float32", **settings: object) -> WhisperEncoder:
@@ -102,7 +114,7 @@ def test_left_context_bounds_what_a_step_sees() -> None:
 
 def test_decoder_looks_neither_ahead_nor_at_padding() -> None:
     torch.manual_seed(3)
-    decoder = WhisperDecoder(tiny_config(), TOKENS, POSITIONS).eval()
+    decoder = tiny_decoder(TOKENS, POSITIONS).eval()
     memory = torch.randn(1, 6, STACK * WIDTH)
     tokens = torch.tensor([[1, 5, 7, 2]])
     padded = torch.cat([memory, torch.randn(1, 2, STACK * WIDTH)], dim=1)
@@ -189,7 +201,7 @@ def test_states_fill_every_parameter(hugging_face_file: Path) -> None:
     missing, unexpected = encoder.load_state_dict(encoder_state(weights, "silu"), strict=False)
     assert set(missing) == {"feature_norm.mean", "feature_norm.inverse_deviation"}
     assert not unexpected
-    decoder = WhisperDecoder(tiny_config(), len(KEPT), POSITIONS - 1)
+    decoder = tiny_decoder(len(KEPT), POSITIONS - 1)
     decoder.load_state_dict(decoder_state(weights, "silu", KEPT, START, END))
     key = weights["encoder/layer_1/self_attention/linear_0/weight"][WIDTH : 2 * WIDTH]
     assert torch.equal(encoder.layers[1].attention.key.weight, key)

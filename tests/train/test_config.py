@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from halfbyte.blocks.whisper import WhisperConfig
 from halfbyte.errors import ConfigError
 from halfbyte.families.u2.config import ModelConfig
 from halfbyte.train.config import TrainConfig, dump_config, load_config
@@ -50,6 +51,17 @@ quantization: {default: w8a8, layers: {encoder.*: w4a8}}
     assert config.augment.speeds == (0.95, 1.0, 1.05)
     assert config.augment.noise_snr_db == (0.0, 20.0)
     assert config.quantization.layers == {"encoder.*": "w4a8"}
+
+
+def test_kind_chooses_among_sections(tmp_path):
+    config = load(tmp_path, "model: {encoder: {kind: whisper, width: 64}}")
+    assert config.model.encoder == WhisperConfig(width=64)
+    assert config.model.decoder == DEFAULTS.model.decoder
+    (tmp_path / "again.yaml").write_text(dump_config(config))
+    assert load_config(tmp_path / "again.yaml") == config
+    assert "model.encoder.kernel" in mistake(tmp_path, "", "model.encoder={kind: whisper, kernel: 3}")
+    message = mistake(tmp_path, "", "model.encoder.kind=lstm")
+    assert message == "model.encoder kind is 'lstm'; expected conformer or whisper"
 
 
 def test_overrides_win_and_later_ones_win_over_earlier(tmp_path):

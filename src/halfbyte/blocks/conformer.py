@@ -39,6 +39,7 @@ class EncoderConfig:
     left_context: int = 48  # encoder steps that a chunk sees to its left
     dropout: float = 0.1
     layer_drop: float = 0.0  # chance that an utterance skips a layer in training
+    kind: str = "conformer"
 
 
 class FeedForward(nn.Module):

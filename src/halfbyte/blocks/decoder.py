@@ -1,5 +1,6 @@
 """An attention decoder: a left-to-right Transformer over tokens."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,7 @@ class DecoderConfig:
     num_heads: int = 4
     feed_forward: int = 576
     dropout: float = 0.1
+    kind: str = "transformer"
 
 
 class DecoderLayer(nn.Module):
@@ -59,6 +61,7 @@ class Decoder(nn.Module):
     def __init__(self, config: DecoderConfig, width: int, num_tokens: int):
         super().__init__()
         self.width = width
+        self.longest: float = math.inf  # sentence, in tokens
         self.embedding = nn.Embedding(num_tokens, width)
         nn.init.normal_(self.embedding.weight, std=width**-0.5)
         self.dropout = Dropout(config.dropout)

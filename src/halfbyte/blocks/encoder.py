@@ -52,6 +52,7 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig, num_bins: int):
         super().__init__()
         self.config = config
+        self.output_width = config.width
         self.feature_norm = FeatureNorm(num_bins)
         self.subsampling = Subsampling(
             num_bins, config.width, config.subsampling, config.subsampling_channels

@@ -10,21 +10,24 @@ from torch import Tensor
 FULL_CONTEXT = 0  # as a chunk length: one chunk holds the whole segment
 
 
-def draw_chunk_steps(longest_steps: int, longest_chunk: int, generator: torch.Generator) -> int:
+def draw_chunk_steps(
+    longest_steps: int, chunks: tuple[int, int], generator: torch.Generator
+) -> int:
     """Draw a chunk length for a training batch.
 
     c uniform in 1..T-1; above T/2 the batch sees full context, else the chunk is
-    c mod `longest_chunk` + 1.
+    shortest + c mod (longest - shortest + 1) of `chunks`.
 
     Args:
         longest_steps: T, steps of the longest utterance in the batch.
-        longest_chunk: longest chunk ever drawn, in steps.
+        chunks: shortest and longest chunk ever drawn, in steps; WeNet's shortest is 1.
 
     Returns:
         Steps of a chunk, or FULL_CONTEXT.
     """
     drawn = int(torch.randint(1, max(2, longest_steps), (1,), generator=generator))
-    return FULL_CONTEXT if drawn > longest_steps // 2 else drawn % longest_chunk + 1
+    shortest, longest = chunks
+    return FULL_CONTEXT if drawn > longest_steps // 2 else shortest + drawn % (longest - shortest + 1)
 
 
 def chunk_visibility(num_steps: int, chunk_steps: int, left_context: int) -> Tensor:

@@ -49,6 +49,24 @@ class WhisperConfig:
     num_layers: int = 4
     left_context: int = 48
     activation: str = "silu"
+    kind: str = "whisper"
+
+
+@dataclass
+class WhisperDecoderConfig:
+    """Sizes of Whisper's decoder, as wide as the encoder; the defaults are those of tiny.
+
+    Attributes:
+        num_positions: longest sentence in tokens; Whisper's 448 less the start.
+        activation: see WhisperConfig.
+    """
+
+    num_heads: int = 6
+    feed_forward: int = 1536
+    num_layers: int = 4
+    num_positions: int = 447
+    activation: str = "silu"
+    kind: str = "whisper"
 
 
 def positions_of(steps: Tensor, width: int) -> Tensor:
@@ -263,6 +281,7 @@ class WhisperEncoder(nn.Module):
     def __init__(self, config: WhisperConfig, num_bins: int = 80):
         super().__init__()
         self.config = config
+        self.output_width = STACK * config.width
         self.feature_norm = FeatureAffine(num_bins)
         self.subsampling = Stem(num_bins, config.width, config.activation)
         self.layers = nn.ModuleList(WhisperLayer(config) for _ in range(config.num_layers))
@@ -344,9 +363,9 @@ class WhisperEncoder(nn.Module):
 class WhisperDecoderLayer(nn.Module):
     """Self-attention, attention to the encoder, feed-forward; norms come first."""
 
-    def __init__(self, config: WhisperConfig):
+    def __init__(self, config: WhisperDecoderConfig, width: int):
         super().__init__()
-        width, heads = config.width, config.num_heads
+        heads = config.num_heads
         self.norm_self = LayerNorm(width)
         self.self_attention = Attention(width, heads, dropout=0.0)
         self.norm_memory = LayerNorm(width)
@@ -374,25 +393,28 @@ class WhisperDecoder(nn.Module, StoredParameters):
     and another as label (the end of the text).
 
     Args:
+        memory_width: of the encoder's stacked steps, 2·D.
         num_tokens: V.
-        num_positions: longest sentence; Whisper's 448 less the start.
     """
 
-    def __init__(self, config: WhisperConfig, num_tokens: int, num_positions: int = 447):
+    def __init__(self, config: WhisperDecoderConfig, memory_width: int, num_tokens: int):
         super().__init__()
-        self.width = config.width * STACK  # of the memory
-        self.start = nn.Parameter(torch.zeros(config.width))
-        self.embedding = nn.Embedding(num_tokens, config.width)
-        self.position = nn.Embedding(num_positions, config.width)
-        self.layers = nn.ModuleList(WhisperDecoderLayer(config) for _ in range(config.num_layers))
-        self.norm = LayerNorm(config.width)
-        self.output = nn.Linear(config.width, num_tokens)
+        self.width, width = memory_width, memory_width // STACK
+        self.longest = config.num_positions
+        self.start = nn.Parameter(torch.zeros(width))
+        self.embedding = nn.Embedding(num_tokens, width)
+        self.position = nn.Embedding(config.num_positions, width)
+        self.layers = nn.ModuleList(
+            WhisperDecoderLayer(config, width) for _ in range(config.num_layers)
+        )
+        self.norm = LayerNorm(width)
+        self.output = nn.Linear(width, num_tokens)
 
     def forward(self, tokens: Tensor, memory: Tensor, memory_bias: Tensor | None = None) -> Tensor:
         """Log-probabilities of the token after each position.
 
         Args:
-            tokens: (N, L) int64, L at most `num_positions`.
+            tokens: (N, L) int64, L at most `longest`.
             memory: (N or 1, T, 2·D) float32, encoder output.
             memory_bias: (N, 1, 1, T) float32, NOT_SEEN where memory is padding.
 
@@ -406,7 +428,7 @@ class WhisperDecoder(nn.Module, StoredParameters):
             memory_bias = memory_bias.repeat_interleave(STACK, dim=3)
         step = torch.arange(tokens.shape[1], device=tokens.device)
         x = self.embedding(tokens) + self.position(step)
-        x = torch.cat([self.stored(self.start).expand(len(tokens), 1, -1), x], dim=1)
+        x = torch.cat([self.stored(self.start).expand(x.shape[0], 1, -1), x], dim=1)
         step = torch.arange(x.shape[1], device=tokens.device)
         causal = torch.where(step[None] <= step[:, None], 0.0, NOT_SEEN)
         for layer in self.layers:

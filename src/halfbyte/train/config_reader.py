@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, get_origin
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin
 
 import cattrs
 import yaml
@@ -87,9 +88,9 @@ def build_config(kind: type[Config], tree: Any) -> Config:
 class _WrongValueError(Exception):
     """A value of another type than its key has."""
 
-    def __init__(self, value: Any, expected: str):
+    def __init__(self, value: Any, expected: str, key: str = ""):
         # The beginning of a value, for aliases let a short file hold an endless one.
-        super().__init__(f"is {reprlib.repr(value)[:80]}; expected {expected}")
+        super().__init__(f"{key}is {reprlib.repr(value)[:80]}; expected {expected}")
 
 
 def _of_type(kind: type) -> Hook:
@@ -118,8 +119,26 @@ def _tuple_hook(kind: Any, converter: cattrs.Converter) -> Hook:
     return check
 
 
+def _is_choice(kind: Any) -> bool:
+    return get_origin(kind) is UnionType and all(map(is_dataclass, get_args(kind)))
+
+
+def _choice_hook(kind: Any, converter: cattrs.Converter) -> Hook:
+    """One of several sections, told apart by their key `kind`; the first where there is none."""
+    named = {field.default: k for k in get_args(kind) for field in fields(k) if field.name == "kind"}
+
+    def choose(value: Any, _: Any) -> Any:
+        chosen = value.get("kind", next(iter(named)))
+        if chosen not in named:
+            raise _WrongValueError(chosen, " or ".join(map(str, named)), "kind ")
+        return converter.structure(value, named[chosen])
+
+    return choose
+
+
 _SHAPES: list[tuple[Callable[[Any], bool], Callable[..., Hook], type[Any], str]] = [
     (lambda k: is_dataclass(get_origin(k) or k), make_dict_structure_fn, dict, "a section"),
+    (_is_choice, _choice_hook, dict, "a section"),
     (is_mutable_sequence, list_structure_factory, list, "list"),
     (is_mapping, mapping_structure_factory, dict, "dict"),
     (lambda k: get_origin(k) is tuple, _tuple_hook, list, "list"),

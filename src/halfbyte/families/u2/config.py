@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from halfbyte.blocks.conformer import EncoderConfig
 from halfbyte.blocks.decoder import DecoderConfig
+from halfbyte.blocks.whisper import WhisperConfig, WhisperDecoderConfig
 from halfbyte.families.family import Production
 
 
@@ -11,14 +12,17 @@ from halfbyte.families.family import Production
 class ModelConfig:
     """U2: a shared encoder, a CTC head and an attention decoder.
 
+    Encoder and decoder are ours, or, with `kind: whisper`, Whisper's (blocks/whisper.py).
+
     Source: Zhang et al. 2020 (arXiv:2012.05481).
     """
 
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    encoder: EncoderConfig | WhisperConfig = field(default_factory=EncoderConfig)
+    decoder: DecoderConfig | WhisperDecoderConfig = field(default_factory=DecoderConfig)
     ctc_weight: float = 0.3  # loss = ctc_weight · CTC + (1 - ctc_weight) · attention
     label_smoothing: float = 0.1
-    dynamic_chunk: int = 12  # longest chunk drawn in training, in encoder steps (about 1 s)
+    shortest_chunk: int = 1  # chunks drawn in training, in encoder steps
+    dynamic_chunk: int = 12  # the longest (about 1 s)
 
 
 PRODUCTION = Production(

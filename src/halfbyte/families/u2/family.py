@@ -34,7 +34,8 @@ class U2Family(Family[U2, SpeechBatch]):
         # From the padded length: asking num_frames would wait for a GPU.
         num_frames = torch.tensor(batch.features.shape[1])
         longest = int(model.encoder.subsampling.num_steps(num_frames))
-        return draw_chunk_steps(longest, model.config.dynamic_chunk, generator)
+        config = model.config
+        return draw_chunk_steps(longest, (config.shortest_chunk, config.dynamic_chunk), generator)
 
     def unlearnable(self, model: U2, inputs: Inputs, text: str, num_frames: int) -> str:
         """CTC needs a step for each token, and one between two that are alike."""

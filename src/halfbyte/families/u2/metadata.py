@@ -13,15 +13,16 @@ MODES = ("rescoring", "prefix_beam", "greedy", "attention")  # the first is the 
 def metadata(model: U2, inputs: Inputs) -> dict[str, Any]:
     """Streaming, tokens and decoding."""
     config, tokens = model.config, inputs.vocabulary.tokens
-    step_ms = config.encoder.subsampling * inputs.features.frame_shift_ms
+    subsampling = model.encoder.subsampling
+    step_ms = subsampling.rate * inputs.features.frame_shift_ms
     return {
         "streaming": {
-            "subsampling": config.encoder.subsampling,
-            "overlap_frames": model.encoder.subsampling.overlap_frames,
+            "subsampling": subsampling.rate,
+            "overlap_frames": subsampling.overlap_frames,
             "chunk_steps": min(CHUNK_MS // step_ms, config.dynamic_chunk),
-            "chunk_choices_steps": list(range(1, config.dynamic_chunk + 1)),
+            "chunk_choices_steps": list(range(config.shortest_chunk, config.dynamic_chunk + 1)),
             "left_context_steps": config.encoder.left_context,
-            "max_segment_ms": MAX_SEGMENT_MS,
+            "max_segment_ms": min(MAX_SEGMENT_MS, model.decoder.longest * step_ms),
         },
         "tokens": tokens,
         "blank_id": BLANK,

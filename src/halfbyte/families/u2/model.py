@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from halfbyte.blocks.attention import NOT_SEEN
-from halfbyte.blocks.decoder import Decoder
+from halfbyte.blocks.conformer import EncoderConfig
+from halfbyte.blocks.decoder import Decoder, DecoderConfig
 from halfbyte.blocks.encoder import Encoder, State
 from halfbyte.blocks.leaves import Numbers
 from halfbyte.blocks.masks import FULL_CONTEXT
+from halfbyte.blocks.whisper import WhisperDecoder, WhisperEncoder
 from halfbyte.families.u2.config import ModelConfig
 
 BLANK = 0
@@ -51,10 +53,11 @@ class U2(nn.Module):
         super().__init__()
         self.config = config
         self.num_tokens = num_tokens
-        self.encoder = Encoder(config.encoder, num_bins)
-        self.ctc = nn.Linear(config.encoder.width, num_tokens)
+        self.encoder = _encoder(config, num_bins)
+        width = self.encoder.output_width
+        self.ctc = nn.Linear(width, num_tokens)
         self.numbers, self.logits = Numbers(), Numbers()
-        self.decoder = Decoder(config.decoder, config.encoder.width, num_tokens)
+        self.decoder = _decoder(config, width, num_tokens)
 
     def ctc_log_probs(self, encoded: Tensor) -> Tensor:
         """encoded: (B, T, D), as the encoder gives it -> (B, T, V) float32."""
@@ -140,3 +143,15 @@ class U2(nn.Module):
         labels = torch.cat([tokens, start], dim=1)
         labels = labels.masked_fill(position == num_tokens[:, None], boundary)
         return inputs, labels.masked_fill(position > num_tokens[:, None], IGNORED)
+
+
+def _encoder(config: ModelConfig, num_bins: int) -> Encoder | WhisperEncoder:
+    sizes = config.encoder
+    kind = Encoder if isinstance(sizes, EncoderConfig) else WhisperEncoder
+    return kind(sizes, num_bins)  # type: ignore[arg-type]
+
+
+def _decoder(config: ModelConfig, width: int, num_tokens: int) -> Decoder | WhisperDecoder:
+    sizes = config.decoder
+    kind = Decoder if isinstance(sizes, DecoderConfig) else WhisperDecoder
+    return kind(sizes, width, num_tokens)  # type: ignore[arg-type]
