@@ -4,6 +4,7 @@
 
 #include "decode/attention_rescoring.h"
 #include "decode/attention_search.h"
+#include "decode/cached_decoder.h"
 #include "decode/graph_decoder.h"
 
 namespace halfbyte {
@@ -23,10 +24,14 @@ std::vector<Hypothesis> RescoringPass::finalize(std::vector<Hypothesis> hypothes
 }
 
 std::vector<Hypothesis> AttentionPass::finalize(std::vector<Hypothesis>, const FloatRows& memory) const {
-  GraphDecoder decoder(graphs_, graph_, memory);
+  std::unique_ptr<Decoder> decoder;
+  if (is_cached_)
+    decoder = std::make_unique<CachedDecoder>(graphs_, memory);
+  else
+    decoder = std::make_unique<GraphDecoder>(graphs_, graph_, memory);
   std::vector<Hypothesis> ranked;
   for (const AttentionHypothesis& one :
-       attention_search(decoder, {boundary_id_, boundary_id_, beam_, memory.num_rows})) {
+       attention_search(*decoder, {boundary_id_, boundary_id_, beam_, memory.num_rows})) {
     ranked.push_back({{}, {}, one.score});
     for (const int token : one.tokens)
       if (token != blank_id_) ranked.back().tokens.push_back(token);

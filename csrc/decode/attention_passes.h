@@ -22,8 +22,14 @@ class RescoringPass : public SecondPass {
 // attention_search() alone, whatever the first pass found. Blanks that the decoder says are left out.
 class AttentionPass : public SecondPass {
  public:
-  AttentionPass(GraphRunner& graphs, const char* graph, int boundary_id, int blank_id, int beam)
-      : graphs_(graphs), graph_(graph), boundary_id_(boundary_id), blank_id_(blank_id), beam_(beam) {}
+  // is_cached: by the graphs of CachedDecoder instead.
+  AttentionPass(GraphRunner& graphs, const char* graph, int boundary_id, int blank_id, int beam, bool is_cached)
+      : graphs_(graphs),
+        graph_(graph),
+        boundary_id_(boundary_id),
+        blank_id_(blank_id),
+        beam_(beam),
+        is_cached_(is_cached) {}
   std::vector<Hypothesis> finalize(std::vector<Hypothesis> hypotheses,
                                    const FloatRows& memory) const override;
 
@@ -31,6 +37,7 @@ class AttentionPass : public SecondPass {
   GraphRunner& graphs_;
   const char* graph_;
   int boundary_id_, blank_id_, beam_;
+  bool is_cached_;
 };
 
 }  // namespace halfbyte

@@ -16,13 +16,17 @@ struct TokenRows {
   std::vector<int64_t> ids;  // (N, L), row-major
 };
 
-// What a decoder gives for TokenRows: (N, L, V) float32, row-major, valid until its next call.
+// What a decoder gives for TokenRows: (N, L, V) float32, row-major, valid until its next call. One that
+// remembers what it was asked before gives the columns from `first_column` on.
 struct NextTokenLogProbs {
   const float* data;
   size_t num_columns, num_tokens;  // L, V
+  size_t first_column = 0;
 
   // log P(token after column l of row n | columns 0 .. l of the row, memory): (V,).
-  const float* after(size_t n, size_t l) const { return data + (n * num_columns + l) * num_tokens; }
+  const float* after(size_t n, size_t l) const {
+    return data + (n * num_columns + l - first_column) * num_tokens;
+  }
 };
 
 // P(next token | tokens so far, memory) for a memory that the decoder holds. Causal: columns after l

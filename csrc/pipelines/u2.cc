@@ -19,6 +19,9 @@ class U2 : public Pipeline {
     const Metadata decoding = metadata.object("decoding");
     beam_ = decoding.integer(1, 1000, "beam");
     ctc_weight_ = decoding.number(0, 1000, "ctc_weight");
+    is_cached_ = decoding.has("cache");
+    if (is_cached_ && decoding.text("cache") != "tokens")
+      Metadata::refuse("has the cache '" + decoding.text("cache") + "'; expected tokens");
     if (settings.modes.empty()) Metadata::refuse("lists no modes");
     for (const std::string& mode : settings.modes)
       if (std::find(std::begin(kModes), std::end(kModes), mode) == std::end(kModes))
@@ -54,13 +57,14 @@ class U2 : public Pipeline {
     if (mode == "rescoring")
       return std::make_shared<RescoringPass>(graphs, "decoder", boundary_id_, ctc_weight_);
     if (mode == "attention")
-      return std::make_shared<AttentionPass>(graphs, "decoder", boundary_id_, blank_id_, beam_);
+      return std::make_shared<AttentionPass>(graphs, "decoder", boundary_id_, blank_id_, beam_, is_cached_);
     return nullptr;
   }
 
   std::vector<std::string> tokens_;
   int blank_id_, boundary_id_;  // starts and ends a sentence
   int beam_;
+  bool is_cached_;  // the decoder also goes token by token
   double ctc_weight_;
 };
 

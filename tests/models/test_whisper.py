@@ -127,6 +127,23 @@ def test_decoder_looks_neither_ahead_nor_at_padding() -> None:
     torch.testing.assert_close(expected.exp().sum(-1), torch.ones(1, 4))
 
 
+@pytest.mark.parametrize("number", ["float32", "w4a8"])
+def test_token_by_token_equals_a_whole_sentence(number: str) -> None:
+    torch.manual_seed(3)
+    decoder = make_native(tiny_decoder(TOKENS, POSITIONS).eval(), LayerMap(number, {}))
+    memory = torch.randn(1, 6, STACK * WIDTH)
+    tokens = torch.tensor([[22, 5, 7, 2], [22, 5, 1, 1]])
+    with torch.no_grad():
+        expected = decoder(tokens, memory)
+        first, cache, memory_cache = decoder.begin(tokens[:1, :1], memory)
+        found, cache = [first.expand(2, -1, -1)], cache.expand(2, -1, -1)
+        for i in range(1, 4):
+            said, new = decoder.step(tokens[:, i : i + 1], cache, memory_cache)
+            found.append(said)
+            cache = torch.cat([cache, new], dim=1)
+    torch.testing.assert_close(torch.cat(found, dim=1), expected, rtol=0, atol=ROUNDING)
+
+
 def hugging_face_shapes() -> dict[str, tuple[int, ...]]:
     """Names and shapes of the variables of a tiny Whisper in Hugging Face's layout."""
     shapes: dict[str, tuple[int, ...]] = {

@@ -187,8 +187,10 @@ class Attention(MultiHead):
         Returns:
             (N, Q, D) float32.
         """
-        query = split_heads(self.query(x), self.num_heads)
-        key = split_heads(self.key(memory), self.num_heads)
-        value = split_heads(self.value(memory), self.num_heads)
+        return self.attend(x, self.key(memory), self.value(memory), mask)
+
+    def attend(self, x: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+        """The same, of keys and values that are there already, (N or 1, K, D) float32."""
+        query, key, value = (split_heads(y, self.num_heads) for y in (self.query(x), key, value))
         scores = torch.matmul(query, key.transpose(-2, -1))
         return self.out(weighted_sum(scores, value, mask, self.dropout))

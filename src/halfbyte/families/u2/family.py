@@ -6,11 +6,12 @@ from typing import Any
 import torch
 
 from halfbyte.blocks.masks import FULL_CONTEXT, draw_chunk_steps
+from halfbyte.blocks.whisper import WhisperDecoder
 from halfbyte.data.speech import Speech, SpeechBatch
 from halfbyte.families.family import Family, GraphSpec, Inputs, Losses
 from halfbyte.families.u2.config import PRODUCTION, ModelConfig
 from halfbyte.families.u2.divergence import divergence
-from halfbyte.families.u2.graphs import decoder_graph, encoder_graph
+from halfbyte.families.u2.graphs import cached_graphs, decoder_graph, encoder_graph
 from halfbyte.families.u2.metadata import metadata
 from halfbyte.families.u2.model import U2, LogProbs
 from halfbyte.families.u2.validation import greedy_errors
@@ -65,8 +66,11 @@ class U2Family(Family[U2, SpeechBatch]):
         return greedy_errors(model, batch, inputs.vocabulary)
 
     def graphs(self, model: U2) -> dict[str, GraphSpec]:
-        """The streaming encoder and the decoder."""
-        return {"encoder": encoder_graph(model), "decoder": decoder_graph(model)}
+        """The streaming encoder and the decoder: whole sentences and, Whisper's, by tokens."""
+        graphs = {"encoder": encoder_graph(model), "decoder": decoder_graph(model)}
+        if isinstance(model.decoder, WhisperDecoder):
+            graphs |= cached_graphs(model.decoder)
+        return graphs
 
     def metadata(self, model: U2, inputs: Inputs) -> dict[str, Any]:
         """Streaming, tokens and decoding."""

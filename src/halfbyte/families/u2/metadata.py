@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from halfbyte.blocks.whisper import WhisperDecoder
 from halfbyte.families.family import Inputs
 from halfbyte.families.u2.model import BLANK, U2
 
@@ -28,5 +29,10 @@ def metadata(model: U2, inputs: Inputs) -> dict[str, Any]:
         "blank_id": BLANK,
         "sos_id": len(tokens) - 1,
         "eos_id": len(tokens) - 1,
-        "decoding": {"modes": MODES, "beam": 10, "ctc_weight": 0.5},
+        "decoding": {
+            "modes": MODES,
+            "beam": 10,
+            "ctc_weight": 0.5,
+            **({"cache": "tokens"} if isinstance(model.decoder, WhisperDecoder) else {}),
+        },
     }
