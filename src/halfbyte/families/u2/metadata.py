@@ -9,12 +9,13 @@ from halfbyte.families.u2.model import BLANK, U2
 MAX_SEGMENT_MS = 20000
 CHUNK_MS = 640
 MODES = ("rescoring", "prefix_beam", "greedy", "attention")  # the first is the default
+PRETRAINED_MODES = ("attention", "rescoring", "prefix_beam", "greedy")  # a decoder that knows more
 
 
 def metadata(model: U2, inputs: Inputs) -> dict[str, Any]:
     """Streaming, tokens and decoding."""
     config, tokens = model.config, inputs.vocabulary.tokens
-    subsampling = model.encoder.subsampling
+    subsampling, is_whisper = model.encoder.subsampling, isinstance(model.decoder, WhisperDecoder)
     step_ms = subsampling.rate * inputs.features.frame_shift_ms
     return {
         "streaming": {
@@ -30,9 +31,9 @@ def metadata(model: U2, inputs: Inputs) -> dict[str, Any]:
         "sos_id": len(tokens) - 1,
         "eos_id": len(tokens) - 1,
         "decoding": {
-            "modes": MODES,
+            "modes": PRETRAINED_MODES if is_whisper else MODES,
             "beam": 10,
             "ctc_weight": 0.5,
-            **({"cache": "tokens"} if isinstance(model.decoder, WhisperDecoder) else {}),
+            **({"cache": "tokens"} if is_whisper else {}),
         },
     }
