@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+import torch
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -81,7 +82,7 @@ def make_mixed_checkpoint(work: Path, folder: Path) -> None:
     config, tokenizer, model = load_checkpoint(train(config, work / "run-mixed"))
     config.data.root = config.data.cache = ""  # of a folder that will be gone
     shutil.rmtree(folder, ignore_errors=True)
-    save_checkpoint(folder, config, tokenizer, model.state_dict(), half=True)
+    save_checkpoint(folder, config, tokenizer, model.state_dict(), torch.float16)
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ for format in float32 w4a8; do
   halfbyte info "$runs/$format/en-voice.hb"
 done
 cp "$runs/w4a8/en-voice.hb" src/halfbyte/assets/en-voice.hb
-python tools/half_checkpoint.py "$runs/leg9-float32/result" models/en-voice-float32
-python tools/half_checkpoint.py "$runs/leg9-w4a8/result" models/en-voice
+python tools/small_checkpoint.py float16 "$runs/leg9-float32/result" models/en-voice-float32
+python tools/small_checkpoint.py float16 "$runs/leg9-w4a8/result" models/en-voice
 python bench/evaluate.py w4a8="$runs/w4a8/en-voice.hb" float32="$runs/float32/en-voice.hb"
 python tools/readme_table.py

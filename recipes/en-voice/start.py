@@ -1,9 +1,10 @@
 """Where the training with texts begins: Whisper's decoder beside the encoder that streams.
 
-    python recipes/en-voice/start.py MODEL_FOLDER runs/float/student.safetensors /data/text runs/start
+    python recipes/en-voice/start.py MODEL_FOLDER ENCODER.safetensors TEXTS runs/start
 
-MODEL_FOLDER holds Whisper tiny.en as CTranslate2 runs it. The vocabulary is cut to what the texts
-(en_*.txt.xz) use most. Writes a checkpoint folder for `halfbyte train --from`; its CTC head is new.
+MODEL_FOLDER holds Whisper tiny.en as CTranslate2 runs it, ENCODER is of distil.py. The vocabulary
+is cut to what the texts (TEXTS/en_*.txt.xz) use most. Writes a checkpoint
+folder for `halfbyte train --from`; its CTC head is new.
 """
 
 import argparse
@@ -40,7 +41,8 @@ def main() -> None:
     config = load_config(CONFIG)
     words: Counter[str] = Counter()
     for path in sorted(options.texts.glob("en_*.txt.xz")):
-        words.update(words_of(lzma.open(path, "rt", encoding="utf-8")))
+        with lzma.open(path, "rt", encoding="utf-8") as lines:
+            words.update(words_of(lines))
     pairs = BytePairs(options.whisper / "tokenizer.json")
     content, ids = cut_vocabulary(pairs, words, config.tokens.size)
     vocabulary = Tokenizer(content)

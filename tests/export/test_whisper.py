@@ -1,4 +1,4 @@
-"""A U2 model of Whisper's blocks: the file equals what was trained, its decoder token by token too."""
+"""A U2 model of Whisper's blocks: the file equals training, its decoder token by token too."""
 
 import json
 from pathlib import Path

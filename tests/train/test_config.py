@@ -59,7 +59,9 @@ def test_kind_chooses_among_sections(tmp_path):
     assert config.model.decoder == DEFAULTS.model.decoder
     (tmp_path / "again.yaml").write_text(dump_config(config))
     assert load_config(tmp_path / "again.yaml") == config
-    assert "model.encoder.kernel" in mistake(tmp_path, "", "model.encoder={kind: whisper, kernel: 3}")
+    assert "model.encoder.kernel" in mistake(
+        tmp_path, "", "model.encoder={kind: whisper, kernel: 3}"
+    )
     message = mistake(tmp_path, "", "model.encoder.kind=lstm")
     assert message == "model.encoder kind is 'lstm'; expected conformer or whisper"
 

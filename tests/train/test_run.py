@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from train.corpus import write_config, write_corpus
 
 from halfbyte.cli import main
-from halfbyte.train.checkpoint import load_checkpoint, save_checkpoint
+from halfbyte.train.checkpoint import WEIGHTS, load_checkpoint, save_checkpoint
 from halfbyte.train.corpora import Corpora
 from halfbyte.train.run_state import LAST, Position
 
@@ -104,12 +104,21 @@ def test_metrics_tell_quantised_errors_of_every_epoch(workspace, uninterrupted):
     assert all({"loss", "ctc", "dev_wer", "dev_sentences_right"} <= m.keys() for m in metrics)
 
 
-def test_checkpoint_loads_and_restarts_from_half_precision(workspace, uninterrupted):
+@pytest.mark.parametrize(
+    ("stored", "share"), [(torch.float16, 0.55), (torch.int8, 0.4)], ids=["float16", "int8"]
+)
+def test_checkpoint_restarts_from_small_weights(workspace, uninterrupted, stored, share):
     config, tokenizer, model = load_checkpoint(uninterrupted)
     assert config.quantization.default == "w4a8"
-    half = workspace / "half"
-    save_checkpoint(half, config, tokenizer, model.state_dict(), half=True)
-    result = train(workspace, "restarted", "--from", str(half), "loop.epochs=1")
+    small = workspace / f"small-{share}"
+    save_checkpoint(small, config, tokenizer, model.state_dict(), stored)
+    size, whole = ((f / WEIGHTS).stat().st_size for f in (small, uninterrupted))
+    assert size < share * whole
+    again = load_checkpoint(small)[2].state_dict()
+    for name, value in model.state_dict().items():
+        error = (again[name] - value).abs().max() / value.abs().max().clamp_min(1e-3)
+        assert error < (1 / 250 if stored == torch.int8 else 1e-3), name
+    result = train(workspace, f"restarted-{share}", "--from", str(small), "loop.epochs=1")
     assert weights(result).keys() == weights(uninterrupted).keys()
 
 

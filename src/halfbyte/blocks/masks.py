@@ -27,7 +27,9 @@ def draw_chunk_steps(
     """
     drawn = int(torch.randint(1, max(2, longest_steps), (1,), generator=generator))
     shortest, longest = chunks
-    return FULL_CONTEXT if drawn > longest_steps // 2 else shortest + drawn % (longest - shortest + 1)
+    return (
+        FULL_CONTEXT if drawn > longest_steps // 2 else shortest + drawn % (longest - shortest + 1)
+    )
 
 
 def chunk_visibility(num_steps: int, chunk_steps: int, left_context: int) -> Tensor:

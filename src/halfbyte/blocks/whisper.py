@@ -393,7 +393,9 @@ class WhisperDecoderLayer(nn.Module):
         """
         y = self.norm_self(x)
         new = self.self_attention.key(y), self.self_attention.value(y)
-        key, value = (torch.cat(rows, dim=1) for rows in zip(past, new)) if past else new
+        key, value = (
+            (torch.cat(rows, dim=1) for rows in zip(past, new, strict=True)) if past else new
+        )
         x = x + self.self_attention.attend(y, key, value, causal)
         x = x + self.memory_attention.attend(self.norm_memory(x), *memory, memory_bias)
         x = x + self.contract(self.activation(self.expand(self.norm_feed_forward(x))))

@@ -24,6 +24,7 @@ from halfbyte.train.config import AnyConfig, dump_config, load_config
 CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
 METRICS = "metrics.jsonl"  # of a run
 RESULT = "result"  # checkpoint folder that a run ends with
+_SCALE = "!scale"  # after the name of a matrix of codes
 ARITHMETICS = ("dynamic", "integer")
 
 
@@ -70,15 +71,17 @@ def save_checkpoint(
     config: AnyConfig,
     vocabulary: Vocabulary,
     weights: dict[str, Tensor],
-    half: bool = False,
+    stored: torch.dtype = torch.float32,
 ) -> None:
     """Write a checkpoint folder.
 
     Args:
-        half: store weights in fp16, for a checkpoint that training starts from again.
+        stored: type of the weights in the file. float16 is enough to start training from; so is
+            int8, where matrices have 8-bit codes with a scale for each row, and the rest float16.
     """
-    dtype = torch.float16 if half else torch.float32
-    tensors = {name: value.detach().to(dtype).contiguous() for name, value in weights.items()}
+    tensors: dict[str, Tensor] = {}
+    for name, value in weights.items():
+        tensors |= _as_stored(name, value.detach(), stored)
     contents = {
         family_of(config).needs.file: vocabulary.content,
         CONFIG: dump_config(config).encode(),
@@ -92,6 +95,15 @@ def find_checkpoint(folder: Path) -> Path:
     result = folder / RESULT
     is_run = not (folder / WEIGHTS).is_file() and (result / WEIGHTS).is_file()
     return result if is_run else folder
+
+
+def _as_stored(name: str, value: Tensor, stored: torch.dtype) -> dict[str, Tensor]:
+    if stored != torch.int8:
+        return {name: value.to(stored).contiguous()}
+    if value.dim() < 2:
+        return {name: value.half().contiguous()}
+    scale = value.abs().amax(dim=-1, keepdim=True).clamp_min(1e-12) / 127
+    return {name: (value / scale).round().to(torch.int8), name + _SCALE: scale.contiguous()}
 
 
 def read_checkpoint_config(folder: Path) -> AnyConfig:
@@ -185,7 +197,8 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
     except (OSError, safetensors.SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"cannot read {path}: {reason}") from error
-    return {name: value.float() for name, value in stored.items()}
+    scales = {name: stored.pop(name) for name in list(stored) if name.endswith(_SCALE)}
+    return {n: v.float() * scales.get(n + _SCALE, 1.0) for n, v in stored.items()}
 
 
 def _load(model: nn.Module, weights: dict[str, Tensor]) -> None:

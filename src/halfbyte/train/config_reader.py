@@ -125,7 +125,9 @@ def _is_choice(kind: Any) -> bool:
 
 def _choice_hook(kind: Any, converter: cattrs.Converter) -> Hook:
     """One of several sections, told apart by their key `kind`; the first where there is none."""
-    named = {field.default: k for k in get_args(kind) for field in fields(k) if field.name == "kind"}
+    named = {
+        field.default: k for k in get_args(kind) for field in fields(k) if field.name == "kind"
+    }
 
     def choose(value: Any, _: Any) -> Any:
         chosen = value.get("kind", next(iter(named)))
