@@ -61,7 +61,7 @@ class Decoder(nn.Module):
     def __init__(self, config: DecoderConfig, width: int, num_tokens: int):
         super().__init__()
         self.width = width
-        self.longest: float = math.inf  # sentence, in tokens
+        self.longest: float = math.inf  # sentence, in tokens without its boundary
         self.embedding = nn.Embedding(num_tokens, width)
         nn.init.normal_(self.embedding.weight, std=width**-0.5)
         self.dropout = Dropout(config.dropout)

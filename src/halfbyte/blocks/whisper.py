@@ -58,7 +58,7 @@ class WhisperDecoderConfig:
     """Sizes of Whisper's decoder, as wide as the encoder; the defaults are those of tiny.
 
     Attributes:
-        num_positions: longest sentence in tokens; Whisper's 448 less the start.
+        num_positions: longest sentence in tokens, the boundary included; Whisper's 448 less the start.
         activation: see WhisperConfig.
     """
 
@@ -419,7 +419,7 @@ class WhisperDecoder(nn.Module, StoredParameters):
     def __init__(self, config: WhisperDecoderConfig, memory_width: int, num_tokens: int):
         super().__init__()
         self.width, width = memory_width, memory_width // STACK
-        self.longest = config.num_positions
+        self.longest = config.num_positions - 1
         self.start = nn.Parameter(torch.zeros(width))
         self.embedding = nn.Embedding(num_tokens, width)
         self.position = nn.Embedding(config.num_positions, width)
@@ -433,7 +433,7 @@ class WhisperDecoder(nn.Module, StoredParameters):
         """Log-probabilities of the token after each position.
 
         Args:
-            tokens: (N, L) int64, L at most `longest`.
+            tokens: (N, L) int64, L - 1 at most `longest`.
             memory: (N or 1, T, 2·D) float32, encoder output.
             memory_bias: (N, 1, 1, T) float32, NOT_SEEN where memory is padding.
 

@@ -197,8 +197,11 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
     except (OSError, safetensors.SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"cannot read {path}: {reason}") from error
-    scales = {name: stored.pop(name) for name in list(stored) if name.endswith(_SCALE)}
-    return {n: v.float() * scales.get(n + _SCALE, 1.0) for n, v in stored.items()}
+    scales = {n.removesuffix(_SCALE): stored.pop(n) for n in list(stored) if n.endswith(_SCALE)}
+    for name, scale in scales.items():
+        if name not in stored or scale.shape != (*stored[name].shape[:-1], 1):
+            raise ConfigError(f"cannot read {path}: the scales of {name} fit no codes")
+    return {name: value.float() * scales.get(name, 1.0) for name, value in stored.items()}
 
 
 def _load(model: nn.Module, weights: dict[str, Tensor]) -> None:

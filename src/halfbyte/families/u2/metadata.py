@@ -17,6 +17,8 @@ def metadata(model: U2, inputs: Inputs) -> dict[str, Any]:
     config, tokens = model.config, inputs.vocabulary.tokens
     subsampling, is_whisper = model.encoder.subsampling, isinstance(model.decoder, WhisperDecoder)
     step_ms = subsampling.rate * inputs.features.frame_shift_ms
+    # A segment ends with the chunk that reaches its length, and room (100 ms) behind it.
+    longest_steps = model.decoder.longest - config.dynamic_chunk - -(-100 // step_ms)
     return {
         "streaming": {
             "subsampling": subsampling.rate,
@@ -24,7 +26,7 @@ def metadata(model: U2, inputs: Inputs) -> dict[str, Any]:
             "chunk_steps": min(CHUNK_MS // step_ms, config.dynamic_chunk),
             "chunk_choices_steps": list(range(config.shortest_chunk, config.dynamic_chunk + 1)),
             "left_context_steps": config.encoder.left_context,
-            "max_segment_ms": min(MAX_SEGMENT_MS, model.decoder.longest * step_ms),
+            "max_segment_ms": min(MAX_SEGMENT_MS, longest_steps * step_ms),
         },
         "tokens": tokens,
         "blank_id": BLANK,
