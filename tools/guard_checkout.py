@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import soundfile
+
 HERE = Path(__file__).resolve().parent
 WORKER = HERE / "guard_worker.py"
 OWN_FILES = sorted(HERE.glob("guard*"))
@@ -206,9 +208,12 @@ def audio_of(corpora: Iterable[str], limit: int | None = None) -> list[Path]:
 
 def write_manifest(path: Path, audio: list[Path]) -> Path:
     """A manifest of recordings in which something is said; what, does not matter."""
-    lines = [
-        {"audio_filepath": str(a), "text": "yes", "duration": 1.0, "id": a.name} for a in audio
-    ]
+    lines = []
+    for a in audio:
+        duration_s = soundfile.info(str(a)).duration
+        lines.append(
+            {"audio_filepath": str(a), "text": "yes", "duration": duration_s, "id": a.name}
+        )
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return path
 
