@@ -1,12 +1,12 @@
 #include "audio/fbank.h"
 
-#include <mutex>
 #include <utility>
 
 #include "audio/fft.h"
 #include "audio/mel.h"
 #include "audio/samples.h"
 #include "error.h"
+#include "fork.h"
 #include "kernels/float_environment.h"
 #include "kernels/kernels.h"
 #include "specified_math.h"
@@ -31,6 +31,7 @@ const Surroundings& surroundings_of(MelDefinition definition) {
   return definition == MelDefinition::kKaldi ? kKaldi : kWhisper;
 }
 
+constexpr int64_t kMostSamples = int64_t{1} << 40;
 constexpr uint32_t kStateVersion = 0x31424648;  // "HFB1"
 
 size_t samples_of_ms(int rate_hz, int ms) {
@@ -124,10 +125,9 @@ Fbank::Fbank(const FbankOptions& options) {
 // Streams of one model share their tables, and the last ones stay for the next stream: making them costs as
 // much as seconds of audio.
 std::shared_ptr<const Fbank::Tables> Fbank::tables_of(const FbankOptions& options) {
-  static std::mutex mutex;
   static std::shared_ptr<const Tables> last;
   static FbankOptions last_options;
-  const std::lock_guard<std::mutex> lock(mutex);
+  const std::lock_guard<std::mutex> lock(fork_mutex());
   if (!last || !(options == last_options)) {
     last = std::make_shared<const Tables>(options);
     last_options = options;
@@ -186,6 +186,13 @@ void Fbank::reset() {
   is_finished_ = false;
 }
 
+// Samples of so many accepted ones that a coming frame still needs.
+size_t Fbank::num_pending(int64_t num_accepted) const {
+  const auto accepted = static_cast<size_t>(num_accepted);
+  if (accepted < tables_->length) return accepted;
+  return accepted - ((accepted - tables_->length) / tables_->shift + 1) * tables_->shift;
+}
+
 std::string Fbank::save() const {
   StateWriter writer(kStateVersion);
   writer.put(static_cast<uint64_t>(num_mel_bins()));
@@ -204,8 +211,9 @@ void Fbank::restore(const std::string& bytes) {
   bool is_finished = reader.get<uint8_t>() != 0;
   std::vector<float> pending = reader.get_all<float>(), frames = reader.get_all<float>();
   reader.finish();
-  if (bins != num_mel_bins() || length != tables_->length || pending.size() >= length ||
-      frames.size() % bins != 0 || accepted < 0) {
+  if (bins != num_mel_bins() || length != tables_->length || frames.size() % bins != 0 || accepted < 0 ||
+      accepted > kMostSamples || pending.size() != num_pending(accepted) || !are_finite(pending) ||
+      !are_finite(frames)) {
     throw Error(ErrorKind::kInput, "fbank state of " + std::to_string(bins) + " bins and " +
                                        std::to_string(length) + " samples a frame; expected " +
                                        std::to_string(num_mel_bins()) + " and " +

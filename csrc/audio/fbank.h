@@ -70,6 +70,7 @@ class Fbank {
 
   static std::shared_ptr<const Tables> tables_of(const FbankOptions& options);
   void compute_frames(size_t num_frames);
+  size_t num_pending(int64_t num_accepted) const;
 
   std::shared_ptr<const Tables> tables_;
   std::vector<float> pending_;  // samples that a coming frame still needs

@@ -14,16 +14,22 @@ constexpr uint32_t kExponent = 0x7f800000;  // all ones: infinity or NaN
 // 18 dB above full scale, which no recording reaches; of samples of int16 size, no speech stays below it.
 constexpr float kLargest = 8.0f;
 
-}  // namespace
-
-void check_finite(const float* samples, size_t num_samples, int64_t first_index) {
-  uint32_t is_bad = 0;  // without branches first, then which it was
-  for (size_t i = 0; i < num_samples; ++i) {
+bool are_finite(const float* values, size_t count) {
+  uint32_t is_bad = 0;  // without branches
+  for (size_t i = 0; i < count; ++i) {
     uint32_t bits;
-    std::memcpy(&bits, samples + i, sizeof bits);
+    std::memcpy(&bits, values + i, sizeof bits);
     is_bad |= (bits & kExponent) == kExponent;
   }
-  if (!is_bad) return;
+  return !is_bad;
+}
+
+}  // namespace
+
+bool are_finite(const std::vector<float>& values) { return are_finite(values.data(), values.size()); }
+
+void check_finite(const float* samples, size_t num_samples, int64_t first_index) {
+  if (are_finite(samples, num_samples)) return;
   for (size_t i = 0; i < num_samples; ++i) {
     if (std::isfinite(samples[i])) continue;
     throw Error(ErrorKind::kAudio, "sample " + std::to_string(first_index + static_cast<int64_t>(i)) +

@@ -10,6 +10,9 @@ namespace halfbyte {
 // the number `first_index` in its stream.
 void check_finite(const float* samples, size_t num_samples, int64_t first_index);
 
+// Whether none of them is NaN or infinite.
+bool are_finite(const std::vector<float>& values);
+
 // Throws Error(kAudio) where a sample is so large that samples of int16 size must have been given as floats.
 // NaN and infinity pass.
 void check_full_scale(const float* samples, size_t num_samples);

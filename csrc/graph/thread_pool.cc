@@ -1,9 +1,17 @@
 #include "graph/thread_pool.h"
 
+#include <atomic>
+#include <condition_variable>
 #include <cstdlib>
+#include <exception>
+#include <mutex>
+#include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "error.h"
+#include "fork.h"
 #include "kernels/float_environment.h"
 
 #if defined(__x86_64__)
@@ -28,11 +36,33 @@ void pause() {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int num_threads) : errors_(static_cast<std::size_t>(num_threads)) {
-  for (int part = 1; part < num_threads; ++part) workers_.emplace_back([this, part] { work(part); });
-}
+class ThreadPool::Crew {
+ public:
+  explicit Crew(int num_threads) : errors_(static_cast<std::size_t>(num_threads)) {
+    for (int part = 1; part < num_threads; ++part) workers_.emplace_back([this, part] { work(part); });
+  }
+  ~Crew();
 
-ThreadPool::~ThreadPool() {
+  bool is_here() const { return forks_ == num_forks(); }
+  void run(const Loop& loop);
+
+ private:
+  void run_part(int part) noexcept;
+  void work(int part);
+  void await_loop(std::uint64_t seen);
+
+  std::uint64_t forks_ = num_forks();
+  Loop loop_{};
+  std::vector<std::exception_ptr> errors_;  // one a part
+  std::atomic<std::uint64_t> started_{0};   // loops so far
+  std::atomic<int> num_running_{0};         // workers still in the loop
+  std::atomic<bool> is_ending_{false};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<std::thread> workers_;
+};
+
+ThreadPool::Crew::~Crew() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     is_ending_ = true;
@@ -42,8 +72,8 @@ ThreadPool::~ThreadPool() {
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::run_part(int part) noexcept {
-  const std::int64_t parts = size();
+void ThreadPool::Crew::run_part(int part) noexcept {
+  const auto parts = static_cast<std::int64_t>(errors_.size());
   try {
     const std::int64_t begin = loop_.count * part / parts, end = loop_.count * (part + 1) / parts;
     if (begin < end) loop_.call(loop_.body, part, begin, end);
@@ -52,7 +82,7 @@ void ThreadPool::run_part(int part) noexcept {
   }
 }
 
-void ThreadPool::run_parts(const Loop& loop) {
+void ThreadPool::Crew::run(const Loop& loop) {
   loop_ = loop;
   num_running_ = static_cast<int>(workers_.size());
   {
@@ -67,7 +97,7 @@ void ThreadPool::run_parts(const Loop& loop) {
     if (error) std::rethrow_exception(std::exchange(error, nullptr));
 }
 
-void ThreadPool::await_loop(std::uint64_t seen) {
+void ThreadPool::Crew::await_loop(std::uint64_t seen) {
   for (int spins = 0; spins < kSpins; ++spins) {
     if (started_.load(std::memory_order_acquire) != seen) return;
     pause();
@@ -76,7 +106,7 @@ void ThreadPool::await_loop(std::uint64_t seen) {
   wake_.wait(lock, [&] { return started_ != seen; });
 }
 
-void ThreadPool::work(int part) {
+void ThreadPool::Crew::work(int part) {
   const FloatEnvironment environment;
   for (std::uint64_t seen = 0;; ++seen) {
     await_loop(seen);
@@ -84,6 +114,23 @@ void ThreadPool::work(int part) {
     run_part(part);
     num_running_.fetch_sub(1, std::memory_order_release);
   }
+}
+
+ThreadPool::ThreadPool(int num_threads)
+    : num_threads_(num_threads), crew_(std::make_unique<Crew>(num_threads)) {}
+
+ThreadPool::~ThreadPool() { leave_parents(); }
+
+// A forked child can neither use nor end its parent's threads, and what they wait for cannot be destroyed:
+// the memory stays as it is.
+void ThreadPool::leave_parents() {
+  if (crew_ && !crew_->is_here()) static_cast<void>(crew_.release());
+}
+
+void ThreadPool::run_parts(const Loop& loop) {
+  leave_parents();
+  if (!crew_) crew_ = std::make_unique<Crew>(num_threads_);
+  crew_->run(loop);
 }
 
 int threads_of(int asked) {

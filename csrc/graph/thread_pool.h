@@ -1,14 +1,8 @@
 // A fixed number of threads that share a loop. Which thread does what never changes a result: the parts of
 // a loop write different places, and no sum is split.
 #pragma once
-#include <atomic>
-#include <condition_variable>
 #include <cstdint>
-#include <exception>
-#include <mutex>
-#include <string>
-#include <thread>
-#include <vector>
+#include <memory>
 
 namespace halfbyte {
 
@@ -20,11 +14,11 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int size() const { return static_cast<int>(workers_.size()) + 1; }
+  int size() const { return num_threads_; }
 
   // Calls body(part, begin, end) for size() parts of 0..count-1, each on a thread of its own, and returns
-  // when all are done. Allocates nothing. One caller at a time. What a part throws is thrown here, the
-  // first part's first.
+  // when all are done. Allocates nothing, but in a forked child, which lacks the threads and begins others.
+  // One caller at a time. What a part throws is thrown here, the first part's first.
   template <class Body>
   void run(std::int64_t count, const Body& body) {
     run_parts({[](const void* f, int part, std::int64_t begin, std::int64_t end) {
@@ -39,20 +33,13 @@ class ThreadPool {
     const void* body;
     std::int64_t count;
   };
+  class Crew;
 
   void run_parts(const Loop& loop);
-  void run_part(int part) noexcept;
-  void work(int part);
-  void await_loop(std::uint64_t seen);
+  void leave_parents();
 
-  Loop loop_{};
-  std::vector<std::exception_ptr> errors_;  // one a part
-  std::atomic<std::uint64_t> started_{0};   // loops so far
-  std::atomic<int> num_running_{0};         // workers still in the loop
-  std::atomic<bool> is_ending_{false};
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::vector<std::thread> workers_;
+  int num_threads_;
+  std::unique_ptr<Crew> crew_;  // the threads and what they share
 };
 
 // body(part, begin, end) on all threads of a pool, or as one part where there is none.

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "error.h"
+#include "fork.h"
 #include "listen/pipeline.h"
 
 namespace halfbyte {
@@ -67,11 +68,11 @@ void copy_output(const Session& session, GraphOutputValues* out) {
 
 SessionPool::Lease SessionPool::take() {
   const auto bring_back = [this](Session* session) {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const std::lock_guard<std::mutex> lock(fork_mutex());
     idle_.emplace_back(session);
   };
   {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const std::lock_guard<std::mutex> lock(fork_mutex());
     if (!idle_.empty()) {
       Session* session = idle_.back().release();
       idle_.pop_back();

@@ -3,7 +3,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -25,8 +24,7 @@ class SessionPool {
  private:
   std::shared_ptr<const Model> model_;
   std::string graph_;
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Session>> idle_;
+  std::vector<std::unique_ptr<Session>> idle_;  // under fork_mutex()
 };
 
 class EngineModel : public AcousticModel {

@@ -102,6 +102,8 @@ def operators() -> list[str]:
 class ModelFile:
     """An open model file (docs/model-file.md): memory-mapped, checked, immutable.
 
+    What holds one can be pickled, as the path: whoever unpickles it opens the file again.
+
     Raises:
         ModelFileError: the file is missing, damaged, of another version, or holds a graph that
             cannot be run.
@@ -111,6 +113,9 @@ class ModelFile:
         self.path = Path(path)
         self.core = _core.graph.Model.open(str(path))
         self.metadata: dict[str, Any] = self._read_metadata()
+
+    def __reduce__(self) -> tuple[type["ModelFile"], tuple[Path]]:
+        return ModelFile, (self.path.absolute(),)
 
     def _read_metadata(self) -> dict[str, Any]:
         try:

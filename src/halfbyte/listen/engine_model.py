@@ -26,6 +26,9 @@ class EngineModel:
         self.core = _core.listen.EngineModel(file.core)
         self.settings: ModelSettings = self.core.settings
 
+    def __reduce__(self) -> tuple[type["EngineModel"], tuple[ModelFile]]:
+        return EngineModel, (self.file,)
+
     def initial_state(self, graph: str) -> Any:
         """State of a graph before its first run."""
         return self.core.initial_state(graph)

@@ -23,6 +23,8 @@ def default_model() -> Path:
 class Recognizer:
     """Speech recognition with one model; streams on it are independent of each other.
 
+    It can be copied and pickled, for worker processes, which open the model file themselves.
+
     Args:
         model: path of a .hb file; the one that comes with the package if not given. Anything
             else that keeps the protocol of AcousticModel may stand in.

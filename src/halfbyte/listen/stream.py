@@ -24,7 +24,8 @@ class Stream:
     first frame that holds a sound. A stream has 100 ms of quiet noise before its first sample and
     after its last; times count neither.
 
-    One thread uses a stream at a time; the interpreter is free for others meanwhile.
+    One thread uses a stream at a time; the interpreter is free for others meanwhile. A stream can
+    be copied and pickled where its model can.
 
     Args:
         model: what computes.
@@ -39,11 +40,14 @@ class Stream:
     """
 
     def __init__(self, model: AcousticModel, options: StreamOptions | None = None):
-        self._family = model.settings.family
+        self._model, self._options = model, options or StreamOptions()
         self.core = _core.listen.Stream(
             model.core if isinstance(model, EngineModel) else _core.listen.PythonModel(model),
-            (options or StreamOptions()).core(),
+            self._options.core(),
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self._model, self._options, self.save())
 
     def accept(self, samples: Any) -> list[Event]:
         """Take in samples and return what they change.
@@ -104,9 +108,15 @@ class Stream:
         """What must be equal between two streams if one is to go on where the other was."""
         options = self.core.options
         return {
-            "family": self._family,
+            "family": self._model.settings.family,
             "mode": options.mode,
             "is_full_context": int(options.is_full_context),
             "chunk_steps": self.core.chunk_steps,
             "sample_rate_hz": options.sample_rate_hz,
         }
+
+
+def _restored(model: AcousticModel, options: StreamOptions, saved: bytes) -> Stream:
+    stream = Stream(model, options)
+    stream.restore(saved)
+    return stream
