@@ -77,7 +77,7 @@ c:  ## build the C library and its example in build/c
 	cmake --build build/c
 
 FUZZ := build/fuzz
-FUZZ_TARGETS := fuzz_model_file fuzz_graph fuzz_metadata fuzz_wav fuzz_saved_state
+FUZZ_TARGETS := fuzz_model_file fuzz_graph fuzz_metadata fuzz_wav fuzz_saved_state fuzz_stream
 FUZZ_S ?= 150
 
 .PHONY: fuzz-targets

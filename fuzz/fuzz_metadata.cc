@@ -10,6 +10,7 @@
 #include "listen/stream.h"
 #include "memory_file.h"
 #include "model_bytes.h"
+#include "noise.h"
 
 namespace {
 
@@ -23,20 +24,10 @@ const std::vector<std::uint8_t>& golden_model() {
   return bytes;
 }
 
-std::vector<float> noise() {
-  std::vector<float> samples(12000);
-  std::uint32_t state = 1;
-  for (float& sample : samples) {
-    state = state * 1664525 + 1013904223;
-    sample = static_cast<float>(static_cast<std::int32_t>(state)) / 4294967296.0f;
-  }
-  return samples;
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const std::vector<float> samples = noise();
+  static const std::vector<float> samples = noise(12000);
   const auto bytes = with_section(golden_model(), "meta", {data, data + size});
   const MemoryFile file(bytes.data(), bytes.size());
   try {

@@ -1,6 +1,7 @@
 """Seeds of the fuzzers: small valid inputs. `python fuzz/seeds.py FOLDER` writes FOLDER/TARGET/…"""
 
 import io
+import struct
 import sys
 import tempfile
 from pathlib import Path
@@ -15,7 +16,9 @@ from onnx_graphs import compiled  # noqa: E402
 from streaming_graph import streaming_model  # noqa: E402
 from test_operators import CASES, case_model, quantized_model  # noqa: E402
 
-from halfbyte import _core  # noqa: E402
+from tones import recording  # noqa: E402
+
+from halfbyte import Recognizer, _core  # noqa: E402
 from halfbyte.engine import ModelFile  # noqa: E402
 
 Seeds = dict[str, bytes]
@@ -71,12 +74,34 @@ def saved_states(_folder: Path) -> Seeds:
     return {str(i): bytes([i]) + part.save() for i, part in enumerate(parts)}
 
 
+def streams(_folder: Path) -> Seeds:
+    """Saved streams of the options that fuzz_stream.cc has, early and within a word."""
+    recognizer = Recognizer(ROOT / "tests" / "golden" / "tones.hb")
+    sound = recording("low high")
+    seeds = {}
+    for choice in range(16):
+        mode = ["greedy", "prefix_beam", "rescoring", "attention"][choice % 4]
+        stream = recognizer.stream(
+            mode=mode,
+            chunk_ms=0 if choice & 4 else 120,
+            sample_rate_hz=44100 if choice & 8 else 16000,
+        )
+        for num_samples in (3000, 7000):
+            stream.accept(sound[:num_samples])
+            frames, kept, is_finished, parts = stream.core.save()
+            head = struct.pack("<BqqBB", choice, frames, kept, is_finished, len(parts))
+            sized = [struct.pack("<I", len(part)) + part for part in parts]
+            seeds[f"{choice}-{num_samples}"] = head + b"".join(sized)
+    return seeds
+
+
 SEEDS = {
     "fuzz_model_file": model_files,
     "fuzz_graph": graphs,
     "fuzz_metadata": metadata,
     "fuzz_wav": wavs,
     "fuzz_saved_state": saved_states,
+    "fuzz_stream": streams,
 }
 
 

@@ -219,7 +219,9 @@ void Resampler::restore(const std::string& bytes) {
 bool Resampler::is_consistent() const {
   constexpr int64_t kMost = int64_t{1} << 40;
   if (num_in_samples_ < 0 || num_in_samples_ > kMost || num_out_samples_ < 0) return false;
+  if (!are_finite(history_)) return false;
   if (is_equal_rate()) return history_.empty();
+  if (history_start_ < 1 - filter_->half_width || history_start_ > kMost) return false;
   int64_t held = static_cast<int64_t>(history_.size());
   if (num_out_samples_ > num_in_samples_ * filter_->up / filter_->down + 1) return false;
   int64_t first = num_out_samples_ * filter_->down / filter_->up - filter_->half_width + 1;

@@ -1,6 +1,7 @@
 #include "decode/ctc_greedy.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "error.h"
@@ -11,6 +12,7 @@ namespace halfbyte {
 namespace {
 
 constexpr uint32_t kStateTag = 0x31474248;  // "HBG1"
+constexpr int64_t kMostFrames = int64_t{1} << 40;
 
 }  // namespace
 
@@ -67,8 +69,10 @@ void CtcGreedy::restore(const std::string& bytes) {
   *this = std::move(restored);
 }
 
-// Whether frames could have given this: a frame a token, in order, and a last token that is there.
+// Whether frames could have given this: scores that are numbers, a frame a token, in order, and a last token
+// that is there.
 bool CtcGreedy::is_consistent() const {
+  if (!std::isfinite(score_) || !std::isfinite(peak_) || num_frames_ > kMostFrames) return false;
   if (tokens_.size() != frames_.size() || num_frames_ < static_cast<int64_t>(frames_.size())) {
     return false;
   }

@@ -1,6 +1,7 @@
 #include "decode/ctc_prefix_beam.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "error.h"
@@ -12,6 +13,7 @@ namespace halfbyte {
 namespace {
 
 constexpr uint32_t kStateTag = 0x31504248;  // "HBP1"
+constexpr int64_t kMostFrames = int64_t{1} << 40;
 
 uint64_t key_of(int32_t parent, int32_t token) {
   return static_cast<uint64_t>(static_cast<uint32_t>(parent)) << 32 | static_cast<uint32_t>(token);
@@ -209,7 +211,7 @@ void CtcPrefixBeam::restore(const std::string& bytes) {
     restored.beam_.push_back(entry);
   }
   reader.finish();
-  restored.check_restored();
+  if (!restored.is_consistent()) throw Error(ErrorKind::kInput, "saved search state is damaged");
   for (size_t node = 1; node < restored.prefixes_.size(); ++node) {
     const Prefix& prefix = restored.prefixes_[node];
     restored.prefix_index_[key_of(prefix.parent, prefix.token)] = static_cast<int32_t>(node);
@@ -221,29 +223,55 @@ void CtcPrefixBeam::restore(const std::string& bytes) {
   *this = std::move(restored);
 }
 
-// Every link must point backwards and every index into its table.
-void CtcPrefixBeam::check_restored() const {
-  bool is_right = !beam_.empty() && !prefixes_.empty() && num_frames_ >= 0;
-  for (size_t i = 0; is_right && i < prefixes_.size(); ++i) {
-    const Prefix& p = prefixes_[i];
-    is_right = i == 0 ? p.parent == -1 && p.token == -1
-                      : p.parent >= 0 && static_cast<size_t>(p.parent) < i && p.token >= 0;
+// Tokens of every prefix; none where a prefix is not made of an earlier one and a token.
+std::vector<int64_t> CtcPrefixBeam::prefix_lengths() const {
+  std::vector<int64_t> lengths;
+  for (const Prefix& prefix : prefixes_) {
+    const bool is_root = lengths.empty();
+    const bool is_right = is_root ? prefix.parent == -1 && prefix.token == -1
+                                  : prefix.parent >= 0 && prefix.token >= 0 && prefix.token != blank_id_ &&
+                                        static_cast<size_t>(prefix.parent) < lengths.size();
+    if (!is_right) return {};
+    lengths.push_back(is_root ? 0 : lengths[static_cast<size_t>(prefix.parent)] + 1);
   }
-  for (size_t i = 0; is_right && i < emissions_.size(); ++i) {
-    is_right = emissions_[i].previous >= -1 && emissions_[i].previous < static_cast<int64_t>(i);
+  return lengths;
+}
+
+// Frames up to every emission; fewer than there are emissions where one is not later than those before it.
+std::vector<int64_t> CtcPrefixBeam::emission_lengths() const {
+  std::vector<int64_t> lengths;
+  for (const Emission& emission : emissions_) {
+    const bool is_first = emission.previous == -1;
+    if (!is_first && (emission.previous < 0 || static_cast<size_t>(emission.previous) >= lengths.size()))
+      return lengths;
+    const int64_t before = is_first ? -1 : emissions_[static_cast<size_t>(emission.previous)].frame;
+    if (emission.frame <= before || emission.frame >= num_frames_) return lengths;
+    lengths.push_back(is_first ? 1 : lengths[static_cast<size_t>(emission.previous)] + 1);
   }
-  int64_t num_emissions = static_cast<int64_t>(emissions_.size());
-  for (size_t i = 0; is_right && i < beam_.size(); ++i) {
-    const Entry& e = beam_[i];
-    is_right = e.prefix >= 0 && static_cast<size_t>(e.prefix) < prefixes_.size() && e.total > kImpossible &&
-               e.total < -kImpossible;  // and so no NaN
-    for (const Path* path : {&e.best_blank, &e.best_other}) {
-      bool is_used = path->score > kImpossible;
-      is_right = is_right && path->emission >= -1 && path->emission < num_emissions &&
-                 (path != &e.best_other || !is_used || path->emission >= 0);
-    }
-  }
-  if (!is_right) throw Error(ErrorKind::kInput, "saved search state is damaged");
+  return lengths;
+}
+
+// Whether frames could have given this: every link points backwards, scores are numbers, and a path has one
+// frame for each of its tokens.
+bool CtcPrefixBeam::is_consistent() const {
+  const std::vector<int64_t> prefix_tokens = prefix_lengths(), emission_frames = emission_lengths();
+  if (prefix_tokens.empty() || emission_frames.size() != emissions_.size() || beam_.empty() ||
+      beam_.size() > static_cast<size_t>(beam_size_) || num_frames_ < 0 || num_frames_ > kMostFrames)
+    return false;
+  const auto is_score = [](double score) { return score < -kImpossible; };  // and so no NaN
+  return std::all_of(beam_.begin(), beam_.end(), [&](const Entry& e) {
+    if (e.prefix < 0 || static_cast<size_t>(e.prefix) >= prefix_tokens.size()) return false;
+    const int64_t num_tokens = prefix_tokens[static_cast<size_t>(e.prefix)];
+    const auto is_path = [&](const Path& path) {
+      if (path.score == kImpossible) return path.emission == -1;
+      if (path.emission < -1 || path.emission >= static_cast<int64_t>(emission_frames.size())) return false;
+      const int64_t frames = path.emission < 0 ? 0 : emission_frames[static_cast<size_t>(path.emission)];
+      return is_score(path.score) && !std::isnan(path.peak) && frames == num_tokens;
+    };
+    return is_score(e.blank) && is_score(e.other) && is_score(e.total) && e.total > kImpossible &&
+           e.best_path().score > kImpossible && (num_tokens > 0 || e.best_other.score == kImpossible) &&
+           is_path(e.best_blank) && is_path(e.best_other);
+  });
 }
 
 }  // namespace halfbyte

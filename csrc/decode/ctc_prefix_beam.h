@@ -84,7 +84,9 @@ class CtcPrefixBeam {
   void keep_best();
   int32_t prefix_of(int32_t parent, int32_t token);
   void settle(Path* path);
-  void check_restored() const;
+  std::vector<int64_t> prefix_lengths() const;
+  std::vector<int64_t> emission_lengths() const;
+  bool is_consistent() const;
 
   int blank_id_, beam_size_, num_top_tokens_;
   int64_t num_frames_ = 0;

@@ -91,6 +91,10 @@ void ModelFile::check_gap(std::uint64_t begin, std::uint64_t end) const {
     if (bytes_[at] != 0) fail("has padding that is not zero; fetch or compile it again");
 }
 
+std::string ModelFile::fingerprint() const {
+  return std::to_string(number_at<std::uint32_t>(24)) + "-" + std::to_string(num_bytes_);
+}
+
 const Section* ModelFile::find(const std::string& name) const {
   for (const Section& section : sections_)
     if (section.name == name) return &section;

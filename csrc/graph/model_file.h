@@ -25,6 +25,8 @@ class ModelFile {
   const std::string& path() const { return path_; }
   std::uint64_t num_bytes() const { return num_bytes_; }
   const std::vector<Section>& sections() const { return sections_; }
+  // Differs from that of any other file whose sections differ: made of their checksums.
+  std::string fingerprint() const;
   // nullptr if there is no such section.
   const Section* find(const std::string& name) const;
 

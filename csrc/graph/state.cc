@@ -19,9 +19,9 @@ constexpr char kMagic[] = "HBSTATE1";
 // save(): magic, u32 CRC-32 of the rest, u32 of the graph, i64 left context, then the tensors.
 constexpr std::size_t kHeaderBytes = 24;
 
-// A number that two graphs share only if their states have the same names and shapes.
-std::uint32_t signature(const State& state) {
-  std::string text = state.graph().name();
+// A number that two graphs share only if they are of one model file and their states have the same shapes.
+std::uint32_t signature(const State& state, const ModelFile& file) {
+  std::string text = file.fingerprint() + ";" + state.graph().name();
   for (std::size_t i = 0; i < state.num_tensors(); ++i)
     text += ";" + state.name(i) + state.tensor(i).shape.to_string();
   return crc32(text.data(), text.size());
@@ -120,7 +120,7 @@ const std::string& State::name(std::size_t index) const {
 
 std::vector<std::uint8_t> State::save() const {
   std::vector<std::uint8_t> saved(kHeaderBytes + num_bytes());
-  const std::uint32_t graph_signature = signature(*this);
+  const std::uint32_t graph_signature = signature(*this, model_->file());
   std::memcpy(saved.data(), kMagic, 8);
   std::memcpy(saved.data() + 12, &graph_signature, 4);
   std::memcpy(saved.data() + 16, &left_context_steps_, 8);
@@ -139,9 +139,10 @@ void State::restore(const std::uint8_t* bytes, std::size_t num_bytes) {
   }
   if (!is_whole || checksum != crc32(bytes + 12, num_bytes - 12))
     throw Error(ErrorKind::kInput, "the saved state is damaged; give the bytes that save() gave");
-  if (graph_signature != signature(*this) || num_bytes != kHeaderBytes + this->num_bytes())
-    throw Error(ErrorKind::kInput,
-                "the saved state belongs to another graph or left context; make a state like it first");
+  if (graph_signature != signature(*this, model_->file()) || num_bytes != kHeaderBytes + this->num_bytes())
+    throw Error(
+        ErrorKind::kInput,
+        "the saved state belongs to another model, graph or left context; make a state like it first");
   if (!bytes_.empty()) std::memcpy(bytes_.data(), bytes + kHeaderBytes, this->num_bytes());
 }
 

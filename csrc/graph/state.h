@@ -32,7 +32,8 @@ class State {
 
   // Everything needed to go on later, also in another process with the same model file.
   std::vector<std::uint8_t> save() const;
-  // Takes over what save() gave. Throws kInput if the bytes belong to another graph or are damaged.
+  // Takes over what save() gave. Throws kInput if the bytes belong to another model file or graph or are
+  // damaged.
   void restore(const std::uint8_t* bytes, std::size_t num_bytes);
 
   std::size_t num_tensors() const { return tensors_.size(); }

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "audio/samples.h"
 #include "error.h"
 #include "listen/pauses.h"
 #include "listen/words.h"
@@ -248,6 +249,8 @@ void SpeechSegment::restore(const std::vector<std::string>& saved) {
   state_ = parts_->graphs->restore_state(parts_->encoder, saved[5]);
   if (!is_consistent())
     refuse_saved("its parts are not those of " + std::to_string(num_steps()) + " encoder steps");
+  check_log_probs({log_probs_.data(), static_cast<std::size_t>(num_steps()), parts_->tokens->size()},
+                  parts_->blank_id);
   text_ = partial_text();
 }
 
@@ -257,7 +260,8 @@ bool SpeechSegment::is_consistent() const {
   return features_.size() == num_kept_frames() * width && levels_.size() == num_steps &&
          log_probs_.size() == num_steps * parts_->tokens->size() &&
          memory_.size() % std::max<std::size_t>(1, num_steps) == 0 && memory_.empty() == (num_steps == 0) &&
-         knows_tokens(first_pass_->hypotheses(parts_->num_candidates));
+         knows_tokens(first_pass_->hypotheses(parts_->num_candidates)) && are_finite(features_) &&
+         are_finite(memory_) && are_finite(levels_);
 }
 
 }  // namespace halfbyte

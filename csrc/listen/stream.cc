@@ -11,6 +11,7 @@
 namespace halfbyte {
 namespace {
 
+constexpr int64_t kMostFrames = int64_t{1} << 40;
 constexpr std::size_t kOwnParts = 2;  // of a snapshot: features, resampler; the segment's follow
 
 }  // namespace
@@ -187,13 +188,15 @@ StreamSnapshot Stream::save() const {
 
 void Stream::restore(const StreamSnapshot& saved) {
   const auto num_room_frames = static_cast<int64_t>(room_.num_frames());
-  if (saved.parts.size() < kOwnParts || saved.frames_done < -num_room_frames ||
+  if (saved.parts.size() < kOwnParts || saved.frames_done < -num_room_frames || saved.frames_done > kMostFrames ||
       saved.parts[1].empty() != !resampler_.has_value())
     throw Error(ErrorKind::kUsage, "the saved state of a stream is damaged: it has other parts");
   std::unique_ptr<Segment> segment = first_segment();
   segment->restore({saved.parts.begin() + kOwnParts, saved.parts.end()});
   Fbank fbank = fbank_;
   fbank.restore(saved.parts[0]);
+  if (fbank.is_finished() != saved.is_finished)
+    throw Error(ErrorKind::kUsage, "the saved state of a stream is damaged: only a part of it is finished");
   const auto num_ready = static_cast<int64_t>(fbank.num_frames_ready());
   if (saved.num_kept_frames < 0 || saved.num_kept_frames > num_ready ||
       saved.num_kept_frames > segment->num_steps() * settings_->subsampling ||

@@ -2,18 +2,23 @@
 
 import dataclasses
 import json
+import math
+import struct
 import subprocess
 import sys
+import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
+from hostile.models import SECTIONS, with_sections
 from listen.metadata import MODES
 from listen.streams import SHORT_PAUSE, feed, noting_stream, pieces
 from paths import TONES
 from tones import recording
 
-from halfbyte import HalfbyteError, InputError, StreamOptions, UsageError
-from halfbyte.engine import State
+from halfbyte import HalfbyteError, InputError, Recognizer, StreamOptions, UsageError
+from halfbyte.engine import ModelFile, State
 from halfbyte.listen.snapshot import pack_snapshot, unpack_snapshot
 
 SENTENCE = recording("low high mid", pause_s=0.9)
@@ -165,3 +170,111 @@ def test_parts_of_other_things_are_refused(recognizer, saved):
 def test_what_is_no_bytes(recognizer, wrong):
     with pytest.raises(UsageError, match="saved state"):
         recognizer.stream().restore(wrong)
+
+
+HEAD_BYTES = 12  # of a graph's saved state, before what its checksum covers
+
+
+def mended(part: bytes) -> bytes:
+    """With the checksum of a graph's saved state, so that what lies behind it is reached."""
+    if not part.startswith(b"HBSTATE1"):
+        return part
+    checksum = zlib.crc32(part[HEAD_BYTES:]).to_bytes(4, "little")
+    return part[: HEAD_BYTES - 4] + checksum + part[HEAD_BYTES:]
+
+
+SPECIALS = [
+    *(struct.pack("<d", x) for x in (math.nan, math.inf, -math.inf, 1e308)),
+    *(struct.pack("<f", x) for x in (math.nan, math.inf, -math.inf, 3e38)),
+    *(struct.pack("<i", x) for x in (-1, 0, 1, 7, 10_000, 2**31 - 1, -(2**31))),
+    *(struct.pack("<q", x) for x in (-1, 0, 1, 2**40, 2**62, 2**63 - 1, -(2**63))),
+]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("chunk_ms", [0, 120])
+def test_states_with_right_checksums_and_wrong_contents(recognizer, mode, chunk_ms):
+    """Each is refused, or the stream goes on and ends: nothing else."""
+    random = np.random.default_rng([chunk_ms, *mode.encode()])
+    options = StreamOptions(chunk_ms, mode, SHORT_PAUSE, num_best=3)
+    stream = recognizer.stream(options)
+    stream.accept(SENTENCE[:14000])
+    whole_numbers, parts = unpack_snapshot(stream.save())
+    num_refused = 0
+    for _ in range(300):
+        index = random.integers(len(parts))
+        part, numbers = bytearray(parts[index]), dict(whole_numbers)
+        for _ in range(random.integers(1, 4)):
+            special = SPECIALS[random.integers(len(SPECIALS))]
+            limit = len(part) if random.random() < 0.5 else min(len(part), 200)
+            place = random.integers(limit + 1) // 4 * 4
+            part[place : place + len(special)] = special[: len(part) - place]
+        if random.random() < 0.2:
+            name = ("frames_done", "num_kept_frames")[random.integers(2)]
+            numbers[name] = int(random.choice([-1, 1, 4, 2**40, 2**62]))
+        changed = [*parts[:index], mended(bytes(part)), *parts[index + 1 :]]
+        stream = recognizer.stream(options)
+        num_refused += 1
+        with suppress(HalfbyteError):
+            stream.restore(pack_snapshot(numbers, changed))
+            stream.accept(SENTENCE[14000:16000])
+            events = stream.finish()
+            json.dumps([dataclasses.asdict(event) for event in events], allow_nan=False)
+            num_refused -= 1
+    assert num_refused > 50
+
+
+@pytest.mark.parametrize("mode", ["greedy", "prefix_beam"])
+def test_each_number_of_a_search_in_turn_is_wrong(recognizer, mode):
+    """Tokens, frames and scores that are none: refused, or the stream goes on."""
+    stream = recognizer.stream(StreamOptions(120, mode))
+    stream.accept(SENTENCE[:14000])
+    numbers, parts = unpack_snapshot(stream.save())
+    tag = {"greedy": b"HBG1", "prefix_beam": b"HBP1"}[mode]
+    (index,) = (i for i, part in enumerate(parts) if part.startswith(tag))
+    wrong = []
+    for place in range(4, len(parts[index]) - 8, 4):
+        for special in (struct.pack("<d", math.nan), struct.pack("<i", 2**31 - 1)):
+            part = bytearray(parts[index])
+            part[place : place + len(special)] = special
+            wrong.append(bytes(part))
+    for part in wrong:
+        changed = [*parts[:index], part, *parts[index + 1 :]]
+        other = recognizer.stream(StreamOptions(120, mode))
+        with suppress(HalfbyteError):
+            other.restore(pack_snapshot(numbers, changed))
+            other.accept(SENTENCE[14000:])
+            other.finish()
+
+
+def test_a_state_of_another_model_of_equal_shapes_is_refused(recognizer, tmp_path):
+    """The file's bytes but one weight: other words, the same shapes."""
+    path = tmp_path / "other.hb"
+    path.write_bytes(with_sections(weights=flipped(SECTIONS["weights"])))
+    stream = recognizer.stream(StreamOptions(120, "greedy"))
+    stream.accept(SENTENCE[:20000])
+    other = Recognizer(path).stream(StreamOptions(120, "greedy"))
+    with pytest.raises(HalfbyteError, match="model"):
+        other.restore(stream.save())
+    state = State(recognizer.model.file, "encoder")
+    with pytest.raises(InputError, match="another model"):
+        State(ModelFile(path), "encoder").restore(state.save())
+
+
+def flipped(weights: bytes) -> bytes:
+    return bytes([weights[0] ^ 1]) + weights[1:]
+
+
+@pytest.mark.parametrize(
+    "head", [[], [[], []], [{}, [-1, 1]], [{}, [0.0]], [{}, 3], [{}, None], "x", {}], ids=str
+)
+def test_a_head_that_is_none_is_refused(recognizer, head):
+    content = json.dumps(head).encode()
+    saved = struct.pack("<8sII", b"HBST0005", zlib.crc32(content), len(content)) + content
+    assert_refused(recognizer.stream(), saved)
+
+
+def test_a_head_of_brackets_is_refused(recognizer):
+    content = b"[" * 100_000
+    saved = struct.pack("<8sII", b"HBST0005", zlib.crc32(content), len(content)) + content
+    assert_refused(recognizer.stream(), saved)

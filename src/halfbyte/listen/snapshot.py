@@ -30,9 +30,12 @@ def unpack_snapshot(saved: bytes) -> tuple[dict[str, Any], list[bytes]]:
         if magic != _MAGIC or zlib.crc32(saved[_HEAD.size :]) != checksum:
             raise ValueError
         numbers, sizes = json.loads(saved[_HEAD.size : at])
-        if at + sum(sizes) != len(saved):
+        is_right = isinstance(numbers, dict) and all(
+            type(size) is int and size >= 0 for size in sizes
+        )
+        if not is_right or at + sum(sizes) != len(saved):
             raise ValueError
-    except (ValueError, TypeError, struct.error):
+    except (ValueError, TypeError, RecursionError, struct.error):
         raise UsageError(
             "not the saved state of a stream, or damaged; expected what save() gave"
         ) from None
