@@ -89,10 +89,10 @@ class OnnxGraph:
 class EngineGraph:
     """The engine on a model file compiled from the graph with taps."""
 
-    def __init__(self, tapped: onnx.ModelProto, taps: dict[str, str], metadata: dict[str, Any]):
+    def __init__(self, tapped: onnx.ModelProto, taps: dict[str, str]):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "tapped.hb"
-            compile_model({"encoder": tapped}, metadata, path)
+            compile_model({"encoder": tapped}, {}, path)
             self._file = ModelFile(path)
         self._session = Session(self._file)
         self._taps = taps
@@ -191,7 +191,7 @@ def compare(checkpoint: Path, folder: Path, features: list[Any], chunk_ms: int) 
     tapped, taps = tap(onnx.load(folder / graph_file("encoder")), training)
     runners: dict[str, OnnxGraph | EngineGraph] = {
         "ONNX Runtime": OnnxGraph(tapped, taps),
-        "engine": EngineGraph(tapped, taps, metadata),
+        "engine": EngineGraph(tapped, taps),
     }
     layers = training.layers
     comparison = Comparison({name: layers[name].number.activation_bits for name in taps})

@@ -17,7 +17,7 @@ from onnx_graphs import (
 from streaming_graph import streaming_model
 
 from halfbyte.engine import ModelFile
-from halfbyte.errors import UsageError
+from halfbyte.errors import ModelFileError, UsageError
 from halfbyte.export.compile import compile_model
 from halfbyte.export.graph_ir import read_onnx
 from halfbyte.export.lower import largest_num_inputs, lower
@@ -273,8 +273,8 @@ def test_control_flow_and_foreign_domains_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r"com\.example::Neg"):
         compiled(model, tmp_path)
     branch = helper.make_graph([], "b", [], [])
-    model = onnx.ModelProto()
-    model.graph.node.append(helper.make_node("If", ["x"], ["y"], then_branch=branch))
+    model = model_of([helper.make_node("Neg", ["x"], ["y"])], {"x": x}, ["y"])
+    model.graph.node[0].CopyFrom(helper.make_node("If", ["x"], ["y"], then_branch=branch))
     with pytest.raises(UsageError, match="subgraph"):
         compiled(model, tmp_path)
 
@@ -311,3 +311,104 @@ def test_sums_that_could_overflow_are_refused_when_compiled(bits, tmp_path):
                 compiled(model, tmp_path)
         else:
             compiled(model, tmp_path)
+
+
+def chain(*nodes_, outputs="y", initializers=None):
+    return model_of(list(nodes_), {"x": floats(3, 5)}, outputs.split(), initializers or {})
+
+
+def cyclic():
+    return chain(node("Add", "x b", "a"), node("Neg", "a", "b"), node("Abs", "b", "y"))
+
+
+def cyclic_function():
+    model = chain(node("Neg", "x", "y"))
+    call = helper.make_node("f", ["x"], ["y"], domain="other")
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("other", 1)]
+    model.functions.append(helper.make_function("other", "f", ["x"], ["y"], [call], opsets))
+    model.graph.node[0].CopyFrom(call)
+    return model
+
+
+def of_opset(*versions):
+    model = chain(node("Neg", "x", "y"))
+    del model.opset_import[:]
+    model.opset_import.extend(helper.make_opsetid(*version) for version in versions)
+    return model
+
+
+def with_tensor(**fields):
+    tensor = numpy_helper.from_array(floats(5), "w")
+    for name, value in fields.items():
+        setattr(tensor, name, value)
+    model = chain(node("Add", "x w", "y"), initializers={"w": floats(5)})
+    model.graph.initializer[0].CopyFrom(tensor)
+    return model
+
+
+def of_size(size):
+    model = with_tensor()
+    model.graph.initializer[0].dims[0] = size
+    return model
+
+
+def of_type(elem_type):
+    model = chain(node("Neg", "x", "y"))
+    model.graph.input[0].type.tensor_type.elem_type = elem_type
+    return model
+
+
+ODD = {
+    "cycle": (cyclic, "Add reads 'b', which nothing before it writes"),
+    "cycle of one": (lambda: chain(node("Add", "x y", "y")), "reads 'y'"),
+    "cycle of functions": (cyclic_function, "other::f call themselves"),
+    "missing input": (lambda: chain(node("Add", "x z", "y")), "reads 'z'"),
+    "written twice": (lambda: chain(node("Neg", "x", "y"), node("Abs", "x", "y")), "writes 'y'"),
+    "input written": (lambda: chain(node("Neg", "x", "x"), node("Abs", "x", "y")), "writes 'x'"),
+    "no writer": (lambda: chain(node("Neg", "x", "z")), "nothing writes its output 'y'"),
+    "empty": (lambda: chain(outputs="x"), "no nodes"),
+    "NaN": (
+        lambda: chain(node("Add", "x w", "y"), initializers={"w": floats(5) * np.float32(np.nan)}),
+        "w holds NaN",
+    ),
+    "computed NaN": (
+        lambda: chain(
+            node("Log", "w", "l"),
+            node("Add", "x l", "y"),
+            initializers={"w": -np.ones(5, np.float32)},
+        ),
+        "holds NaN",
+    ),
+    "no opset": (of_opset, "is of opset none"),
+    "opset 0": (lambda: of_opset(("", 0)), "opset 0"),
+    "opset -1": (lambda: of_opset(("", -1)), "opset -1"),
+    "opset 7": (lambda: of_opset(("", 7)), "opset 7; expected 13"),
+    "opset 99": (lambda: of_opset(("", 99)), "opset 99"),
+    "two opsets": (lambda: of_opset(("", 21), ("ai.onnx", 17)), "opset 21, 17"),
+    "our version 2": (lambda: of_opset(("", 21), ("halfbyte", 2)), "version 2 of the operators"),
+    "short tensor": (lambda: with_tensor(raw_data=b"abc"), "cannot be read"),
+    "negative size": (lambda: of_size(-5), "w has a negative size"),
+    "tensor of no type": (lambda: with_tensor(data_type=0), "cannot be read"),
+    "tensor of type 99": (lambda: with_tensor(data_type=99), "cannot be read"),
+    "input of no type": (lambda: of_type(0), "cannot be read"),
+    "input of type 99": (lambda: of_type(99), "cannot be read"),
+    "too few inputs": (lambda: chain(node("Add", "x", "y")), "."),
+    "no attribute": (lambda: chain(node("Cast", "x", "y")), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_graphs_are_one_line(case, tmp_path):
+    make, named = ODD[case]
+    with pytest.raises((UsageError, ModelFileError), match=named) as caught:
+        compiled(make(), tmp_path)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_constants_that_would_fill_the_memory_are_not_computed(tmp_path):
+    """What a graph of a few bytes asks for stays for plan time, where the engine has its limits."""
+    arrays = {"n": np.array([1 << 20, 1 << 20], np.int64), "one": np.ones((1, 1), np.float32)}
+    for op, inputs in (("Expand", "one n"), ("Tile", "one n"), ("ConstantOfShape", "n")):
+        shape = [node("Shape", "e", "s"), node("Cast", "s", "y", to=1)]
+        compiled(chain(node(op, inputs, "e"), *shape, initializers=arrays), tmp_path)

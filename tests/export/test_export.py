@@ -3,9 +3,11 @@
 import errno
 import itertools
 import json
+import math
 import os
 import re
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +18,10 @@ from export.models import Exported, following
 from onnx import TensorProto, numpy_helper
 from torch import nn
 
-from halfbyte.cli.info import _check_test_vector
 from halfbyte.engine import ModelFile, Session
-from halfbyte.errors import ConfigError, ModelFileError, UsageError
+from halfbyte.engine.test_vector import vector_differences
+from halfbyte.errors import ConfigError, InputError, ModelFileError, UsageError
+from halfbyte.export.compile import LARGEST_SHARE
 from halfbyte.export.onnx_model import compile_folder, export
 
 LAYER_OPS = {"Linear", "Embedding"}
@@ -235,9 +238,10 @@ def test_metadata_tell_what_a_stream_needs(exported):
 
 
 def test_the_test_vector_is_kept_and_right(exported):
-    differences = _check_test_vector(exported.file)
-    assert differences.keys() == {"encoder_out", "ctc_log_probs"}
-    assert max(differences.values()) < FLIPPED
+    differences = vector_differences(exported.file)
+    assert {one.output for one in differences} == {"encoder_out", "ctc_log_probs"}
+    assert max(one.largest for one in differences) < FLIPPED
+    assert max(one.share for one in differences) < LARGEST_SHARE / 5
 
 
 def test_the_file_is_much_smaller_than_float_weights(voice):
@@ -290,6 +294,83 @@ def test_a_damaged_folder_is_not_compiled(mixed, tmp_path, damaged, content):
         compile_folder(folder, tmp_path / "model.hb")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "model.hb").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"graphs": []}, "lists no graphs"),
+        ({"graphs": None}, "lists no graphs"),
+        ({"graphs": "encoder"}, "lists no graphs"),
+        ({"graphs": [["encoder"]]}, "no name of a graph"),
+        ({"graphs": ["../encoder"]}, "no name of a graph"),
+        ({"graphs": ["encoder", "x" * 40]}, "no name of a graph"),
+        ({"graphs": ["encoder"]}, "decoder"),
+        ({"family": ["u2"]}, "names no family"),
+        ({"card": {"result": math.nan}}, "NaN"),
+        ({"features": 3}, "features"),
+    ],
+    ids=str,
+)
+def test_odd_metadata_are_one_line(mixed, tmp_path, change, named):
+    folder = folder_without(mixed, tmp_path, "model.json")
+    metadata = json.loads((mixed.onnx_folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(metadata | change))
+    assert_one_line(folder, named)
+
+
+def assert_one_line(folder: Path, named: str) -> None:
+    path = folder / "model.hb"
+    with pytest.raises((UsageError, ModelFileError, InputError), match=named) as caught:
+        compile_folder(folder, path)
+    assert "\n" not in str(caught.value)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "[]", "null", "NaN"], ids=len)
+def test_metadata_that_are_none_are_one_line(mixed, tmp_path, content):
+    folder = folder_without(mixed, tmp_path, "model.json")
+    (folder / "model.json").write_text(content)
+    assert_one_line(folder, "model.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda arrays: {}, "none of the inputs"),
+        (lambda arrays: {"encoder_out": arrays["encoder_out"]}, "none of the inputs"),
+        (lambda arrays: arrays | {"features": arrays["features"].astype(np.float64)}, "float64"),
+        (lambda arrays: arrays | {"features": arrays["features"][0]}, "features"),
+        (lambda arrays: arrays | {"features": arrays["features"] * np.nan}, "NaN"),
+        (lambda arrays: arrays | {"another": arrays["encoder_out"]}, "another"),
+        (lambda arrays: arrays | {"encoder_out": arrays["encoder_out"][:, 1:]}, "encoder_out"),
+        (lambda arrays: arrays | {"encoder_out": -arrays["encoder_out"]}, "another encoder_out"),
+        (lambda arrays: arrays | {"encoder_out": arrays["encoder_out"] * np.nan}, "another"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_test_vector_that_the_graph_does_not_give_is_not_compiled(mixed, tmp_path, change, named):
+    folder = folder_without(mixed, tmp_path, "test_vector.npz")
+    arrays = dict(np.load(mixed.onnx_folder / "test_vector.npz"))
+    np.savez(folder / "test_vector.npz", **change(arrays))
+    assert_one_line(folder, named)
+
+
+def test_random_damage_is_refused_or_compiles(mixed, tmp_path):
+    """Bytes of each file changed at random places: no other exception comes out."""
+    random = np.random.default_rng(3)
+    for name in FILES:
+        folder = tmp_path / name
+        folder.mkdir()
+        folder_without(mixed, folder, name)
+        content = (mixed.onnx_folder / name).read_bytes()
+        for _ in range(12):
+            damaged = bytearray(content)
+            for place in random.integers(min(len(content), 4000), size=3):
+                damaged[place] = random.integers(256)
+            (folder / name).write_bytes(damaged)
+            with suppress(UsageError, ModelFileError, InputError):
+                compile_folder(folder, folder / "model.hb")
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])

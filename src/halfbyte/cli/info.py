@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from halfbyte.engine import ModelFile, Session
+from halfbyte.engine import ModelFile
 from halfbyte.engine.model_file import Layer
-from halfbyte.engine.tensor import FORMATS, Tensor
+from halfbyte.engine.test_vector import vector_differences
 from halfbyte.errors import ConfigError, ModelFileError
 from halfbyte.listen.recognizer import default_model
 
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
         "layers_by_operator": _by_operator([layer for group in layers.values() for layer in group]),
         "streaming": _object(file, "streaming"),
         "card": _object(file, "card"),
-        "test_vector": _check_test_vector(file),
+        "test_vector": {one.output: one.largest for one in vector_differences(file)},
     }
     if options.json:
         print(json.dumps(facts, ensure_ascii=False))
@@ -159,30 +159,6 @@ def _by_operator(layers: list[Layer]) -> dict[str, dict[str, int]]:
         row["parameters"] += layer.num_parameters
         row["bytes"] += layer.num_bytes
     return table
-
-
-def _check_test_vector(file: ModelFile) -> dict[str, float]:
-    """Largest difference of each output from what the training graph gave."""
-    vector = file.test_vector()
-    inputs = {n.removeprefix("input."): t for n, t in vector.items() if n.startswith("input.")}
-    if not inputs:
-        return {}
-    outputs = Session(file, file.hearing_graph).run(inputs)
-    differences = {}
-    for prefixed, expected in vector.items():
-        name = prefixed.removeprefix("output.")
-        if name == prefixed:
-            continue
-        found = outputs.get(name)
-        if found is None or (found.dtype, found.shape) != (expected.dtype, expected.shape):
-            raise ModelFileError(f"{file.path}: its test vector does not fit its graph: {name!r}")
-        pairs = zip(_numbers(found), _numbers(expected), strict=True)
-        differences[name] = max((abs(a - b) for a, b in pairs), default=0.0)
-    return differences
-
-
-def _numbers(tensor: Tensor) -> Any:
-    return tensor.view().cast("B").cast(FORMATS[tensor.dtype])
 
 
 def _print_facts(facts: dict[str, Any]) -> None:

@@ -3,18 +3,28 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
-from halfbyte.engine import operators
-from halfbyte.errors import UsageError
+from halfbyte.engine import ModelFile, operators
+from halfbyte.engine.test_vector import vector_differences
+from halfbyte.errors import HalfbyteError, UsageError
 from halfbyte.export.graph_ir import Array, Graph, read_onnx
 from halfbyte.export.graph_section import Weights, graph_section
 from halfbyte.export.hb_writer import container, tensor_section
 from halfbyte.export.lower import lower
+from halfbyte.export.onnx_check import check_onnx
 from halfbyte.files import write_whole
+from halfbyte.listen.engine_model import EngineModel
+from halfbyte.listen.settings import families
+
+# Of an output's root mean square. Codes that flip in rounding come to a few hundredths; the outputs
+# of two models have nothing in common and come to more than 1.
+LARGEST_SHARE = 0.25
 
 
 def compile_model(
@@ -37,21 +47,60 @@ def compile_model(
             `output.encoder_out`, to be checked on the device.
 
     Raises:
-        UsageError: a file that is no ONNX, or a graph that the engine cannot run, with the
-            operator's name.
+        UsageError: a file that is no ONNX; a graph that the engine cannot run, with the operator's
+            name; constants that are NaN; outputs that are not those of the test vector.
     """
     weights = Weights()
     sections = {"meta": _json(metadata)}
     for name, source in graphs.items():
         model = source if isinstance(source, onnx.ModelProto) else read_graph(source)
-        graph = read_onnx(model, name)
-        lower(graph)
-        _check_operators(graph)
-        sections[f"graph:{name}"] = graph_section(graph, weights)
+        sections[f"graph:{name}"] = _section(model, name, weights)
     sections["weights"] = bytes(weights.content)
     if test_vector is not None:
         sections["test"] = tensor_section(test_vector)
-    write_whole(Path(path), container(sections))
+    content = container(sections)
+    _check_file(content, Path(path).name)
+    write_whole(Path(path), content)
+
+
+def _section(model: onnx.ModelProto, name: str, weights: Weights) -> bytes:
+    try:
+        check_onnx(model, name)
+        graph = read_onnx(model, name)
+        lower(graph)
+        _check_operators(graph)
+        _check_constants(graph)
+        return graph_section(graph, weights)
+    except HalfbyteError:
+        raise
+    except Exception as error:  # whatever ONNX's own code and our rules make of what is no graph
+        problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UsageError(f"graph {name} cannot be read ({problem}); export it again") from error
+
+
+def _check_file(content: bytes, name: str) -> None:
+    """Opens the file, as what its family hears with, and runs its test vector.
+
+    Raises:
+        ModelFileError: the engine cannot open it, or it lacks what the family needs.
+        UsageError: it gives other outputs than the vector has.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        try:
+            file = ModelFile(path)
+            if file.metadata.get("family") in families():  # else whoever has its pipeline checks it
+                EngineModel(file)
+            differences = vector_differences(file)
+        except HalfbyteError as error:
+            raise type(error)(str(error).replace(f"{folder}/", "")) from None
+    for difference in differences:
+        if not difference.share <= LARGEST_SHARE:  # nor where it is NaN
+            raise UsageError(
+                f"{name}: the compiled graph gives another {difference.output} than the test "
+                f"vector has: they differ by {difference.largest:.3g} at most; export it again"
+            )
 
 
 def _json(metadata: Mapping[str, Any]) -> bytes:
@@ -72,6 +121,13 @@ def read_graph(path: Path) -> onnx.ModelProto:
     if not model.graph.output:  # no bytes at all are a valid message, too
         raise UsageError(f"ONNX file {path} holds no graph with outputs; export it again")
     return model
+
+
+def _check_constants(graph: Graph) -> None:
+    arrays = graph.constants | {state.name: state.initial for state in graph.states}
+    for name, array in arrays.items():
+        if isinstance(array, np.ndarray) and array.dtype.kind == "f" and np.isnan(array).any():
+            raise UsageError(f"graph {graph.name}: {name} holds NaN; train or export it again")
 
 
 def _check_operators(graph: Graph) -> None:

@@ -88,19 +88,33 @@ def _fold(graph: Graph, node: Node) -> bool:
         return False
     if any(array is None for array in arrays.values()):
         return False
+    in_bytes = sum(array.nbytes for array in arrays.values() if array is not None)
+    if _grown_bytes(node, list(arrays.values())) > in_bytes + LARGEST_GROWTH_BYTES:
+        return False
     proto = onnx.helper.make_node(node.op, node.inputs, node.outputs, **node.attributes)
     value_infos = [onnx.ValueInfoProto(name=name) for name in arrays]
     outputs = [onnx.ValueInfoProto(name=name) for name in node.outputs]
     folded = onnx.helper.make_graph([proto], "fold", value_infos, outputs)
     opsets = [onnx.helper.make_opsetid("", OPSET)]
     model = onnx.helper.make_model(folded, opset_imports=opsets, ir_version=10)
-    results = ReferenceEvaluator(model).run(None, arrays)
-    in_bytes = sum(array.nbytes for array in arrays.values() if array is not None)
+    with np.errstate(all="ignore"):  # NaN is refused once all is lowered
+        results = ReferenceEvaluator(model).run(None, arrays)
     if sum(np.asarray(result).nbytes for result in results) > in_bytes + LARGEST_GROWTH_BYTES:
         return False
     for name, result in zip(node.outputs, results, strict=True):
         graph.constants[name] = plain(np.asarray(result))
     return True
+
+
+def _grown_bytes(node: Node, arrays: list[Array | None]) -> float:
+    """At least so many bytes are the result of an operator that makes much of little."""
+    numbers = [np.asarray(array).astype(float).reshape(-1) for array in arrays]
+    if node.op in ("ConstantOfShape", "Expand", "Tile"):
+        return float(np.prod(numbers[-1]))
+    if node.op == "Range":
+        start, limit, delta = (number[0] for number in numbers)
+        return abs((limit - start) / delta) if delta else np.inf
+    return 0.0
 
 
 def _keep(_graph: Graph, node: Node) -> list[Node]:

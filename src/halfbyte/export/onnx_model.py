@@ -2,9 +2,10 @@
 
 import io
 import json
-import zipfile
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -17,13 +18,14 @@ from halfbyte.export.graph_ir import Array
 from halfbyte.export.graphs import trace
 from halfbyte.families.family import GraphSpec
 from halfbyte.files import write_together
-from halfbyte.listen.settings import families, read_settings
 from halfbyte.ops.operator import DOMAIN
 from halfbyte.quant.codecs import codec_of
 from halfbyte.train.checkpoint import family_of, inputs_of, load_checkpoint
 from halfbyte.train.config import AnyConfig
 
 METADATA, TEST_VECTOR = "model.json", "test_vector.npz"
+T = TypeVar("T")
+GRAPH_NAME = re.compile(r"[\w-]{1,32}", re.ASCII)
 
 
 def graph_file(name: str) -> str:
@@ -108,26 +110,58 @@ def compile_folder(folder: Path, path: Path) -> None:
     """
     for name in (METADATA, TEST_VECTOR):
         _raise_if_missing(folder, name)
-    try:
-        metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
-        graphs = {name: folder / graph_file(name) for name in metadata["graphs"]}
-        has_pipeline = metadata["family"] in families()
-        with (folder / TEST_VECTOR).open("rb") as file:
-            arrays = dict(np.load(file))
-    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise UsageError(
-            f"{folder} holds a damaged {METADATA} or {TEST_VECTOR} ({error}); run halfbyte export"
-        ) from error
-    for name in graphs:
+    metadata, arrays = _read(folder, METADATA, _metadata), _read(folder, TEST_VECTOR, _arrays)
+    for name in metadata["graphs"]:
         _raise_if_missing(folder, graph_file(name))
-    if has_pipeline:  # else whoever has it checks them when the file is opened
-        read_settings(metadata)
-    models = {name: read_graph(graph) for name, graph in graphs.items()}
+    models = {name: read_graph(folder / graph_file(name)) for name in metadata["graphs"]}
     inputs = {value.name for value in next(iter(models.values())).graph.input}
+    if inputs.isdisjoint(arrays):
+        raise UsageError(
+            f"{folder / TEST_VECTOR} has none of the inputs {', '.join(sorted(inputs))}; "
+            "run halfbyte export"
+        )
     vector: dict[str, Array] = {
         f"{'input' if name in inputs else 'output'}.{name}": array for name, array in arrays.items()
     }
     compile_model(models, metadata, path, vector)
+
+
+def _read(folder: Path, name: str, read: Callable[[Path], T]) -> T:
+    try:
+        return read(folder / name)
+    except Exception as error:  # readers of damaged files raise a dozen kinds
+        problem = " ".join(str(error).split())
+        raise UsageError(
+            f"{folder} holds a damaged {name} ({problem}); run halfbyte export"
+        ) from error
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    """Metadata that name a family and graphs; their names fit into a model file."""
+    metadata = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("family"), str):
+        raise ValueError("it names no family")
+    graphs = metadata.get("graphs")
+    if not isinstance(graphs, list) or not graphs:
+        raise ValueError("it lists no graphs")
+    for name in graphs:
+        if not isinstance(name, str) or not GRAPH_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a graph")
+    return metadata
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _arrays(path: Path) -> dict[str, Array]:
+    with path.open("rb") as file:
+        loaded = np.load(file)
+        arrays = dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else {}
+    for name, array in arrays.items():
+        if array.dtype not in (np.float32, np.int64, np.bool_):
+            raise ValueError(f"{name} is {array.dtype}, not float32, int64 or bool")
+    return arrays
 
 
 def _raise_if_missing(folder: Path, name: str) -> None:
