@@ -3,6 +3,7 @@
 from result_lines import NOT_MEASURED, megabytes, origin, table
 
 from halfbyte.measure.result_lines import Line
+from halfbyte.measure.spread import percent, ratio, shown
 
 SHOWN_ROWS = (1, 4, 16, 64, 256)
 LAYER = "linear_w4a8_"
@@ -29,13 +30,13 @@ def kernels_table(lines: list[Line]) -> str:
         if row["rows"] not in SHOWN_ROWS:
             continue
         ours = next(row["us"][name]["median"] for name in row["us"] if name.startswith(LAYER))
-        bandwidth = f"{100 * row['share_of_bandwidth']:.0f} %" if row["rows"] <= 4 else ""
+        bandwidth = f"{percent(row['share_of_bandwidth'])} %" if row["rows"] <= 4 else ""
         cells.append(
             [
                 f"{row['inputs']} → {row['outputs']}",
                 str(row["rows"]),
                 f"{ours:.1f}",
-                f"{100 * row['share_of_peak']:.0f} %",
+                f"{percent(row['share_of_peak'])} %",
                 bandwidth,
                 *(_ratio(row["us"], begin, ours) for begin in PEERS.values()),
             ]
@@ -54,7 +55,7 @@ def _ratio(us: dict[str, Line], begin: str, ours: float) -> str:
         for name, figure in us.items()
         if name.startswith(begin) and not name.startswith("linear_")
     ]
-    return f"{min(others) / ours:.2f}" if others else "-"
+    return shown(ratio(min(others), ours), ".2f") if others else "-"
 
 
 def encoder_table(lines: list[Line]) -> str:
@@ -64,7 +65,7 @@ def encoder_table(lines: list[Line]) -> str:
     line = lines[-1]
     measured = [line, *line.get("other_isas", {}).values()]
     names = [name for name in line["rows"][0]["times"] if not name.startswith("halfbyte")]
-    names.sort(key=lambda name: float(line["rows"][0]["times"][name]["of_ours"]))
+    names.sort(key=lambda name: float(line["rows"][0]["times"][name]["median_ms"]))
     head = ["instruction set", "chunk", "ours, ms", *names]
     cells = [
         [
@@ -90,7 +91,7 @@ def _limit(free: Line, held: Line) -> str:
 
 
 def _of_ours(times: dict[str, Line], name: str) -> str:
-    return f"{times[name]['of_ours']:.2f}" if name in times else "-"
+    return shown(times[name]["of_ours"], ".2f") if name in times else "-"
 
 
 def _seconds(chunk_ms: int) -> str:

@@ -108,12 +108,15 @@ def _in_process(options: argparse.Namespace, isa: str) -> Line:
 
 def _limit_text(free: Line, limited: Line) -> str:
     """Torch's time in both processes."""
+    from halfbyte.measure.spread import ratio, shown
+
     first, second = (line["rows"][0]["times"].get(LIMITED_PEER) for line in (free, limited))
     if not first or not second:
         return f"{limited['isa']}: {LIMITED_PEER} was not measured"
+    slower = shown(ratio(second["median_ms"], first["median_ms"]), ".2f")
     return (
         f"{LIMITED_PEER}: {first['median_ms']:.2f} ms, in the process of {limited['isa']} "
-        f"{second['median_ms']:.2f} ms ({second['median_ms'] / first['median_ms']:.2f}×)"
+        f"{second['median_ms']:.2f} ms ({slower}×)"
     )
 
 

@@ -13,10 +13,10 @@ def write_bars(path: Path, title: str, values: Mapping[str, float], unit: str) -
     Args:
         path: the SVG file.
         title: stands above.
-        values: label -> length, each > 0.
+        values: label -> length, not negative.
         unit: stands behind each number.
     """
-    largest = max(values.values())
+    largest = max(*values.values(), 1e-9)
     rows = []
     for index, (label, value) in enumerate(sorted(values.items(), key=lambda item: item[1])):
         top = 34 + index * (BAR + GAP)

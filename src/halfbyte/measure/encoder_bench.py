@@ -38,7 +38,7 @@ from halfbyte.measure.encoder_models import (
 from halfbyte.measure.encoder_runners import Step, engine_step, onnx_runtime_step, torch_step
 from halfbyte.measure.peers.encoder import open_encoders
 from halfbyte.measure.peers.layer import quiet
-from halfbyte.measure.spread import time_in_turns
+from halfbyte.measure.spread import ratio, shown, time_in_turns
 from halfbyte.progress import progress_bar
 
 LARGEST_FLOAT_DIFFERENCE = 1e-3  # of outputs that a layer norm makes of order one
@@ -184,7 +184,7 @@ def measure(
             "min_ms": round(1e3 * min(warm.seconds), 3),
         }
     for name in timed:
-        figures[name]["of_ours"] = round(figures[name]["median_ms"] / figures[OURS]["median_ms"], 2)
+        figures[name]["of_ours"] = ratio(figures[name]["median_ms"], figures[OURS]["median_ms"])
     return figures
 
 
@@ -197,12 +197,14 @@ def row_table(row: Line) -> str:
     title = f"chunk {row['chunk_ms']} ms, left context {row['left_context_steps']} steps"
     lines = [f"{title:42}  median ms    MAD    min  of ours  difference"]
     for name, figure in sorted(row["times"].items(), key=lambda item: item[1]["median_ms"]):
+        of_ours = shown(figure["of_ours"], ".2f")
         lines.append(
             f"{name:42}  {figure['median_ms']:9.3f}  {figure['mad_ms']:5.3f}  "
-            f"{figure['min_ms']:5.2f}  {figure['of_ours']:7.2f}  {row['differences'][name]:10.1e}"
+            f"{figure['min_ms']:5.2f}  {of_ours:>7}  {row['differences'][name]:10.1e}"
         )
-    speed = row["multiply_adds"] / row["times"][OURS]["median_ms"] / 1e6
-    lines.append(f"{row['multiply_adds'] / 1e6:.0f} million multiply-adds; ours {speed:.0f} a ns")
+    millions = row["multiply_adds"] / 1e6
+    speed = shown(ratio(millions, row["times"][OURS]["median_ms"]), ".0f")
+    lines.append(f"{millions:.0f} million multiply-adds; ours {speed} a ns")
     lines.append(
         "a second of audio: {multiply_adds_per_audio_s:.3g} multiply-adds, "
         "{bytes_per_audio_s:.3g} bytes of weights".format(**row["energy"])

@@ -22,7 +22,7 @@ from halfbyte import _core
 from halfbyte.errors import HalfbyteError
 from halfbyte.measure.cpu import machine
 from halfbyte.measure.peers.layer import Peer, open_peers, quiet
-from halfbyte.measure.spread import WARM_UP, Spread, time_in_turns
+from halfbyte.measure.spread import WARM_UP, Spread, percent, ratio, shown, time_in_turns
 from halfbyte.ops import linear
 from halfbyte.quant.codecs import uniform as packing
 
@@ -142,16 +142,16 @@ def _row(
     with quiet():
         figures = _measure(layers, peers, m, k, repeat)
     cold = _cold(ours, m, k, repeat)
-    per_s = 1e6 * k * n * m / figures[ours.name]["median"]
-    cold_bytes_per_s = packing.packed_size(n, k, ours.bits) / cold.median
+    peak_us = 1e6 * k * n * m / peak if peak else 0.0  # and 0: no peak is known
+    read_s = packing.packed_size(n, k, ours.bits) / read
     return {
         "inputs": k,
         "outputs": n,
         "rows": m,
         "us": figures,
         "cold_us": {ours.name: _figures(cold)},
-        "share_of_peak": round(per_s / peak, 3) if peak else 0.0,
-        "share_of_bandwidth": round(cold_bytes_per_s / read, 3),
+        "share_of_peak": ratio(peak_us, figures[ours.name]["median"], 3),
+        "share_of_bandwidth": ratio(read_s, cold.median, 3),
     }
 
 
@@ -197,9 +197,9 @@ def shape_table(rows: list[dict[str, Any]], ours: str) -> str:
     lines += [
         _cells("", [""] * len(rows)),
         _cells("spread of ours (MAD), µs", [f"{row['us'][ours]['mad']:.2f}" for row in rows]),
-        _cells("share of peak, %", [f"{100 * row['share_of_peak']:.0f}" for row in rows]),
+        _cells("share of peak, %", [percent(row["share_of_peak"]) for row in rows]),
         _cells("cold, µs", [f"{row['cold_us'][ours]['median']:.1f}" for row in rows]),
-        _cells("share of bandwidth, %", [f"{100 * row['share_of_bandwidth']:.0f}" for row in rows]),
+        _cells("share of bandwidth, %", [percent(row["share_of_bandwidth"]) for row in rows]),
     ]
     for label, prefix in COMPARED.items():
         lines += _ratio_line(rows, ours, label, prefix)
@@ -217,7 +217,7 @@ def _ratio_line(rows: list[dict[str, Any]], ours: str, label: str, prefix: str) 
         ]
         if not others:
             return []
-        cells.append(f"{min(others) / row['us'][ours]['median']:.2f}×")
+        cells.append(shown(ratio(min(others), row["us"][ours]["median"]), ".2f") + "×")
     return [_cells(f"faster than {label}", cells)]
 
 

@@ -35,6 +35,21 @@ class Spread:
         return {"median": self.median, "mad": self.mad, "p95": self.p95}
 
 
+def ratio(a: float, b: float, digits: int = 2) -> float | None:
+    """a / b, rounded; None where b is a time of which the clock saw nothing (a busy machine)."""
+    return round(a / b, digits) if b > 0 else None
+
+
+def shown(number: float | None, form: str) -> str:
+    """A number in a table; a dash where there is none."""
+    return "-" if number is None else format(number, form)
+
+
+def percent(share: float | None) -> str:
+    """A share of 1 in whole hundredths."""
+    return shown(None if share is None else 100 * share, ".0f")
+
+
 @dataclass(frozen=True)
 class Times:
     """Of one call: cold, after the others have had their turn and the caches; warm, repeated."""
