@@ -15,7 +15,6 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "engine")]
 from onnx_graphs import compiled  # noqa: E402
 from streaming_graph import streaming_model  # noqa: E402
 from test_operators import CASES, case_model, quantized_model  # noqa: E402
-
 from tones import recording  # noqa: E402
 
 from halfbyte import Recognizer, _core  # noqa: E402
