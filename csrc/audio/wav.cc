@@ -118,6 +118,7 @@ std::vector<float> WavReader::read(size_t max_samples) {
     }
     try {
       check_finite(samples.data() + first, num_frames, static_cast<int64_t>(num_read_samples_));
+      check_full_scale(samples.data() + first, num_frames);
     } catch (const Error& error) {
       throw Error(error.kind(), name_ + ": " + error.what());
     }

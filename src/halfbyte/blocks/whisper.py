@@ -58,7 +58,7 @@ class WhisperDecoderConfig:
     """Sizes of Whisper's decoder, as wide as the encoder; the defaults are those of tiny.
 
     Attributes:
-        num_positions: longest sentence in tokens, the boundary included; Whisper's 448 less the start.
+        num_positions: longest sentence in tokens, its boundary counted; Whisper's less the start.
         activation: see WhisperConfig.
     """
 
