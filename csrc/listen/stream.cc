@@ -188,8 +188,8 @@ StreamSnapshot Stream::save() const {
 
 void Stream::restore(const StreamSnapshot& saved) {
   const auto num_room_frames = static_cast<int64_t>(room_.num_frames());
-  if (saved.parts.size() < kOwnParts || saved.frames_done < -num_room_frames || saved.frames_done > kMostFrames ||
-      saved.parts[1].empty() != !resampler_.has_value())
+  if (saved.parts.size() < kOwnParts || saved.frames_done < -num_room_frames ||
+      saved.frames_done > kMostFrames || saved.parts[1].empty() != !resampler_.has_value())
     throw Error(ErrorKind::kUsage, "the saved state of a stream is damaged: it has other parts");
   std::unique_ptr<Segment> segment = first_segment();
   segment->restore({saved.parts.begin() + kOwnParts, saved.parts.end()});

@@ -17,6 +17,7 @@ from halfbyte.export.lower import lower
 from halfbyte.export.onnx_model import finish
 from halfbyte.families.u2.graphs import encoder_graph
 
+HEAD_BYTES = 24  # of a saved state; among them the fingerprint of its model file
 CHUNKS = [(8, 0), (4, 0), (1, 0), (8, 0), (3, 2), (1, 3)]  # steps, frames more
 BLOCKS = {  # fixture -> operators of a whole block, and how many layers
     "voice": ({"PatchLinear": 3, "ChunkAttention": 4, "ChunkConv": 4}),
@@ -66,7 +67,8 @@ def test_fused_streams_have_the_bits_of_unfused_ones(name, isa, request, tmp_pat
                 s.run(features, t) for s, t in zip(sessions, states, strict=True)
             )
             assert fused == plain == shared
-            assert states[0].save() == states[1].save() == states[2].save()
+            contents = [state.save()[HEAD_BYTES:] for state in states]
+            assert contents[0] == contents[1] == contents[2]
 
 
 @pytest.mark.parametrize("threads", [1, 3])
