@@ -68,20 +68,24 @@ def settings_of(message: Mapping[str, Any]) -> StreamSettings:
     if mode is not None and not isinstance(mode, str):
         raise RefusedError("bad_message", f"mode is {_shown(mode)}; expected a name")
     return StreamSettings(
-        whole("chunk_ms", None),
-        mode,
-        EndpointRule(
+        chunk_ms=whole("chunk_ms", None),
+        mode=mode,
+        endpoint=EndpointRule(
             whole("trailing_silence_ms", rule.trailing_silence_ms), whole("max_segment_ms", None)
         ),
-        _whole(
+        sample_rate_hz=_whole(
             "sample_rate_hz",
             message.get("sample_rate_hz", default.sample_rate_hz),
             LOWEST_RATE_HZ,
             HIGHEST_RATE_HZ,
         ),
-        _whole("num_best", message.get("num_best", default.num_best), 1, _MOST_ALTERNATIVES),
-        _one_of("encoding", message.get("encoding", default.encoding), tuple(SAMPLE_BYTES)),
-        _one_of("partials", message.get("partials", True), (True, False)),
+        num_best=_whole(
+            "num_best", message.get("num_best", default.num_best), 1, _MOST_ALTERNATIVES
+        ),
+        encoding=_one_of(
+            "encoding", message.get("encoding", default.encoding), tuple(SAMPLE_BYTES)
+        ),
+        wants_partials=_one_of("partials", message.get("partials", True), (True, False)),
     )
 
 

@@ -9,7 +9,7 @@ LOWEST_RATE_HZ = 8000
 HIGHEST_RATE_HZ = 48000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StreamSettings(StreamOptions):
     """Settings of one stream of a client, whatever the protocol.
 
