@@ -7,6 +7,7 @@ TEST := .venv
 BENCH := .venv-bench
 SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE NOTICE \
   $(shell find src csrc -type f ! -name '*.so' ! -name '*.pyc')
+WEIGHTS := ./packages/halfbyte-en-voice-weights
 RECORDING := src/halfbyte/assets/demo.wav
 HOUSE_TESTS := tests/test_doctests.py tests/test_house.py tests/test_docs.py tests/test_readme.py
 
@@ -16,7 +17,7 @@ HOUSE_TESTS := tests/test_doctests.py tests/test_house.py tests/test_docs.py tes
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(DEMO)/.installed  ## install without torch and numpy, transcribe a recording
+demo: $(DEMO)/.installed  ## install the base package, transcribe a recording
 	$(DEMO)/bin/halfbyte transcribe --stream --stats $(RECORDING)
 
 test: lint $(TEST)/.installed  ## install everything, run linters and all tests but the corpora's
@@ -66,6 +67,7 @@ readme: $(TEST)/.installed  ## write the tables of documents from bench/results 
 
 docs: $(TEST)/.installed  ## build the documentation site; a warning is an error
 	PATH=$(CURDIR)/$(TEST)/bin:$$PATH NO_MKDOCS_2_WARNING=1 $(TEST)/bin/mkdocs build --strict --quiet
+	@echo 'read it, with its search box, at http://localhost:8000: $(PYTHON) -m http.server --directory build/site'
 
 build:  ## build the C++ core in place, for development
 	cmake -S . -B build/dev -G Ninja -DPython_EXECUTABLE=$$(command -v $(PYTHON)) \
@@ -143,14 +145,14 @@ clean:  ## remove virtual environments and build folders
 	touch $@
 
 $(DEMO)/.installed: $(DEMO)/.made $(SOURCES)
-	@echo 'compiling and installing halfbyte: about a minute'
-	$(DEMO)/bin/pip install --quiet --disable-pip-version-check .
+	@echo 'compiling halfbyte: about two minutes of processor time, shared by your cores'
+	@$(PYTHON) tools/install_package.py $(DEMO)/bin/pip .
 	touch $@
 
 # torch first and by its exact version, so that no other package chooses another build of it.
 $(TEST)/.installed: $(TEST)/.made $(SOURCES)
 	$(TEST)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(TEST)/bin/pip install --quiet --disable-pip-version-check '.[train,data,test,check,docs]'
+	$(TEST)/bin/pip install --quiet --disable-pip-version-check '.[train,data,test,check,docs]' $(WEIGHTS)
 	touch $@
 
 # The other runtimes one by one, as the extra `bench` has them: one that does not install is left out.

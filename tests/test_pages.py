@@ -42,6 +42,7 @@ FEWER = {
 }
 TINY = "recipes/en-voice/config.yaml"  # what stands for its model of hours is that of the desk
 ELSEWHERE = {
+    "halfbyte teach": "tests/teach/test_teach.py",  # needs the included model's weights
     "halfbyte listen": "tests/cli/test_listen.py",  # needs a microphone
     "halfbyte serve": "tests/serve/test_process.py",  # never ends
     "halfbyte bench quantization": "tests/measure/test_quantization_bench.py",  # hours

@@ -65,6 +65,8 @@ def test_the_commands_of_the_tutorial_run(tmp_path):
     place = tmp_path / "checkout"
     place.mkdir()
     (place / "recipes").symlink_to(ROOT / "recipes")
+    # The folder at hand is on Python's path: this stands for the installed package of weights.
+    (place / "halfbyte_en_voice_weights").symlink_to(ROOT / "models" / "en-voice")
     env = os.environ | {
         "PATH": f"{write_program(tmp_path / 'bin')}:{os.environ['PATH']}",
         "HALFBYTE_DATA": str(write_speech_commands(tmp_path / "speech")),
@@ -74,6 +76,8 @@ def test_the_commands_of_the_tutorial_run(tmp_path):
         ["bash", "-c", script], cwd=place, env=env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert (place / "mine.hb").is_file()
+    assert "held-out recordings are right" in done.stdout
     assert (place / "runs" / "words" / "words.hb").is_file()
     assert (place / "runs" / "words" / "data" / "report.png").is_file()
     assert (place / "runs" / "float" / "result" / "weights.safetensors").is_file()

@@ -10,7 +10,16 @@ from result_lines import NOT_MEASURED, chunk, false_words, megabytes, origin, pe
 from halfbyte.measure.result_lines import Line, read_lines
 
 CARD_KEYS = ("model", "split", "chunk_ms", "mode", "wer", "words", "rtf", "machine", "commit")
-SUMMARY_MODE = "rescoring"
+SUMMARY_MODE, SUMMARY_FORMAT, SUMMARY_CHUNK_MS = "rescoring", "w4a8", 640  # what users get
+SPEECH = {  # split -> what is said in it, for people
+    "speech_commands/test": "single commands and digits",
+    "wuw2/test": "key phrases over the telephone, some inside sentences",
+    "an4/test": "names, numbers and spelled words",
+    "speechocean762/test": "read sentences, non-native speakers, half of them children",
+    "librispeech_clean5/test": "books read aloud",
+    "common_voice/test": "sentences with many accents and cheap microphones",
+    "wake_words/test": "wake words that it was never taught",
+}
 
 
 def read_results(path: Path) -> list[Line]:
@@ -28,38 +37,28 @@ def _place(line: Line) -> tuple[Any, ...]:
 
 
 def summary_table(lines: list[Line]) -> str:
-    """One row per number format and chunk, decoded by rescoring: a column per split."""
-    chosen = [line for line in lines if line["mode"] == SUMMARY_MODE]
+    """How well the shipped file does, in everyday words: a row for each kind of speech."""
+    shipped = {"number_format": SUMMARY_FORMAT, "mode": SUMMARY_MODE, "chunk_ms": SUMMARY_CHUNK_MS}
+    chosen = [line for line in lines if line["split"] in SPEECH and shipped.items() <= line.items()]
     if not chosen:
         return NOT_MEASURED
-    splits = list(dict.fromkeys(line["split"] for line in chosen))
-    rows: dict[tuple[str, str, Any], dict[str, Line]] = {}
-    for line in chosen:
-        row = (line["model"], line["number_format"], line["chunk_ms"])
-        rows.setdefault(row, {})[line["split"]] = line
-    head = ["model", "weights", "file", "chunk", *(f"WER {split}" for split in splits)]
-    cells = [_summary_row(row, by_split, splits) for row, by_split in rows.items()]
-    return table([*head, "real-time factor", "RAM"], cells) + "\n\n" + origin(chosen)
-
-
-def _summary_row(
-    row: tuple[str, str, Any], by_split: dict[str, Line], splits: list[str]
-) -> list[str]:
-    model, number_format, chunk_ms = row
-    lines = list(by_split.values())
-    wers = [percent(by_split[s]["wer"]) if s in by_split else "-" for s in splits]
-    largest_bytes = max(line["peak_rss_bytes"] for line in lines)
-    slowest = max(line["rtf"] for line in lines)
-    size = megabytes(lines[-1]["bytes"])
-    return [
-        model,
-        number_format,
-        size,
-        chunk(chunk_ms),
-        *wers,
-        f"{slowest:.3f}",
-        megabytes(largest_bytes),
+    chosen.sort(key=lambda line: -line["sentence_accuracy"])
+    rows = [
+        [
+            SPEECH[line["split"]],
+            f"{percent(line['sentence_accuracy'])} of {line['utterances']}",
+            percent(line["wer"]),
+        ]
+        for line in chosen
     ]
+    slowest = max(line["rtf"] for line in chosen)
+    memory = megabytes(max(line["peak_rss_bytes"] for line in chosen))
+    size = (
+        f"File {megabytes(chosen[-1]['bytes'])}, memory at most {memory}, a second of speech takes "
+        f"{1000 * slowest:.1f} ms of one processor core; words appear every {SUMMARY_CHUNK_MS} ms."
+    )
+    head = ["what is said", "recordings without a mistake", "words wrong"]
+    return f"{table(head, rows)}\n\n{size} {origin(chosen)}"
 
 
 def card(lines: list[Line], model_sha256: str) -> str:

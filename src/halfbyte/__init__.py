@@ -24,6 +24,7 @@ from halfbyte.listen.events import (
     Word,
     finals,
 )
+from halfbyte.listen.microphone import Microphone
 from halfbyte.listen.options import EndpointRule, StreamOptions
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.listen.stream import Stream
@@ -40,6 +41,7 @@ __all__ = [
     "HalfbyteError",
     "InputError",
     "ManifestError",
+    "Microphone",
     "ModelFileError",
     "Recognizer",
     "ScoredText",

@@ -18,7 +18,7 @@ from tones import recording
 from verbs import start
 
 from halfbyte import Detection, Recognizer, StreamOptions, UsageError, finals
-from halfbyte.cli.listen import MUTE, listen, make_stream
+from halfbyte.cli.listen import MUTE, add_arguments, listen, make_stream
 from halfbyte.cli.live import METER_CELLS, Live, level_db
 from halfbyte.listen.microphone import BLOCK_MS
 from halfbyte.listen.wake import WakeStream
@@ -205,6 +205,8 @@ def test_a_keyword_wakes_the_recogniser_for_one_sentence(talk):
 
 
 def test_a_model_that_detects_nothing_wakes_nobody():
-    options = argparse.Namespace(wake=TONES, chunk_ms=None, mode=None, min_score=None)
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    options = parser.parse_args(["--wake", str(TONES)])
     with pytest.raises(UsageError, match="detects nothing; --wake takes a model of keywords"):
         make_stream(Recognizer(TONES), options, 16000)

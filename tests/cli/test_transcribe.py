@@ -128,7 +128,7 @@ def test_several_files_in_the_order_given(halfbyte, talk, tmp_path):
 def test_subtitles_of_several_files_are_refused(halfbyte, talk, form):
     done = halfbyte("transcribe", talk, talk, form, "--model", TONES)
     assert done.is_mistake()
-    assert "2 files" in done.err
+    assert "a single file; got 2" in done.err
 
 
 def test_a_file_after_a_good_one_may_be_missing(halfbyte, talk):

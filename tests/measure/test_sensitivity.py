@@ -88,13 +88,13 @@ def test_a_map_of_three_formats_takes_from_one_layer_what_another_needs():
 @pytest.mark.parametrize(
     ("trial", "named"),
     [
-        (Trial(("w4a8", "w8a8")), "each with fewer bits"),
+        (Trial(("w4a8", "w8a8")), "decreasing order"),
         (Trial(("w8a8",)), "two or more"),
-        (Trial(("float32", "w4a32")), "none float32"),
-        (Trial(("w8a8", "w4a4")), "the same of activations"),
+        (Trial(("float32", "w4a32")), "two or more quantised"),
+        (Trial(("w8a8", "w4a4")), "the same activation bits"),
         (Trial(("w9a8", "w4a8")), "'w9a8'"),
-        (Trial(budget=0.5), "a budget of 0.5 came; with w4a8 it is 1.0 or more"),
-        (Trial(budget=float("nan")), "a budget of nan"),
+        (Trial(budget=0.5), "--budget must be at least 1.0 with w4a8; got 0.5"),
+        (Trial(budget=float("nan")), "got nan"),
         (Trial(), "no utterance with labels"),
     ],
 )

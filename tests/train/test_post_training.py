@@ -143,7 +143,7 @@ def test_observer_weighs_inputs():
     [
         (["quantization.default=w9a8"], "quantization.default is 'w9a8'; expected one of float32"),
         (["quantization.layers={ctc: w0a8}"], "quantization.layers.ctc is 'w0a8'"),
-        (["quantization.weights=absmax"], "the observer sets the scales of weights"),
+        (["quantization.weights=absmax"], "--observer chooses the scales of weights"),
         (["quantization.activations=magic"], "quantization.activations is 'magic'"),
         (["quantization.default=float32"], "every layer stays float32"),
         (["quantization.layers={encodr.*: w8a8}"], "'encodr.*' matches no layer"),

@@ -93,7 +93,7 @@ def test_another_model_into_the_folder_of_a_run_is_refused(workspace, uninterrup
     before = (workspace / "uninterrupted" / "config.yaml").read_bytes()
     words = ["train", str(workspace / "config.yaml"), "--run", str(uninterrupted.parent)]
     assert main([*words, "model.encoder.width=64"]) == 2
-    assert "model.encoder.width=32, and 64 came" in capsys.readouterr().err
+    assert "model.encoder.width=32; this one has 64" in capsys.readouterr().err
     assert (workspace / "uninterrupted" / "config.yaml").read_bytes() == before
 
 
@@ -172,7 +172,7 @@ def test_other_data_in_the_folder_of_a_run_are_refused(workspace, copied, capsys
     lines = (workspace / "corpus" / "train.jsonl").read_text().splitlines()
     (workspace / "corpus" / "few.jsonl").write_text("\n".join(lines[:12]))
     said = refused(workspace, capsys, str(copied), "data.train=[few.jsonl]")
-    assert "data.train had 18 utterances, and 12 came" in said
+    assert "data.train had 18 utterances, now 12" in said
     other = lines[0].replace('"text": "', '"text": "low ')
     (workspace / "corpus" / "other.jsonl").write_text("\n".join([other, *lines[1:]]))
     said = refused(workspace, capsys, str(copied), "data.dev=[other.jsonl]")
@@ -214,7 +214,9 @@ def test_eval_of_a_run_needs_the_extra_train_only(workspace, uninterrupted):
 @pytest.mark.parametrize("word", ["seed=7", "data.batch_s=3.0", "optimizer.peak_rate=0.1"])
 def test_another_configuration_in_the_folder_of_a_run_is_refused(workspace, copied, capsys, word):
     key, _, value = word.partition("=")
-    assert re.search(rf"{key}=\S+, and {value} came", refused(workspace, capsys, str(copied), word))
+    assert re.search(
+        rf"{key}=\S+; this one has {value}", refused(workspace, capsys, str(copied), word)
+    )
 
 
 def test_two_trainings_do_not_share_a_folder(workspace, copied, capsys):

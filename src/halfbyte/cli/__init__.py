@@ -13,20 +13,25 @@ from halfbyte import __version__
 from halfbyte.errors import HalfbyteError, how_to_install
 
 VERBS = {
-    "transcribe": "audio to text, words as they come or at the end",
-    "listen": "the microphone, words as they are spoken",
-    "detect": "keywords in audio files, one line for each that is heard",
-    "serve": "a streaming server",
-    "bench": "measure on this machine",
-    "eval": "word error rate, speed and size of a model on a manifest",
-    "prepare": "any corpus layout to checked manifests",
-    "train": "train a model, in float or natively in 4 bits",
-    "quantize": "float checkpoint to an integer one, without training",
-    "export": "checkpoint to ONNX",
-    "compile": "ONNX to a .hb model file",
-    "info": "what is inside a .hb model file",
+    "transcribe": "recognise audio files; --stream shows words at once",
+    "listen": "recognise the microphone, live",
+    "detect": "find keywords in audio files, one line for each",
+    "serve": "run a streaming server with a web page",
+    "bench": "measure speed and accuracy on this machine",
+    "eval": "count the errors of a model on recordings with texts",
+    "teach": "make a model of your own words from a folder of recordings",
+    "prepare": "check a corpus and write manifests for training",
+    "train": "train a model in 4 bits or in float",
+    "quantize": "quantise a trained float model without training it again",
+    "export": "write a trained model as ONNX",
+    "compile": "turn ONNX into a .hb file for the device",
+    "info": "show what is inside a .hb file, and check it",
 }
-_TAKE_OVERRIDES = {"quantize", "train"}  # verbs with `key=value` words, anywhere among the options
+_TAKE_OVERRIDES = {
+    "quantize",
+    "teach",
+    "train",
+}  # verbs with `key=value` words, anywhere among the options
 # The extra that brings an optional package, else `train`.
 _EXTRAS = {
     "aiohttp": "serve",
@@ -100,7 +105,7 @@ def _drop_output() -> None:
 def _parse(words: list[str]) -> argparse.Namespace:
     parser = _Parser(
         prog="halfbyte",
-        description="Speech recognition in half a byte per weight.",
+        description="Streaming speech recognition with 4-bit models.",
         epilog="halfbyte VERB --help shows examples of a verb.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")

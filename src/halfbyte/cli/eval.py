@@ -24,9 +24,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `halfbyte eval`."""
     parser.epilog = EPILOG
     parser.add_argument("model", type=Path, metavar="MODEL", help="checkpoint, ONNX folder or .hb")
-    parser.add_argument("manifest", type=Path, nargs="+", metavar="MANIFEST", help="JSON lines")
-    parser.add_argument("--chunk-ms", type=int, default=0, metavar="N", help="0: full context")
-    parser.add_argument("--mode", metavar="M", help="decoding, one of the model's modes")
+    parser.add_argument(
+        "manifest",
+        type=Path,
+        nargs="+",
+        metavar="MANIFEST",
+        help="recordings with texts, one JSON object per line",
+    )
+    parser.add_argument(
+        "--chunk-ms",
+        type=int,
+        default=0,
+        metavar="N",
+        help="recognise in chunks of N ms; 0: the whole segment at once",
+    )
+    parser.add_argument(
+        "--mode", metavar="M", help="how final results are decoded; halfbyte info lists the modes"
+    )
     parser.add_argument(
         "--negatives",
         type=Path,
@@ -38,9 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--plot", type=Path, metavar="FILE", help="curves of detections, png or svg"
     )
     parser.add_argument("--curves", type=Path, metavar="FILE", help="the same as JSON")
-    parser.add_argument("--skip-bad", action="store_true", help="leave out bad lines, count them")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    parser.add_argument("--transcripts", type=Path, metavar="FILE", help="write what was heard")
+    parser.add_argument(
+        "--skip-bad", action="store_true", help="leave out bad lines and count them"
+    )
+    parser.add_argument("--json", action="store_true", help="print the figures as a JSON object")
+    parser.add_argument(
+        "--transcripts", type=Path, metavar="FILE", help="write the recognised texts to this file"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -16,7 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="checkpoint folder")
     parser.add_argument("-o", dest="folder", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--card", type=Path, metavar="FILE", help="model card, a JSON object")
+    parser.add_argument(
+        "--card",
+        type=Path,
+        metavar="FILE",
+        help="JSON file with what the model card says (licence, attribution, …)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "model", nargs="?", metavar="M.hb", help="model file (default: the one included)"
     )
     parser.add_argument("--layers", action="store_true", help="every layer with bits and bytes")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--json", action="store_true", help="print everything as a JSON object")
     parser.add_argument(
         "--audit",
         action="store_true",

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 
 from halfbyte.cli.live import Live, level_db
+from halfbyte.cli.stream_options import add_stream_arguments, stream_options
 from halfbyte.errors import AudioError, UsageError
 from halfbyte.listen.events import Event, kind_of
 from halfbyte.listen.microphone import BLOCK_MS, Microphone, microphones
@@ -19,15 +20,16 @@ from halfbyte.listen.wake import WakeStream
 
 EPILOG = """\
 examples:
-  halfbyte listen                       until Ctrl-C
-  halfbyte listen --chunk-ms 320        words sooner, a little less exact
+  halfbyte listen                       stop with Ctrl-C
+  halfbyte listen --chunk-ms 320        words appear sooner, with a few more errors
+  halfbyte listen --trailing-silence-ms 400     end a line after a shorter pause
   halfbyte listen --list-devices
   halfbyte listen --device usb          a part of the name is enough
-  halfbyte listen > notes.txt           settled lines into a file
-  halfbyte listen --json | jq .         one JSON object a line for each event
+  halfbyte listen > notes.txt           only final lines go into the file
+  halfbyte listen --json | jq .         one JSON object per line
   halfbyte listen --wake kitchen.hb     a sentence after each keyword of that model
 
-Nothing that you say leaves the machine or is kept.
+Audio never leaves this machine and is not stored.
 """
 MUTE_MS = 3000  # of nothing but zeros, which no open microphone gives
 MUTE = "the microphone gives nothing but silence; is it muted, or is it another device's turn?"
@@ -40,14 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", metavar="D", help="microphone: its number or a part of its name"
     )
-    parser.add_argument("--list-devices", action="store_true", help="list microphones and end")
-    parser.add_argument("--chunk-ms", type=int, metavar="N", help="chunk length")
-    parser.add_argument("--mode", metavar="M", help="decoding, one of the model's modes")
+    parser.add_argument("--list-devices", action="store_true", help="list microphones and exit")
+    add_stream_arguments(parser, "recognise in chunks of N ms")
     parser.add_argument("--wake", metavar="W.hb", help="sleep until this model hears a keyword")
     parser.add_argument(
         "--min-score", type=float, metavar="S", help="least score of keywords, 0 to 1"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object for each event")
+    parser.add_argument("--json", action="store_true", help="print each event as a JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -83,7 +84,7 @@ def make_stream(
     Raises:
         UsageError: the model for `--wake` detects nothing, or an option of a stream is wrong.
     """
-    words = StreamOptions(options.chunk_ms, options.mode, sample_rate_hz=rate_hz)
+    words = replace(stream_options(options), sample_rate_hz=rate_hz)
     if options.wake is None:
         return recognizer.stream(replace(words, min_score=options.min_score))
     spotter = Recognizer(options.wake)

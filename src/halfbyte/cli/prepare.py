@@ -25,10 +25,10 @@ examples:
   halfbyte prepare shards/ -o data/ --format wenet --skip-bad
   halfbyte prepare my.jsonl -o data/ --json | jq .findings
 
-DIR gets one manifest a split (train.jsonl, …), report.txt, report.json and report.png. Recordings
-that are files stay where they are; parts of recordings and audio in archives become FLAC files in
-DIR/audio. The same command goes on where a call was interrupted. Commands in corpora (pipes of
-Kaldi) are never run.
+Writes one manifest per split (train.jsonl, …), report.txt, report.json and report.png to DIR.
+Audio files stay where they are; segments of long recordings and audio in archives are written to
+DIR/audio as FLAC. An interrupted run continues with the same command. Commands inside a corpus
+(pipes in Kaldi's wav.scp) are never executed.
 """
 
 
@@ -38,12 +38,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, metavar="SOURCE", help="folder or file of a corpus")
     parser.add_argument("-o", dest="folder", type=Path, required=True, metavar="DIR")
     parser.add_argument("--format", default="auto", choices=FORMATS, help="layout of the source")
-    parser.add_argument("--skip-bad", action="store_true", help="go on after bad lines, count them")
+    parser.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="leave out bad lines and report them, instead of stopping",
+    )
     parser.add_argument("--lower-case", action="store_true", help="write texts in lower case")
     parser.add_argument(
-        "--characters", default="", metavar="SET", help="what texts may hold besides the space"
+        "--characters",
+        default="",
+        metavar="SET",
+        help="characters that texts may contain; others are reported",
     )
-    parser.add_argument("--json", action="store_true", help="the report as one JSON object")
+    parser.add_argument("--json", action="store_true", help="print the report as a JSON object")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="recordings with text, JSON lines; may be given again",
     )
     parser.add_argument(
-        "--utterances", type=int, default=64, metavar="N", help="of them, heard (%(default)s)"
+        "--utterances", type=int, default=64, metavar="N", help="how many to use (%(default)s)"
     )
     parser.add_argument("--observer", default="mse", help="minmax, percentile or mse (%(default)s)")
 
@@ -61,10 +61,10 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"-o {options.folder} is the float32 model itself; name another folder")
     for override in options.overrides:
         if not override.startswith("quantization."):
-            raise UsageError(f"{override!r} came; quantize takes keys of quantization alone")
+            raise UsageError(f"quantize accepts only keys of quantization; got {override!r}")
         if override.startswith("quantization.weights="):
             raise UsageError(
-                f"{override!r} came; the observer sets the scales of weights (--observer), and the "
+                f"{override!r} cannot be set: --observer chooses the scales of weights, and the "
                 "result holds them as learned steps (lsq)"
             )
     overrides = ["quantization.default=w4a8", *options.overrides]

@@ -13,7 +13,7 @@ examples:
   halfbyte train config.yaml --run runs/two loop.devices=2 loop.epochs=5
   halfbyte train config.yaml --run runs/more --from models/en-voice
 
-The same command goes on where a run was interrupted.
+An interrupted run continues with the same command.
 """
 
 
@@ -24,7 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "halfbyte train CONFIG --run DIR [--from CHECKPOINT] [--skip-bad] [key=value ...]"
     )
     parser.add_argument("config", type=Path, metavar="CONFIG", help="YAML file")
-    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="folder of the run")
+    parser.add_argument(
+        "--run",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for checkpoints and the result",
+    )
     parser.add_argument(
         "--from",
         dest="start_from",
@@ -32,7 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CHECKPOINT",
         help="start from the weights and tokens of this checkpoint folder, as far as they fit",
     )
-    parser.add_argument("--skip-bad", action="store_true", help="leave out bad lines of manifests")
+    parser.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="leave out bad lines of manifests instead of stopping",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -46,7 +56,6 @@ def run(options: argparse.Namespace) -> int:
             `--from`, or one of which nothing fits.
         ManifestError: a bad line, unless `--skip-bad`.
     """
-    from halfbyte.train.callbacks import Terminated
     from halfbyte.train.config import load_config
     from halfbyte.train.run import train
 
@@ -55,8 +64,15 @@ def run(options: argparse.Namespace) -> int:
     try:
         result = train(config, options.run, options.start_from)
     except KeyboardInterrupt as end:
-        how = "the same command goes on from what is saved there"
-        print_mistake("halfbyte train", f"stopped; {options.run} holds the run: {how}")
-        return TERMINATED if isinstance(end, Terminated) else INTERRUPTED
+        return say_stopped("halfbyte train", options.run, end)
     print(result)
     return 0
+
+
+def say_stopped(program: str, folder: Path, end: KeyboardInterrupt) -> int:
+    """Say how to continue a run that Ctrl-C or SIGTERM ended; returns the exit status."""
+    from halfbyte.train.callbacks import Terminated
+
+    how = "the same command continues from what is saved there"
+    print_mistake(program, f"stopped; {folder} holds the run: {how}")
+    return TERMINATED if isinstance(end, Terminated) else INTERRUPTED

@@ -4,13 +4,15 @@ import argparse
 import resource
 import sys
 import time
+from dataclasses import replace
 
 from halfbyte.audio_file import AudioFile
 from halfbyte.cli import print_mistake
 from halfbyte.cli.live import Live
+from halfbyte.cli.stream_options import add_stream_arguments, stream_options
 from halfbyte.errors import AudioError, UsageError
 from halfbyte.listen.events import Event, finals
-from halfbyte.listen.options import FULL_CONTEXT_MS, StreamOptions
+from halfbyte.listen.options import FULL_CONTEXT_MS
 from halfbyte.listen.recognizer import Recognizer
 from halfbyte.listen.subtitles import as_srt, as_vtt
 from halfbyte.listen.transcript import as_json, as_text
@@ -25,8 +27,8 @@ examples:
   halfbyte transcribe --chunk-ms 320 --mode greedy talk.wav
   sox talk.mp3 -t wav - | halfbyte transcribe -    standard input
 
-By default a file is recognised at full context; --stream and --chunk-ms work chunk by chunk,
-as a microphone would be. A file that cannot be read is said on standard error, the others are
+By default each segment is recognised as a whole. --stream and --chunk-ms work chunk by chunk, as
+with a microphone. If a file cannot be read, the error goes to standard error, the other files are
 recognised, and the exit status is 2.
 """
 
@@ -38,19 +40,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `halfbyte transcribe`."""
     parser.epilog = EPILOG
     parser.add_argument(
-        "audio", nargs="+", metavar="AUDIO", help="WAV; flac, ogg, opus, mp3; - for standard input"
+        "audio",
+        nargs="+",
+        metavar="AUDIO",
+        help="WAV file, - for standard input; with the extra audio also flac, ogg, opus, mp3",
     )
     parser.add_argument("--model", metavar="M.hb", help="model file (default: the one included)")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="words with times and confidences")
+    form.add_argument("--json", action="store_true", help="JSON with words, times and confidences")
     form.add_argument("--srt", action="store_true", help="SubRip subtitles")
     form.add_argument("--vtt", action="store_true", help="WebVTT subtitles")
-    form.add_argument("--stream", action="store_true", help="show words as they come")
+    form.add_argument("--stream", action="store_true", help="show words once they are recognised")
     parser.add_argument(
-        "--channel", type=int, metavar="N", help="of the files, from 1; default: their mean"
+        "--channel", type=int, metavar="N", help="channel to use, from 1 (default: their mean)"
     )
-    parser.add_argument("--chunk-ms", type=int, metavar="N", help="chunk length; 0: full context")
-    parser.add_argument("--mode", metavar="M", help="decoding, one of the model's modes")
+    add_stream_arguments(parser, "recognise in chunks of N ms; 0: the whole segment at once")
     parser.add_argument(
         "--nbest",
         type=int,
@@ -74,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         UsageError: subtitles of several files, or a chunk or mode that the model does not have.
     """
     if len(options.audio) > 1 and (options.srt or options.vtt):
-        raise UsageError(f"{len(options.audio)} files came; subtitles are of one file, give one")
+        raise UsageError(f"--srt and --vtt accept a single file; got {len(options.audio)}")
     recognizer = Recognizer(options.model)
     status = 0
     for path in options.audio:
@@ -104,14 +108,12 @@ def _recognize(
     recognizer: Recognizer, file: AudioFile, options: argparse.Namespace
 ) -> tuple[list[Event], float]:
     """Events of a file and its duration; shows them as they come if asked to."""
-    chunk_ms = options.chunk_ms
-    if chunk_ms is None and not options.stream:
-        chunk_ms = FULL_CONTEXT_MS
-    stream = recognizer.stream(
-        StreamOptions(
-            chunk_ms, options.mode, sample_rate_hz=file.sample_rate_hz, num_best=options.nbest
-        )
+    chosen = replace(
+        stream_options(options), sample_rate_hz=file.sample_rate_hz, num_best=options.nbest
     )
+    if options.chunk_ms is None and not options.stream:
+        chosen = replace(chosen, chunk_ms=FULL_CONTEXT_MS)
+    stream = recognizer.stream(chosen)
     show = Live() if options.stream else None
     events: list[Event] = []
     num_samples = 0

@@ -133,13 +133,13 @@ class Trial:
             or any(more <= fewer for more, fewer in itertools.pairwise(bits))
         ):
             raise ConfigError(
-                f"formats {' '.join(self.formats)} came; expected two or more, none float32, each "
-                "with fewer bits of weights than the one before, and the same of activations"
+                "--formats must list two or more quantised formats in decreasing order of weight "
+                f"bits, all with the same activation bits; got {' '.join(self.formats)}"
             )
         least = math.ceil(1000 * bits[-1] / bits[1]) / 1000
         if not least <= self.budget:
             raise ConfigError(
-                f"a budget of {self.budget} came; with {self.formats[-1]} it is {least} or more"
+                f"--budget must be at least {least} with {self.formats[-1]}; got {self.budget}"
             )
         return numbers
 

@@ -175,7 +175,7 @@ def _refuse_another_configuration(config: AnyConfig, folder: Path, state: RunSta
     for key, value in _settings("", plain_tree(config)):
         if then.get(key) != value and not key.startswith(_MAY_CHANGE):
             raise ConfigError(
-                f"{folder} holds a run with {key}={then.get(key)}, and {value} came; "
+                f"{folder} holds a run with {key}={then.get(key)}; this one has {value}; "
                 "give another configuration another folder"
             )
 
@@ -186,7 +186,7 @@ def _refuse_other_data(corpora: Corpora, folder: Path, state: RunState) -> None:
         then = state.data.get(name, [])
         if then != found:
             before = f"{then[0]} utterances" if then else "none"
-            change = f"{before}, and {found[0]} came" if then[:1] != found[:1] else "other ones"
+            change = f"{before}, now {found[0]}" if then[:1] != found[:1] else "other ones"
             raise ConfigError(
                 f"{folder} holds a run whose data.{name} had {change}; give other data another "
                 f"folder (--from {folder / RESULT} starts from the weights of a finished run)"

@@ -1,0 +1,1 @@
+"""From recordings to a model file that knows their words: what `halfbyte teach` does."""
