@@ -1,5 +1,6 @@
 #include "listen/words.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace halfbyte {
@@ -12,7 +13,7 @@ constexpr char kSpaces[] = " \t\n\v\f\r";
 bool starts_word(const std::string& token) { return token.compare(0, kWordStartBytes, kWordStart) == 0; }
 
 Word word_of(const AlignedToken* begin, const AlignedToken* end, const std::vector<std::string>& tokens,
-             int64_t step_ms, int64_t offset_ms) {
+             int64_t step_ms, int64_t offset_ms, int64_t end_before_ms) {
   std::vector<int> ids;
   double confidence = 0;
   const AlignedToken* first = nullptr;  // with text
@@ -22,7 +23,8 @@ Word word_of(const AlignedToken* begin, const AlignedToken* end, const std::vect
     if (first == nullptr && has_text(token->token, tokens)) first = token;
   }
   if (first == nullptr) first = begin;
-  return {text_of(ids, tokens), offset_ms + std::llround(first->mean_frame * static_cast<double>(step_ms)),
+  const int64_t told_ms = offset_ms + std::llround(first->mean_frame * static_cast<double>(step_ms));
+  return {text_of(ids, tokens), std::max(told_ms - step_ms, std::min(told_ms, end_before_ms)),
           offset_ms + end[-1].end_frame * step_ms, confidence / static_cast<double>(end - begin)};
 }
 
@@ -53,7 +55,8 @@ std::vector<Word> words_of(const std::vector<AlignedToken>& timed, const std::ve
   for (std::size_t begin = 0, end = 0; begin < timed.size(); begin = end) {
     end = begin + 1;
     while (end < timed.size() && !starts_word(tokens[static_cast<std::size_t>(timed[end].token)])) ++end;
-    Word word = word_of(&timed[begin], timed.data() + end, tokens, step_ms, offset_ms);
+    const int64_t end_before_ms = words.empty() ? offset_ms : words.back().end_ms;
+    Word word = word_of(&timed[begin], timed.data() + end, tokens, step_ms, offset_ms, end_before_ms);
     if (!word.text.empty()) words.push_back(std::move(word));
   }
   return words;

@@ -46,18 +46,18 @@ def test_the_start_of_a_word_is_no_word(mode):
     assert [event for event in events if isinstance(event, Endpoint)] == [Endpoint("finish", end_s)]
     (final,) = finals(events)
     (word,) = final.words
-    assert (word.text, word.start_s, word.end_s) == ("up", time_of(41.5), time_of(43))
+    assert (word.text, word.start_s, word.end_s) == ("up", time_of(40.5), time_of(43))
     assert word.confidence == pytest.approx(np.exp(-0.01), abs=1e-4)
 
 
 @pytest.mark.parametrize("mode", ["greedy", "prefix_beam"])
 def test_tokens_are_joined_into_words(mode):
-    """From the mean step of the first token to the last of the last; confidences are averaged."""
+    """From a step before the mean of the first token's to the last of the last's."""
     script = [*ROOM, 0, GO, GO, 0, 0, GO, 0, UP, UP, 0, *ROOM]
     (final,) = finals(hear(ScriptedModel(script), len(script), mode))
     assert final.text == "go goup"
     times = [(word.text, word.start_s, word.end_s) for word in final.words]
-    assert times == [("go", time_of(4.5), time_of(6)), ("goup", time_of(8), time_of(12))]
+    assert times == [("go", time_of(3.5), time_of(6)), ("goup", time_of(7), time_of(12))]
     assert all(word.confidence == pytest.approx(np.exp(-0.01), abs=1e-4) for word in final.words)
 
 
@@ -73,7 +73,7 @@ def test_silence_ends_a_segment_after_twenty_steps(mode):
     ends_s = [time_of(21), len(samples_of(40)) / RATE_HZ]
     assert [(e.text, e.start_s) for e in events] == [("go", 0), ("up", ends_s[0])]
     assert [e.end_s for e in events] == ends_s
-    assert [w.start_s for e in events for w in e.words] == [0.0, time_of(31)]
+    assert [w.start_s for e in events for w in e.words] == [0.0, time_of(30)]
 
 
 def sound_from(start_s: float, chunk_ms: int, silence_ms: int) -> list[Event]:
@@ -116,7 +116,7 @@ def test_the_attention_decoder_may_say_blanks():
     script = [*ROOM, GO, 0, UP, *ROOM]
     (final,) = finals(hear(ScriptedModel(script, attention=(GO, 0, UP)), 9, "attention"))
     assert final.text == "goup"
-    assert final.words == [Word("goup", time_of(3), time_of(6), final.words[0].confidence)]
+    assert final.words == [Word("goup", 0.0, time_of(6), final.words[0].confidence)]
 
 
 def test_a_model_whose_tokens_are_not_those_of_its_metadata():

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 class Word:
     """A word with its place in the stream.
 
-    It lasts from the mean encoder step of its first token with text (a lone start of a word may
-    come long before) to the last step of its last token.
+    It lasts from an encoder step before the mean step of its first token with text, for a word is
+    told from others only once it is under way, to the last step of its last token.
     """
 
     text: str
