@@ -6,7 +6,7 @@
 #   recipes/en-voice/gpu.sh train [key=value ...]     # there: build, train, weights in pieces of 15 MB under $OUT
 #   recipes/en-voice/gpu.sh join PIECES FOLDER        # here: the checkpoint that the pieces make
 #
-# pack reads HALFBYTE_DATA, and START, the checkpoint to start from (models/en-voice-whisper). train takes any setting of
+# pack reads HALFBYTE_DATA, and START, the checkpoint folder to start from (of start.py or an earlier leg). train takes any setting of
 # recipes/en-voice/whisper.yaml; the machine brings torch, lightning, safetensors, sentencepiece, cmake, nanobind and
 # scikit-build-core. A dry run on a processor, in a minute or two: the same commands here, with
 #   train loop.accelerator=cpu data.train=[an4/train.jsonl] data.dev=[wuw2/dev.jsonl] data.batch_s=20 loop.epochs=1
@@ -27,7 +27,7 @@ pack() {
   "$python" -m pip download -q --no-deps --only-binary=:all: --python-version "${REMOTE_PYTHON:-3.12}" \
     --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
     -d "$wheelhouse/wheels" "${wheels[@]}"
-  cp -r "${START:-models/en-voice-whisper}" "$wheelhouse/start"
+  cp -r "$START" "$wheelhouse/start"
   tar -C "$wheelhouse" -cf "$wheelhouse/rest.tar" wheels start
   # Manifests name train and dev alone; audio of test splits stays here.
   "$python" - "$wheelhouse/list" "${corpora[@]}" <<'PY'
