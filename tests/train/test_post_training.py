@@ -147,7 +147,7 @@ def test_observer_weighs_inputs():
         (["quantization.activations=magic"], "quantization.activations is 'magic'"),
         (["quantization.default=float32"], "every layer stays float32"),
         (["quantization.layers={encodr.*: w8a8}"], "'encodr.*' matches no layer"),
-        (["optimizer.peak_rate=1"], "keys of quantization alone"),
+        (["optimizer.peak_rate=1"], "only keys of quantization"),
         (["--observer", "entropy"], "minmax, percentile, mse"),
         (["--utterances", "0"], "0 utterances were asked for"),
     ],
