@@ -105,6 +105,13 @@ def test_what_cannot_be_taught_is_said(tmp_path, tokenizer, table, message):
         gather(write_table(tmp_path / "in", table), tmp_path / "out", tokenizer)
 
 
+def test_what_cannot_be_read_is_named_where_too_few_are_left(tmp_path, tokenizer):
+    source = write_table(tmp_path / "in", rows(10))
+    (source / "3.wav").write_bytes(b"no audio")
+    with pytest.raises(UsageError, match=r"9 usable recordings; .* 1 cannot be used, the .*3\.wav"):
+        gather(source, tmp_path / "out", tokenizer)
+
+
 def test_an_empty_folder_is_said(tmp_path, tokenizer):
     (tmp_path / "in").mkdir()
     with pytest.raises(UsageError, match="is empty; put recordings"):

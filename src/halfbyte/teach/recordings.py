@@ -58,7 +58,7 @@ def gather(source: Path, folder: Path, tokenizer: Tokenizer) -> Recordings:
     report = prepare(source, folder, choose_importer(source), options)
     splits = {name: _read(folder / f"{name}.jsonl") for name in report.splits}
     lines = [line for split in splits.values() for line in split]
-    _check(source, lines, tokenizer)
+    _check(source, lines, report.skipped, tokenizer)
     learn, held_out, how = _divide(splits)
     for name, chosen in ((LEARN, learn), (HELD_OUT, held_out)):
         write_whole(folder / name, "".join(json.dumps(line) + "\n" for line in chosen).encode())
@@ -72,12 +72,13 @@ def _read(manifest: Path) -> list[Line]:
     return [{**line, "id": f"{manifest.stem}/{line['id']}"} for line in lines]
 
 
-def _check(source: Path, lines: list[Line], tokenizer: Tokenizer) -> None:
+def _check(source: Path, lines: list[Line], bad: list[str], tokenizer: Tokenizer) -> None:
     if len(lines) < FEWEST:
         noun = "recording" if len(lines) == 1 else "recordings"
         raise UsageError(
             f"{source} has {len(lines)} usable {noun}; teach needs {FEWEST} or more, "
             "several of each word or phrase"
+            + (f"; {len(bad)} cannot be used, the first: {bad[0]}" if bad else "")
         )
     if not any(line["text"] for line in lines):
         raise UsageError(f"{source}: all texts are empty; write what is said in each recording")
