@@ -17,7 +17,6 @@ METADATA: dict[str, Any] = {
     "name": "scripted",
     "family": "keyword",
     "features": {
-        "type": "kaldi_fbank",
         "sample_rate_hz": 16000,
         "num_mel_bins": 20,
         "frame_length_ms": 25,

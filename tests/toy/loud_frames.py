@@ -14,7 +14,6 @@ METADATA: dict[str, Any] = {
     "name": "loud",
     "family": "toy.frame_detector",
     "features": {
-        "type": "kaldi_fbank",
         "sample_rate_hz": 16000,
         "num_mel_bins": BINS,
         "frame_length_ms": 25,

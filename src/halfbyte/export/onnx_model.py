@@ -84,7 +84,7 @@ def describe(
     return {
         "name": config.name,
         "family": config.family,
-        "features": {"type": "kaldi_fbank", **vars(config.features)},
+        "features": vars(config.features),
         "graphs": list(family.graphs(model)),
         **family.metadata(model, inputs_of(config, vocabulary)),
         "card": card,
