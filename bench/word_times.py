@@ -101,8 +101,8 @@ def quantile(values: NDArray[np.float64], share: float) -> float | None:
 
 def matched(words: list[Word], later: list[Word]) -> Iterator[tuple[Word, Word]]:
     """The words that two results share, in order."""
-    pair = [[word.text for word in some] for some in (words, later)]
-    for a, b, size in SequenceMatcher(None, *pair, autojunk=False).get_matching_blocks():
+    texts, others = ([word.text for word in some] for some in (words, later))
+    for a, b, size in SequenceMatcher(None, texts, others, autojunk=False).get_matching_blocks():
         yield from zip(words[a : a + size], later[b : b + size], strict=True)
 
 

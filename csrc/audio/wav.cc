@@ -47,8 +47,9 @@ WavReader::WavReader(const fs::path& path, std::optional<int> channel)
       format_(read_wav_header(file_, name_)),
       channel_(channel) {
   if (channel && (*channel < 1 || *channel > format_.num_channels)) {
-    throw Error(ErrorKind::kAudio, name_ + ": channel " + std::to_string(*channel) + " is not there; it has " +
-                                       std::to_string(format_.num_channels) + " (the first is 1)");
+    throw Error(ErrorKind::kAudio, name_ + ": channel " + std::to_string(*channel) +
+                                       " is not there; it has " + std::to_string(format_.num_channels) +
+                                       " (the first is 1)");
   }
   find_num_samples(path);
   if (num_samples_ && *num_samples_ == 0) {

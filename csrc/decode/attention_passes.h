@@ -23,7 +23,8 @@ class RescoringPass : public SecondPass {
 class AttentionPass : public SecondPass {
  public:
   // is_cached: by the graphs of CachedDecoder instead.
-  AttentionPass(GraphRunner& graphs, const char* graph, int boundary_id, int blank_id, int beam, bool is_cached)
+  AttentionPass(GraphRunner& graphs, const char* graph, int boundary_id, int blank_id, int beam,
+                bool is_cached)
       : graphs_(graphs),
         graph_(graph),
         boundary_id_(boundary_id),

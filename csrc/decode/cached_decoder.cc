@@ -16,10 +16,11 @@ void check_shape(const GraphOutputValues& answer, std::size_t axis, std::size_t 
 }
 
 Tensor as_tensor(const std::vector<float>& values, std::size_t rows, std::size_t columns, std::size_t width) {
-  return {DType::kFloat32,
-          {static_cast<std::int64_t>(rows), static_cast<std::int64_t>(columns), static_cast<std::int64_t>(width)},
-          values.data(),
-          nullptr};
+  return {
+      DType::kFloat32,
+      {static_cast<std::int64_t>(rows), static_cast<std::int64_t>(columns), static_cast<std::int64_t>(width)},
+      values.data(),
+      nullptr};
 }
 
 }  // namespace
@@ -62,7 +63,8 @@ void CachedDecoder::step(const TokenRows& tokens) {
   const Tensor ids{DType::kInt64, {static_cast<std::int64_t>(tokens.num_rows), 1}, last.data(), nullptr};
   const Tensor cache = as_tensor(next_, tokens.num_rows, row_floats / width, width);
   const Tensor memory = as_tensor(memory_cache_.values, 1, memory_cache_.size(1), width);
-  graphs_.run("decoder_step", {{"tokens", ids}, {"cache", cache}, {"memory_cache", memory}}, nullptr, &answer_);
+  graphs_.run("decoder_step", {{"tokens", ids}, {"cache", cache}, {"memory_cache", memory}}, nullptr,
+              &answer_);
   const GraphOutputValues& added = answer_[kCache];
   check_shape(added, 0, tokens.num_rows);
   check_shape(added, 1, 1);
