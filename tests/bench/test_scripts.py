@@ -46,6 +46,24 @@ def test_evaluation_gives_a_line_per_split_and_one_for_all(corpora):
         assert line["peak_rss_bytes"] < 100e6  # neither numpy nor torch is there
 
 
+def test_word_times_count_words_and_the_steps_that_they_cost(tmp_path):
+    for corpus in ("wuw2", "librispeech_clean5"):
+        folder = tmp_path / corpus
+        folder.mkdir()
+        line = {"audio_filepath": str(ROOT / "tests" / "data" / "wuw2_WUWII00000_001.wav")}
+        line |= {"text": "operator", "keyword_start": 0.572, "keyword_end": 1.164}
+        (folder / "test.jsonl").write_text(json.dumps(line) + "\n")
+    model = str(ROOT / "src" / "halfbyte" / "assets" / "en-voice.hb")
+    printed = run("word_times.py", model, "--trial", corpora=tmp_path).stdout
+    lines = [json.loads(text) for text in printed.splitlines() if text.startswith("{")]
+    assert len(lines) == 26
+    for line in lines:
+        assert line["alone_words"] == line["moved_words"] == 1
+        assert line["alone_median_s"] <= 0.15
+        assert (line["outside"], line["moved_wrong"]) == (0, 0)
+        assert -0.01 <= line["steps_again"] < 0.6
+
+
 @pytest.mark.parametrize("graph", ["encoder", "decoder"])
 def test_times_of_operators_add_up(graph):
     printed = run("operators.py", str(TONES), "--graph", graph, "--trial", "--repeat", "3").stdout
