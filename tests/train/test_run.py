@@ -148,7 +148,7 @@ def test_a_signal_ends_a_run_with_a_line_and_it_goes_on(workspace, uninterrupted
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == status
-    assert f"stopped; {run} holds the run: the same command goes on" in output
+    assert f"stopped; {run} holds the run: the same command continues" in output
     assert "Traceback" not in output
     for name, value in weights(train(workspace, run.name)).items():
         assert torch.equal(weights(uninterrupted)[name], value), name
