@@ -4,7 +4,6 @@
 
 #include "decode/attention_rescoring.h"
 #include "decode/attention_search.h"
-#include "decode/cached_decoder.h"
 #include "decode/graph_decoder.h"
 
 namespace halfbyte {
@@ -24,11 +23,7 @@ std::vector<Hypothesis> RescoringPass::finalize(std::vector<Hypothesis> hypothes
 }
 
 std::vector<Hypothesis> AttentionPass::finalize(std::vector<Hypothesis>, const FloatRows& memory) const {
-  std::unique_ptr<Decoder> decoder;
-  if (is_cached_)
-    decoder = std::make_unique<CachedDecoder>(graphs_, memory);
-  else
-    decoder = std::make_unique<GraphDecoder>(graphs_, graph_, memory);
+  const std::unique_ptr<Decoder> decoder = decoder_of_(memory);
   std::vector<Hypothesis> ranked;
   for (const AttentionHypothesis& one :
        attention_search(*decoder, {boundary_id_, boundary_id_, beam_, memory.num_rows})) {

@@ -1,5 +1,10 @@
 // Second passes by the attention decoder of a model.
 #pragma once
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "decode/decoder.h"
 #include "decode/second_pass.h"
 
 namespace halfbyte {
@@ -22,23 +27,16 @@ class RescoringPass : public SecondPass {
 // attention_search() alone, whatever the first pass found. Blanks that the decoder says are left out.
 class AttentionPass : public SecondPass {
  public:
-  // is_cached: by the graphs of CachedDecoder instead.
-  AttentionPass(GraphRunner& graphs, const char* graph, int boundary_id, int blank_id, int beam,
-                bool is_cached)
-      : graphs_(graphs),
-        graph_(graph),
-        boundary_id_(boundary_id),
-        blank_id_(blank_id),
-        beam_(beam),
-        is_cached_(is_cached) {}
+  // decoder_of: the decoder of a segment's memory.
+  AttentionPass(std::function<std::unique_ptr<Decoder>(const FloatRows&)> decoder_of, int boundary_id,
+                int blank_id, int beam)
+      : decoder_of_(std::move(decoder_of)), boundary_id_(boundary_id), blank_id_(blank_id), beam_(beam) {}
   std::vector<Hypothesis> finalize(std::vector<Hypothesis> hypotheses,
                                    const FloatRows& memory) const override;
 
  private:
-  GraphRunner& graphs_;
-  const char* graph_;
+  std::function<std::unique_ptr<Decoder>(const FloatRows&)> decoder_of_;
   int boundary_id_, blank_id_, beam_;
-  bool is_cached_;
 };
 
 }  // namespace halfbyte

@@ -41,7 +41,7 @@ void CachedDecoder::begin(const TokenRows& tokens) {
   const Tensor ids{DType::kInt64, {1, 1}, tokens.ids.data(), nullptr};
   answer_.resize(kMemory);
   answer_.push_back({"memory_cache"});
-  graphs_.run("decoder_begin", {{"tokens", ids}, {"memory", memory_.tensor()}}, nullptr, &answer_);
+  graphs_.run(begin_, {{"tokens", ids}, {"memory", memory_.tensor()}}, nullptr, &answer_);
   check_shape(answer_[kCache], 0, 1);
   cache_ = answer_[kCache].values;
   memory_cache_ = std::move(answer_[kMemory]);
@@ -63,8 +63,7 @@ void CachedDecoder::step(const TokenRows& tokens) {
   const Tensor ids{DType::kInt64, {static_cast<std::int64_t>(tokens.num_rows), 1}, last.data(), nullptr};
   const Tensor cache = as_tensor(next_, tokens.num_rows, row_floats / width, width);
   const Tensor memory = as_tensor(memory_cache_.values, 1, memory_cache_.size(1), width);
-  graphs_.run("decoder_step", {{"tokens", ids}, {"cache", cache}, {"memory_cache", memory}}, nullptr,
-              &answer_);
+  graphs_.run(step_, {{"tokens", ids}, {"cache", cache}, {"memory_cache", memory}}, nullptr, &answer_);
   const GraphOutputValues& added = answer_[kCache];
   check_shape(added, 0, tokens.num_rows);
   check_shape(added, 1, 1);

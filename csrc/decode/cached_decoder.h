@@ -1,6 +1,7 @@
 // An attention decoder that goes on from what it computed before, token by token.
 #pragma once
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "decode/decoder.h"
@@ -9,13 +10,14 @@
 namespace halfbyte {
 
 // For searches whose rows, from one call to the next, are earlier rows and a token more. Runs two graphs:
-//   decoder_begin: tokens (1, 1), memory (1, T, D) -> log_probs (1, 1, V), cache_out (1, P, K), memory_cache
-//   decoder_step: tokens (N, 1), cache (N, P, K), memory_cache -> log_probs (N, 1, V), cache_out (N, 1, K)
+//   begin: tokens (1, 1), memory (1, T, D) -> log_probs (1, 1, V), cache_out (1, P, K), memory_cache
+//   step: tokens (N, 1), cache (N, P, K), memory_cache -> log_probs (N, 1, V), cache_out (N, 1, K)
 // The answers are those of GraphDecoder, of the last column alone.
 class CachedDecoder : public Decoder {
  public:
   // memory: (T, D) encoder output of a segment, which outlives the decoder, as do the graphs.
-  CachedDecoder(GraphRunner& graphs, const FloatRows& memory) : graphs_(graphs), memory_(memory) {}
+  CachedDecoder(GraphRunner& graphs, std::string begin, std::string step, const FloatRows& memory)
+      : graphs_(graphs), begin_(std::move(begin)), step_(std::move(step)), memory_(memory) {}
 
   // Throws Error(kUsage) for rows that do not go on from those of the call before, Error(kModelFile) where a
   // graph's answer has another shape, and what the runs throw.
@@ -27,6 +29,7 @@ class CachedDecoder : public Decoder {
   std::size_t parent_of(const int64_t* row) const;
 
   GraphRunner& graphs_;
+  std::string begin_, step_;  // names of the graphs
   FloatRows memory_;
   TokenRows seen_{0, 0, {}};  // rows of the call before
   // Of the call before: log_probs and cache_out; of the first one also memory_cache.

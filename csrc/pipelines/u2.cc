@@ -1,7 +1,9 @@
 // U2: one streaming encoder, a CTC first pass, an attention decoder as second pass.
 // Source: Zhang et al. 2020 (arXiv:2012.05481), as in WeNet.
 #include "decode/attention_passes.h"
+#include "decode/cached_decoder.h"
 #include "decode/ctc_first_pass.h"
+#include "decode/graph_decoder.h"
 #include "listen/speech_segment.h"
 #include "listen/pipeline.h"
 
@@ -57,8 +59,15 @@ class U2 : public Pipeline {
     if (mode == "rescoring")
       return std::make_shared<RescoringPass>(graphs, "decoder", boundary_id_, ctc_weight_);
     if (mode == "attention")
-      return std::make_shared<AttentionPass>(graphs, "decoder", boundary_id_, blank_id_, beam_, is_cached_);
+      return std::make_shared<AttentionPass>(decoder_of(graphs), boundary_id_, blank_id_, beam_);
     return nullptr;
+  }
+
+  std::function<std::unique_ptr<Decoder>(const FloatRows&)> decoder_of(GraphRunner& graphs) const {
+    return [&graphs, is_cached = is_cached_](const FloatRows& memory) -> std::unique_ptr<Decoder> {
+      if (is_cached) return std::make_unique<CachedDecoder>(graphs, "decoder_begin", "decoder_step", memory);
+      return std::make_unique<GraphDecoder>(graphs, "decoder", memory);
+    };
   }
 
   std::vector<std::string> tokens_;

@@ -8,14 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from halfbyte.blocks.whisper import (
-    Bands,
-    WhisperConfig,
-    WhisperDecoder,
-    WhisperDecoderConfig,
-    WhisperEncoder,
-    positions_of,
-)
+from halfbyte.blocks.whisper import Bands, WhisperConfig, WhisperEncoder, positions_of
+from halfbyte.blocks.whisper_decoder import WhisperDecoder, WhisperDecoderConfig
 from halfbyte.blocks.whisper_import import decoder_state, encoder_state, read_ctranslate2
 from halfbyte.data.audio import read_audio
 from halfbyte.data.whisper_tokens import ENGLISH

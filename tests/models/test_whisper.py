@@ -10,13 +10,8 @@ from safetensors.torch import save_file
 
 from halfbyte.blocks.attention import NOT_SEEN
 from halfbyte.blocks.masks import FULL_CONTEXT
-from halfbyte.blocks.whisper import (
-    STACK,
-    WhisperConfig,
-    WhisperDecoder,
-    WhisperDecoderConfig,
-    WhisperEncoder,
-)
+from halfbyte.blocks.whisper import STACK, WhisperConfig, WhisperEncoder
+from halfbyte.blocks.whisper_decoder import WhisperDecoder, WhisperDecoderConfig
 from halfbyte.blocks.whisper_import import (
     decoder_state,
     encoder_state,

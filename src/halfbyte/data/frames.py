@@ -35,6 +35,19 @@ class Labels:
         """As JSON."""
         return json.dumps(self.tokens, ensure_ascii=False).encode()
 
+    def number_of(self, label: str, utterance: Utterance) -> int:
+        """The number of a label of an utterance.
+
+        Raises:
+            ConfigError: the label is none of these.
+        """
+        if label not in self.tokens:
+            raise ConfigError(
+                f"{utterance.id}: label {label!r} is not one of the model's; "
+                f"expected one of {', '.join(self.tokens[1:])}"
+            )
+        return self.tokens.index(label)
+
 
 class Frames(DataNeeds[Labels]):
     """Recordings with labelled intervals of time."""
@@ -73,14 +86,10 @@ def _labels(example: Example, names: Labels, config: FeatureConfig) -> Tensor:
     labels = torch.zeros(num_frames, dtype=torch.int64)
     for one in example.heard:
         for interval in one.utterance.intervals:
-            if interval.label not in names.tokens:
-                raise ConfigError(
-                    f"{one.utterance.id}: label {interval.label!r} is not one of the model's; "
-                    f"expected one of {', '.join(names.tokens[1:])}"
-                )
+            label = names.number_of(interval.label, one.utterance)
             start_ms, end_ms = (
                 1000 * (one.start_s + one.stretch * at) for at in (interval.start_s, interval.end_s)
             )
             is_inside = (middle_ms >= start_ms) & (middle_ms < end_ms)
-            labels[is_inside] = names.tokens.index(interval.label)
+            labels[is_inside] = label
     return labels

@@ -10,7 +10,6 @@ from halfbyte.data.frames import NOTHING, Frames, Labels
 from halfbyte.data.manifest import Utterance
 from halfbyte.data.needs import Batch, DataNeeds, Example, Heard, padded
 from halfbyte.data.tokenizer import TokenConfig
-from halfbyte.errors import ConfigError
 
 
 @dataclass
@@ -63,16 +62,11 @@ def _words(
 ) -> list[tuple[int, int, int, int]]:
     words = []
     for interval in heard.utterance.intervals:
-        if interval.label not in names.tokens:
-            raise ConfigError(
-                f"{heard.utterance.id}: label {interval.label!r} is not one of the model's; "
-                f"expected one of {', '.join(names.tokens[1:])}"
-            )
+        label = names.number_of(interval.label, heard.utterance)
         first, last = (
             round(1000 * (heard.start_s + heard.stretch * at_s) / config.frame_shift_ms)
             for at_s in (interval.start_s, interval.end_s)
         )
-        label = names.tokens.index(interval.label)
         words.append((row, label, min(first, num_frames - 1), min(last, num_frames - 1)))
     return words
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from halfbyte.blocks.conformer import EncoderConfig
 from halfbyte.blocks.decoder import DecoderConfig
-from halfbyte.blocks.whisper import WhisperConfig, WhisperDecoderConfig
+from halfbyte.blocks.whisper import WhisperConfig
+from halfbyte.blocks.whisper_decoder import WhisperDecoderConfig
 from halfbyte.families.family import Production
 
 
@@ -12,7 +13,8 @@ from halfbyte.families.family import Production
 class ModelConfig:
     """U2: a shared encoder, a CTC head and an attention decoder.
 
-    Encoder and decoder are ours, or, with `kind: whisper`, Whisper's (blocks/whisper.py).
+    Encoder and decoder are ours, or, with `kind: whisper`, Whisper's (blocks/whisper.py,
+    blocks/whisper_decoder.py).
 
     Source: Zhang et al. 2020 (arXiv:2012.05481).
     """

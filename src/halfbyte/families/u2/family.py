@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from halfbyte.blocks.masks import FULL_CONTEXT, draw_chunk_steps
-from halfbyte.blocks.whisper import WhisperDecoder
+from halfbyte.blocks.whisper_decoder import WhisperDecoder
 from halfbyte.data.speech import Speech, SpeechBatch
 from halfbyte.families.family import Family, GraphSpec, Inputs, Losses
 from halfbyte.families.u2.config import PRODUCTION, ModelConfig

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from halfbyte.blocks.whisper import WhisperDecoder
+from halfbyte.blocks.whisper_decoder import WhisperDecoder
 from halfbyte.families.family import Example, GraphSpec
 from halfbyte.families.u2.model import U2
 

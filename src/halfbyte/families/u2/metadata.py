@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from halfbyte.blocks.whisper import WhisperDecoder
+from halfbyte.blocks.whisper_decoder import WhisperDecoder
 from halfbyte.families.family import Inputs
 from halfbyte.families.u2.model import BLANK, U2
 

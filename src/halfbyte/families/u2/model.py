@@ -14,7 +14,8 @@ from halfbyte.blocks.decoder import Decoder, DecoderConfig
 from halfbyte.blocks.encoder import Encoder, State
 from halfbyte.blocks.leaves import Numbers
 from halfbyte.blocks.masks import FULL_CONTEXT
-from halfbyte.blocks.whisper import WhisperDecoder, WhisperEncoder
+from halfbyte.blocks.whisper import WhisperEncoder
+from halfbyte.blocks.whisper_decoder import WhisperDecoder
 from halfbyte.families.u2.config import ModelConfig
 
 BLANK = 0
