@@ -8,6 +8,7 @@ import pytest
 from data.kaldi import kaldi_fbank, tolerance
 from data.sounds import RATE_HZ
 
+from halfbyte.audio_file import AudioFile
 from halfbyte.data.audio import read_audio
 from halfbyte.data.fbank import FeatureConfig, log_mel
 from halfbyte.data.manifest import Utterance, read_manifest
@@ -28,6 +29,16 @@ def splits(folder: Path) -> dict[str, list[Utterance]]:
 
 def corpora(speech: Path) -> list[Path]:
     return sorted(path.parent for path in speech.glob("*/train.jsonl"))
+
+
+def test_compressed_recordings_are_decoded_as_a_whole(speech):
+    soundfile = pytest.importorskip("soundfile", reason="the extra `audio` is not installed")
+    paths = sorted((speech / "wuw2" / "audio").glob("WUWII00009_00*.opus"))
+    paths += sorted((speech / "librispeech_clean5" / "audio").glob("*.opus"))[:25]
+    assert len(paths) > 25
+    for path in paths:
+        whole, _ = soundfile.read(path, dtype="float32")
+        assert np.array_equal(np.concatenate(list(AudioFile(path))), whole), path.name
 
 
 def test_the_manifests_of_the_recipe_are_there(speech):
