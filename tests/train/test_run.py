@@ -1,7 +1,6 @@
 """Training runs: resumed equals uninterrupted, several processes, start from a checkpoint."""
 
 import json
-import os
 import random
 import re
 import shutil
@@ -20,6 +19,7 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 from train.corpus import write_config, write_corpus
+from verbs import start
 
 from halfbyte.cli import main
 from halfbyte.train.checkpoint import WEIGHTS, load_checkpoint, save_checkpoint
@@ -37,11 +37,8 @@ def workspace(tmp_path_factory) -> Path:
 
 
 def start_training(workspace: Path, run: str, *options: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "halfbyte", "train", str(workspace / "config.yaml")]
-    command += ["--run", str(workspace / run), *options]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ
-    )
+    words = "train", workspace / "config.yaml", "--run", workspace / run, *options
+    return start(*words, stderr=subprocess.STDOUT)
 
 
 def train(workspace: Path, run: str, *options: str) -> Path:
