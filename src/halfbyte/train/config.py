@@ -75,7 +75,7 @@ class LoopConfig:
     """How long and where to train."""
 
     epochs: int = 20
-    precision: str = "bf16-mixed"
+    precision: str = "auto"  # bf16-mixed where the device multiplies bfloat16, else 32-true
     accelerator: str = "auto"
     devices: int = 1
     threads: int = 0  # of torch; 0 leaves torch's choice

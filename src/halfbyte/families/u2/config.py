@@ -25,6 +25,7 @@ class ModelConfig:
     label_smoothing: float = 0.1
     shortest_chunk: int = 1  # chunks drawn in training, in encoder steps
     dynamic_chunk: int = 12  # the longest (about 1 s)
+    trainable: list[str] = field(default_factory=lambda: ["*"])  # patterns; the rest stays
 
 
 PRODUCTION = Production(

@@ -8,7 +8,7 @@ import torch
 from halfbyte.blocks.masks import FULL_CONTEXT, draw_chunk_steps
 from halfbyte.blocks.whisper_decoder import WhisperDecoder
 from halfbyte.data.speech import Speech, SpeechBatch
-from halfbyte.families.family import Family, GraphSpec, Inputs, Losses
+from halfbyte.families.family import Family, GraphSpec, Inputs, Losses, Stage
 from halfbyte.families.u2.config import PRODUCTION, ModelConfig
 from halfbyte.families.u2.divergence import divergence
 from halfbyte.families.u2.graphs import cached_graphs, decoder_graph, encoder_graph
@@ -29,6 +29,10 @@ class U2Family(Family[U2, SpeechBatch]):
     def build(self, config: ModelConfig, inputs: Inputs) -> U2:
         """An encoder, a CTC head and a decoder."""
         return U2(config, inputs.features.num_mel_bins, len(inputs.vocabulary.tokens))
+
+    def stages(self, config: ModelConfig) -> tuple[Stage, ...]:
+        """One, of the parameters that `trainable` names."""
+        return (Stage("", tuple(config.trainable)),)
 
     def draw(self, model: U2, batch: SpeechBatch, generator: torch.Generator) -> int:
         """Encoder steps of a chunk, or FULL_CONTEXT."""
