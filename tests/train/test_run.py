@@ -306,7 +306,8 @@ def corpora_of(batches: list[list[int]], world_size: int) -> Corpora:
 def test_a_precision_that_cannot_be_trained_in_is_refused(workspace, capsys):
     words = ["train", str(workspace / "config.yaml"), "--run", str(workspace / "fp16")]
     assert main([*words, "loop.precision=16-mixed"]) == 2
-    assert "loop.precision is 16-mixed; expected auto, bf16-mixed or 32-true" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "loop.precision is 16-mixed; expected auto, bf16-mixed or 32-true" in said
 
 
 def test_an_unknown_key_is_one_line_and_status_2(workspace):

@@ -286,8 +286,9 @@ def _trainer(config: AnyConfig, callbacks: list[Callback]) -> lightning.Trainer:
 
 
 def _precision(wanted: str, accelerator: str) -> str:
-    """What `auto` stands for here; a product in bfloat16 without hardware for it takes 4 to 7 times one
-    in float32.
+    """What `auto` stands for here.
+
+    Without hardware for it, a product in bfloat16 takes 4 to 7 times as long as one in float32.
     """
     if wanted != _AUTO:
         return wanted
