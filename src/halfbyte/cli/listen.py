@@ -7,6 +7,7 @@ import sys
 from array import array
 from collections.abc import Iterable
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from halfbyte.cli.live import Live, level_db
 from halfbyte.cli.stream_options import add_stream_arguments, stream_options
@@ -15,6 +16,7 @@ from halfbyte.listen.events import Event, kind_of
 from halfbyte.listen.microphone import BLOCK_MS, Microphone, microphones
 from halfbyte.listen.options import StreamOptions
 from halfbyte.listen.recognizer import Recognizer
+from halfbyte.listen.rejects import KeepsRejects, least_score
 from halfbyte.listen.stream import Stream
 from halfbyte.listen.wake import WakeStream
 
@@ -28,8 +30,10 @@ examples:
   halfbyte listen > notes.txt           only final lines go into the file
   halfbyte listen --json | jq .         one JSON object per line
   halfbyte listen --wake kitchen.hb     a sentence after each keyword of that model
+  halfbyte listen --wake kitchen.hb --save-rejects near/    keep what almost woke it
 
-Audio never leaves this machine and is not stored.
+Audio never leaves this machine. Only --save-rejects stores any: two seconds for each keyword whose
+score was below its threshold and at least half of it, with a manifest for the next training.
 """
 MUTE_MS = 3000  # of nothing but zeros, which no open microphone gives
 MUTE = "the microphone gives nothing but silence; is it muted, or is it another device's turn?"
@@ -47,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wake", metavar="W.hb", help="sleep until this model hears a keyword")
     parser.add_argument(
         "--min-score", type=float, metavar="S", help="least score of keywords, 0 to 1"
+    )
+    parser.add_argument(
+        "--save-rejects", type=Path, metavar="DIR", help="store the sound of near alarms there"
     )
     parser.add_argument("--json", action="store_true", help="print each event as a JSON object")
 
@@ -78,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
 
 def make_stream(
     recognizer: Recognizer, options: argparse.Namespace, rate_hz: int
-) -> Stream | WakeStream:
+) -> Stream | KeepsRejects | WakeStream:
     """A stream of what the options ask for.
 
     Raises:
@@ -86,16 +93,39 @@ def make_stream(
     """
     words = replace(stream_options(options), sample_rate_hz=rate_hz)
     if options.wake is None:
-        return recognizer.stream(replace(words, min_score=options.min_score))
+        return _spotting(recognizer, replace(words, min_score=options.min_score), options)
     spotter = Recognizer(options.wake)
     if not spotter.model.settings.labels:
         raise UsageError(f"{options.wake} detects nothing; --wake takes a model of keywords")
     recognizer.stream(words)
     detections = StreamOptions(sample_rate_hz=rate_hz, min_score=options.min_score)
-    return WakeStream(spotter.stream(detections), lambda: recognizer.stream(words), rate_hz)
+    return WakeStream(
+        _spotting(spotter, detections, options), lambda: recognizer.stream(words), rate_hz
+    )
 
 
-def listen(stream: Stream | WakeStream, blocks: "Iterable[array[float]]", is_json: bool) -> None:
+def _spotting(
+    recognizer: Recognizer, wanted: StreamOptions, options: argparse.Namespace
+) -> Stream | KeepsRejects:
+    """A stream that detects, and keeps its near alarms if that was asked for."""
+    stream = recognizer.stream(wanted)  # a mistake there is said first
+    if options.save_rejects is None:
+        return stream
+    settings = recognizer.model.settings
+    if not settings.labels:
+        raise UsageError("the model detects nothing; --save-rejects is for a model of keywords")
+    if options.save_rejects.exists() and not options.save_rejects.is_dir():
+        raise UsageError(f"--save-rejects {options.save_rejects} is a file; expected a folder")
+    thresholds = dict(zip(settings.labels, settings.thresholds, strict=True))
+    if wanted.min_score is not None:
+        thresholds = dict.fromkeys(thresholds, wanted.min_score)
+    stream = recognizer.stream(replace(wanted, min_score=least_score(thresholds)))
+    return KeepsRejects(stream, thresholds, options.save_rejects, wanted.sample_rate_hz)
+
+
+def listen(
+    stream: Stream | KeepsRejects | WakeStream, blocks: "Iterable[array[float]]", is_json: bool
+) -> None:
     """Recognise blocks of sound of BLOCK_MS each and show what comes, until they end."""
     live = Live(is_microphone=True)
     show = _print_json if is_json else live

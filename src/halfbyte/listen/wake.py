@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from halfbyte.listen.events import Detection, Endpoint, Event, Text, Word
+from halfbyte.listen.rejects import KeepsRejects
 from halfbyte.listen.stream import Stream
 
 KEPT_S = 2.0  # of the newest sound: a detection comes after its word, maybe in the next sentence
@@ -21,7 +22,9 @@ class WakeStream:
         sample_rate_hz: of the samples that both take.
     """
 
-    def __init__(self, spotter: Stream, recognize: Callable[[], Stream], sample_rate_hz: int):
+    def __init__(
+        self, spotter: Stream | KeepsRejects, recognize: Callable[[], Stream], sample_rate_hz: int
+    ):
         self._spotter, self._recognize, self._rate_hz = spotter, recognize, sample_rate_hz
         self._kept: array[float] = array("f")
         self._num_taken = 0

@@ -21,7 +21,7 @@ VERSION = 1
 START, FINISH = "start", "finish"
 _START_KEYS = (
     *("type", "version", "sample_rate_hz", "encoding", "chunk_ms", "mode", "partials"),
-    *("trailing_silence_ms", "max_segment_ms", "num_best"),
+    *("trailing_silence_ms", "max_segment_ms", "num_best", "min_score"),
 )
 _MOST_ALTERNATIVES = 10
 
@@ -86,6 +86,7 @@ def settings_of(message: Mapping[str, Any]) -> StreamSettings:
             "encoding", message.get("encoding", default.encoding), tuple(SAMPLE_BYTES)
         ),
         wants_partials=_one_of("partials", message.get("partials", True), (True, False)),
+        min_score=_score("min_score", message.get("min_score")),
     )
 
 
@@ -111,6 +112,7 @@ def ready_message(settings: StreamSettings, model: ModelSettings, name: str) -> 
         ),
         "partials": settings.wants_partials,
         "num_best": settings.num_best,
+        "min_score": settings.min_score,
     }
 
 
@@ -144,6 +146,13 @@ def _whole(name: str, value: Any, lowest: int, highest: int) -> int:
             "bad_message",
             f"{name} is {_shown(value)}; expected a whole number, {lowest} to {highest}",
         )
+    return value
+
+
+def _score(name: str, value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (is_number and 0 <= value <= 1):
+        raise RefusedError("bad_message", f"{name} is {_shown(value)}; expected a score, 0 to 1")
     return value
 
 
