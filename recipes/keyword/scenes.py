@@ -33,6 +33,7 @@ WORDS = (
     *("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"),
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
 )
+MORE_CLIPS = "speech_commands_four"  # further clips of a few words, if SPEECH has them
 LEARNED = ("common_voice", "librispeech_clean5", "speechocean762", "wuw2", "noise_esc50")
 OTHERS = {  # whole recordings in which alarms are false; no speaker of training is among them
     "dev": [
@@ -47,9 +48,9 @@ OTHERS = {  # whole recordings in which alarms are false; no speaker of training
 }
 RATE_HZ, FRAME_S = 16000, 0.01
 BEGIN, END = 0.02, 0.97  # shares of the sound of a clip
-SCENE_S, PIECE_S = 6.0, 2.5  # least length of a scene; longest piece of other speech
+SCENE_S, PIECE_S = 6.0, 3.0  # least length of a scene; longest piece of other speech
 LONG_SCENE_S = 60.0
-PAUSE_S, PAUSE_DB = (0.1, 0.6), (-75.0, -45.0)
+PAUSE_S, PAUSE_DB = (0.05, 0.4), (-75.0, -45.0)
 
 Samples = NDArray[np.float32]
 Place = dict[str, Any]
@@ -127,9 +128,15 @@ def scenes(
             number, scene = number + 1, Scene(random)
 
 
+def clips_of(speech: Path, split: str) -> list[Utterance]:
+    """Clips of single words."""
+    paths = [speech / corpus / f"{split}.jsonl" for corpus in ("speech_commands", MORE_CLIPS)]
+    return [clip for path in paths if path.exists() for clip in read_manifest(path)]
+
+
 def write_training(speech: Path, folder: Path) -> None:
     """Words and other speech, shuffled."""
-    found = read_manifest(speech / "speech_commands/train.jsonl")
+    found = clips_of(speech, "train")
     for corpus in LEARNED:
         others = read_manifest(speech / corpus / "train.jsonl")
         found += [utterance for utterance in others if not words_in(utterance)]
@@ -146,7 +153,7 @@ def write_training(speech: Path, folder: Path) -> None:
 
 def write_trials(speech: Path, folder: Path, split: str) -> None:
     """Words, speaker by speaker, and other speech."""
-    clips = read_manifest(speech / f"speech_commands/{split}.jsonl")
+    clips = clips_of(speech, split)
     by_speaker = groupby(sorted(clips, key=lambda u: u.speaker), key=lambda u: u.speaker)
     lines = [
         line

@@ -159,12 +159,15 @@ class Family(ABC, Generic[Model, B]):
         needs: which labels it learns from, and so the kind of its batches.
         integer_parts: names of the modules that integer-only mode exchanges the leaves of, all in
             the first graph; none where a family has no such mode.
+        short_first: whether the first epoch of a fresh model goes from short recordings to long
+            ones, as is easier on a CTC loss (data/batches.py).
         production: what `halfbyte bench encoder` measures; None where it has no such graph.
     """
 
     Config: type[Any]
     needs: DataNeeds[Any]
     integer_parts: tuple[str, ...] = ()
+    short_first: bool = True
     production: Production | None = None
 
     @abstractmethod

@@ -57,7 +57,7 @@ class Corpora(lightning.LightningDataModule):
     """Training and development data of a run, a new order every epoch.
 
     Args:
-        is_fresh: whether the model starts from nothing: it then hears short utterances first.
+        is_fresh: whether the model starts from nothing: its family may then hear short ones first.
         start: where the run goes on.
 
     Raises:
@@ -128,7 +128,8 @@ class Corpora(lightning.LightningDataModule):
     def _batches(self, corpus: Corpus, epoch: int) -> list[list[int]]:
         durations_s = corpus.durations_s(epoch)
         data, seed = self.config.data, self.config.seed
-        return draw_batches(durations_s, data.batch_s, seed, epoch, self._is_fresh and epoch == 0)
+        short_first = self._is_fresh and epoch == 0 and find_family(self.config.family).short_first
+        return draw_batches(durations_s, data.batch_s, seed, epoch, short_first)
 
     def _num_batches_done(self, batches: list[list[int]], epoch: int) -> int:
         """Of an epoch, before this call of the run; by all processes together."""

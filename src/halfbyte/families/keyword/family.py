@@ -31,6 +31,7 @@ class KeywordFamily(Family[KeywordSpotter, KeywordBatch]):
     Config = KeywordConfig
     needs = Keywords()
     integer_parts = ("network",)
+    short_first = False  # short recordings are words, long ones other speech
 
     def build(self, config: KeywordConfig, inputs: Inputs) -> KeywordSpotter:
         """A network with a logit for each keyword."""

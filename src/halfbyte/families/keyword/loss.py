@@ -1,21 +1,23 @@
-"""Max-pooled binary cross-entropy: the best step near a word's end, and every step of other sound.
+"""Max-pooled cross-entropy: the best step near a word's end, and every step of other sound.
 
-    loss = (c · Σ_words softplus(-z_best) + Σ_others softplus(z)) / number of steps
+    loss = (c · Σ_words [softplus(-z_own) - log softmax(z)_own] + Σ_others softplus(z)) / steps
 
-z are smoothed logits, z_best the largest of the word's keyword from `pool_before_ms` before the
-word's end to `pool_after_ms` after it. Others are all of all steps, but for those of the word's own
-keyword from its beginning on, and those of a keyword that the recording's text has at an unknown
-place. The network may choose the step at which it is surest.
+z are smoothed logits; those of a word are of its best step, where its own keyword's is largest,
+from `pool_before_ms` before the word's end to `pool_after_ms` after it. Others are all of all
+steps, but for those of the word's own keyword from its beginning on, and those of a keyword that
+the recording's text has at an unknown place. The network may choose the step at which it is surest.
 
 Source: Sun et al. 2016, "Max-pooling loss training of LSTM networks for small-footprint keyword
-spotting" (IEEE SLT, arXiv:1705.02411), with one logistic unit for each keyword.
+spotting" (IEEE SLT, arXiv:1705.02411). Differences: a logistic unit for each keyword, and which of
+the keywords a word is besides, as a softmax over them. The units alone first learn that some word
+ends, and only long after that which (docs/log.md).
 """
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import cross_entropy, softplus
 
 from halfbyte.families.keyword.model import KeywordSpotter
 from halfbyte.families.keyword.needs import KeywordBatch
@@ -59,7 +61,17 @@ def targets_of(model: KeywordSpotter, batch: KeywordBatch, num_steps: int) -> Ta
 
 def pooled_loss(scores: Tensor, targets: Targets, weight: float) -> tuple[Tensor, Tensor]:
     """The two terms of the loss: of words, and of other sound."""
-    best = [scores[row, first:end, output].max() for row, output, first, end in targets.pools]
-    words = softplus(-torch.stack(best)).sum() if best else scores.sum() * 0
     others = (softplus(scores) * targets.is_other).sum()
+    if not targets.pools:
+        return scores.sum() * 0, others / targets.num_steps
+    best = torch.stack([_best_step(scores[row], *pool) for row, *pool in targets.pools])
+    own = torch.tensor([output for _, output, _, _ in targets.pools], device=scores.device)
+    is_heard = softplus(-best.gather(1, own[:, None])).sum()
+    words = is_heard + cross_entropy(best, own, reduction="sum")
     return weight * words / targets.num_steps, others / targets.num_steps
+
+
+def _best_step(scores: Tensor, output: int, first: int, end: int) -> Tensor:
+    """The scores (L,) of the step where one of them is largest; scores (T, L)."""
+    step = first + scores[first:end, output].argmax()
+    return scores[step]

@@ -23,6 +23,8 @@ from halfbyte.families.keyword.config import KeywordConfig
 from halfbyte.ops.coded import Coded
 from halfbyte.ops.folding import NormedLinear
 
+AT_FIRST = -4.0  # logit of a fresh model: words are rare
+
 
 class Dense(nn.Module):
     """y = relu(batch norm(W x))."""
@@ -76,6 +78,7 @@ class Network(nn.Module):
         self.entry = Dense(config.frames_per_step * num_bins, config.width)
         self.blocks = nn.ModuleList(Block(config, dilation) for dilation in config.dilations)
         self.head = nn.Linear(config.width, num_keywords)
+        nn.init.constant_(self.head.bias, AT_FIRST)
         self.numbers = Numbers()
 
     def empty(self, batch: int) -> list[Tensor]:
