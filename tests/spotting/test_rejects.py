@@ -47,7 +47,7 @@ def test_near_alarms_are_kept_and_others_pass(tmp_path):
         assert rate_hz == RATE_HZ
         assert np.abs(samples - sound[-int(KEPT_S * RATE_HZ) :]).max() <= 1 / 32768
     lines = (tmp_path / "near/rejects.jsonl").read_text().splitlines()
-    assert [(x["keyword"], x["score"]) for x in map(json.loads, lines)] == [
+    assert [(x["label"], x["score"]) for x in map(json.loads, lines)] == [
         ("yes", 0.79),
         ("no", 0.2),
     ]

@@ -23,12 +23,12 @@ class KeepsRejects:
     sound of those that come near.
 
     Each is a WAV file of the two seconds before it was settled, and a line of the manifest
-    `rejects.jsonl` with the keyword, its score and empty `intervals`: an example against all
-    keywords, once somebody has heard it.
+    `rejects.jsonl` with the label, its score and empty `intervals`: an example against all
+    labels, once somebody has heard it.
 
     Args:
         stream: of a model that detects; its least score is that of `least_score`.
-        thresholds: of each keyword.
+        thresholds: of each label.
         folder: where files go.
         sample_rate_hz: of the samples.
     """
@@ -70,7 +70,7 @@ class KeepsRejects:
             "audio_filepath": f"{name}.wav",
             "duration": round(len(self._newest) / self._rate_hz, 3),
             "intervals": [],
-            "keyword": event.label,
+            "label": event.label,
             "score": event.score,
         }
         write_whole(self._folder / f"{name}.wav", _wav(self._newest, self._rate_hz))
