@@ -5,6 +5,8 @@
 #include <variant>
 #include <vector>
 
+#include "decode/word_graph.h"
+
 namespace halfbyte {
 
 // A word with its place in the stream.
@@ -29,6 +31,7 @@ struct Text {
   int64_t end_ms;                           // of what has been heard
   std::vector<Word> words = {};             // of a final result
   std::vector<ScoredText> hypotheses = {};  // the n best of its pass, likeliest first; all different
+  std::vector<Slot> slots = {};             // of a final result, where a grammar has rules
 };
 
 // Something that the model listens for was heard.

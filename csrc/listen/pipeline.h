@@ -32,9 +32,12 @@ struct GraphNeeds {
 class Pipeline {
  public:
   virtual ~Pipeline() = default;
-  // The first segment of a stream. `graphs` and `settings` outlive it; the options fit the settings.
+  // The first segment of a stream. `graphs` and `settings` outlive it; the options fit the settings. Throws
+  // kUsage for a grammar that is wrong or that the model cannot spell.
   virtual std::unique_ptr<Segment> start(GraphRunner& graphs, const ModelSettings& settings,
                                          const StreamOptions& options) const = 0;
+  // Whether streams may be given a grammar.
+  virtual bool takes_grammar() const { return false; }
 };
 
 struct PipelineDefinition {

@@ -112,6 +112,8 @@ StreamOptions ModelSettings::checked(StreamOptions options) const {
   if (rule.max_segment_ms) check_range("max_segment_ms", *rule.max_segment_ms, 1, 3600000);
   check_range("num_best", options.num_best, 1, 1000);
   check_score(options.min_score, labels.empty());
+  if (options.grammar && !pipeline->takes_grammar())
+    throw Error(ErrorKind::kUsage, "models of the family '" + family + "' take no grammar");
   Resampler::check_rate(options.sample_rate_hz);
   return options;
 }

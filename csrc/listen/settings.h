@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "audio/fbank.h"
+#include "decode/word_graph.h"
 
 namespace halfbyte {
 
@@ -71,9 +72,10 @@ struct StreamOptions {
   std::optional<int64_t> chunk_ms;  // none: the model's own choice; kFullContextMs: full context
   std::string mode;                 // of final results; empty: the model's own
   EndpointRule endpoint;
-  int64_t sample_rate_hz = 16000;   // of the samples that will be given
-  int64_t num_best = 1;             // a result has its text and up to num_best - 1 others
-  std::optional<double> min_score;  // of detections; none: the model's thresholds
+  int64_t sample_rate_hz = 16000;             // of the samples that will be given
+  int64_t num_best = 1;                       // a result has its text and up to num_best - 1 others
+  std::optional<double> min_score;            // of detections; none: the model's thresholds
+  std::optional<GrammarSource> grammar = {};  // of what may be said in a segment; none: anything
 
   bool is_full_context() const { return chunk_ms == kFullContextMs; }
 };

@@ -107,8 +107,11 @@ std::unique_ptr<Segment> SpeechSegment::end(EndReason reason, int64_t num_steps,
   const std::vector<Hypothesis> ranked = finalize();
   std::vector<ScoredText> texts = texts_of(ranked);
   events->push_back(Endpoint{reason, end_ms(start_ms)});
-  events->push_back(Text{texts.front().text, true, start_ms, end_ms(start_ms),
-                         words_of_best(ranked.front(), start_ms), std::move(texts)});
+  Text said{
+      texts.front().text, true, start_ms, end_ms(start_ms), words_of_best(ranked.front(), start_ms), {}};
+  if (parts_->grammar) said.slots = parts_->grammar->slots(said.text);
+  said.hypotheses = std::move(texts);
+  events->push_back(std::move(said));
   return std::make_unique<SpeechSegment>(parts_, first_pass_->carry());
 }
 

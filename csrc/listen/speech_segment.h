@@ -8,6 +8,7 @@
 
 #include "decode/ctc_align.h"
 #include "decode/first_pass.h"
+#include "decode/grammar.h"
 #include "decode/second_pass.h"
 #include "listen/segment.h"
 
@@ -26,6 +27,7 @@ struct SpeechParts {
   std::size_t num_candidates;                     // hypotheses of the first pass for the second
   std::shared_ptr<const SecondPass> second_pass;  // none: the first pass's are final
   Endpointers endpointers;
+  std::shared_ptr<const Grammar> grammar = {};  // of the first pass; none: anything may be said
 };
 
 // Gathers encoder output and log-probabilities until the segment ends; at full context, features too, which

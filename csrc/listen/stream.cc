@@ -176,7 +176,16 @@ void Stream::end_segment(const Ending& ending, std::vector<Event>* events) {
   frames_done_ += num_steps * settings_->subsampling;
   fbank_.pop(num_kept_frames_ - static_cast<std::size_t>(given_up * settings_->subsampling));
   num_kept_frames_ = 0;
-  segment_ = std::move(next);
+  segment_ = next_ ? std::move(next_) : std::move(next);
+}
+
+void Stream::set_grammar(const std::optional<GrammarSource>& grammar) {
+  StreamOptions options = options_;
+  options.grammar = grammar;
+  options = settings_->checked(options);
+  next_ = settings_->pipeline->start(*model_, *settings_, options);
+  options_ = options;
+  if (segment_->num_steps() == 0) segment_ = std::move(next_);
 }
 
 StreamSnapshot Stream::save() const {
@@ -206,6 +215,7 @@ void Stream::restore(const StreamSnapshot& saved) {
   if (resampler) resampler->restore(saved.parts[1]);
   has_room_ = segment->num_steps() == 0 && segment->wants_room() && room_.precedes(fbank);
   segment_ = std::move(segment);
+  next_.reset();
   fbank_ = std::move(fbank);
   resampler_ = std::move(resampler);
   frames_done_ = saved.frames_done;

@@ -50,6 +50,9 @@ class Stream {
   std::vector<Event> run();
   // No more samples follow; returns the last events, the final one included.
   std::vector<Event> finish();
+  // What may be said from the next segment on, or in this one where none of it has been heard. Throws kUsage
+  // as the constructor; what may be said is then unchanged.
+  void set_grammar(const std::optional<GrammarSource>& grammar);
 
   // Samples, counted from the first of the stream, with which its next chunk is complete.
   int64_t samples_due() const;
@@ -86,6 +89,7 @@ class Stream {
   Fbank fbank_;
   Room room_;
   std::unique_ptr<Segment> segment_;
+  std::unique_ptr<Segment> next_;    // begins after `segment_`, where the grammar has changed
   int64_t frames_done_ = 0;          // feature frames before the segment, less the room that it begins in
   std::size_t num_kept_frames_ = 0;  // that are encoded already: the next segment may begin in them
   bool has_room_ = false;            // the frames that are ready begin with room, and no segment has begun

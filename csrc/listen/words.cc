@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "decode/spelling.h"
+
 namespace halfbyte {
 namespace {
 
-constexpr char kWordStart[] = "\xE2\x96\x81";  // U+2581
 constexpr std::size_t kWordStartBytes = sizeof kWordStart - 1;
 constexpr char kSpaces[] = " \t\n\v\f\r";
 

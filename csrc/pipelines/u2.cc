@@ -33,6 +33,8 @@ class U2 : public Pipeline {
   std::unique_ptr<Segment> start(GraphRunner& graphs, const ModelSettings& settings,
                                  const StreamOptions& options) const override {
     const EndpointRule& rule = options.endpoint;
+    const std::shared_ptr<const Grammar> grammar =
+        options.grammar ? Grammar::compile(*options.grammar, tokens_) : nullptr;
     const SpeechParts parts{
         &graphs,
         &settings,
@@ -43,20 +45,28 @@ class U2 : public Pipeline {
         &tokens_,
         blank_id_,
         static_cast<std::size_t>(beam_),
-        second_pass(graphs, options.mode),
-        {std::make_shared<LongestSegment>(settings, rule), std::make_shared<SilenceRule>(settings, rule)}};
-    return std::make_unique<SpeechSegment>(
-        std::make_shared<const SpeechParts>(parts),
-        options.mode == "greedy" ? ctc_greedy_pass(blank_id_) : beam_pass());
+        second_pass(graphs, options),
+        {std::make_shared<LongestSegment>(settings, rule), std::make_shared<SilenceRule>(settings, rule)},
+        grammar};
+    return std::make_unique<SpeechSegment>(std::make_shared<const SpeechParts>(parts),
+                                           first_pass(options, grammar));
   }
+
+  bool takes_grammar() const override { return true; }
 
  private:
-  std::unique_ptr<FirstPass> beam_pass() const {
-    return ctc_prefix_beam_pass(blank_id_, beam_, static_cast<int>(tokens_.size()));
+  std::unique_ptr<FirstPass> first_pass(const StreamOptions& options,
+                                        const std::shared_ptr<const Grammar>& grammar) const {
+    const auto num_tokens = static_cast<int>(tokens_.size());
+    if (grammar) return ctc_grammar_pass(grammar, blank_id_, num_tokens, beam_);
+    if (options.mode == "greedy") return ctc_greedy_pass(blank_id_);
+    return ctc_prefix_beam_pass(blank_id_, beam_, num_tokens);
   }
 
-  std::shared_ptr<const SecondPass> second_pass(GraphRunner& graphs, const std::string& mode) const {
-    if (mode == "rescoring")
+  // A free search would leave the grammar: with one, the decoder judges its sentences.
+  std::shared_ptr<const SecondPass> second_pass(GraphRunner& graphs, const StreamOptions& options) const {
+    const std::string& mode = options.mode;
+    if (mode == "rescoring" || (mode == "attention" && options.grammar))
       return std::make_shared<RescoringPass>(graphs, "decoder", boundary_id_, ctc_weight_);
     if (mode == "attention")
       return std::make_shared<AttentionPass>(decoder_of(graphs), boundary_id_, blank_id_, beam_);

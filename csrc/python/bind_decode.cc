@@ -1,4 +1,5 @@
 #include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -8,6 +9,7 @@
 #include "decode/attention_rescoring.h"
 #include "decode/attention_search.h"
 #include "decode/ctc_align.h"
+#include "decode/ctc_grammar_search.h"
 #include "decode/ctc_greedy.h"
 #include "decode/ctc_prefix_beam.h"
 #include "python/arrays.h"
@@ -112,6 +114,31 @@ void bind_ctc(nb::module_& m) {
       "When each of `tokens` was spoken: the best CTC path through (T, V) log probabilities.");
 }
 
+void bind_grammar(nb::module_& m) {
+  nb::class_<Grammar>(m, "Grammar", "What may be said, in the tokens of a model.")
+      .def_prop_ro("num_arcs", [](const Grammar& self) { return self.tokens().arcs.size(); })
+      .def("slots", &Grammar::slots, "text"_a, "What the rules stand for in a sentence, outer ones first.");
+  m.def(
+      "compile_grammar",
+      [](const std::string& name, const std::string& text, const std::vector<std::string>& tokens) {
+        nb::gil_scoped_release no_gil;
+        return std::const_pointer_cast<Grammar>(Grammar::compile({name, text}, tokens));
+      },
+      "name"_a, "text"_a, "tokens"_a, "JSGF or a list of phrases, in tokens.");
+  nb::class_<CtcGrammarSearch>(m, "CtcGrammarSearch", "Streaming search for the sentences of a grammar.")
+      .def(
+          "__init__",
+          [](CtcGrammarSearch* self, std::shared_ptr<Grammar> grammar, int blank_id, int num_best) {
+            new (self) CtcGrammarSearch(std::move(grammar), blank_id, num_best);
+          },
+          "grammar"_a, "blank_id"_a = 0, "num_best"_a = 10)
+      .def("accept", &accept<CtcGrammarSearch>, "log_probs"_a.noconvert(),
+           "The next (T, V) float32 log probabilities, any T.")
+      .def("best", &CtcGrammarSearch::best, "The likeliest sentences, best first; never empty.")
+      .def("partial", &CtcGrammarSearch::partial, "The likeliest path, whole sentence or not.")
+      .def_prop_ro("free_score", &CtcGrammarSearch::free_score);
+}
+
 using Candidates = std::vector<std::pair<std::vector<int>, double>>;
 
 void bind_attention(nb::module_& m) {
@@ -142,6 +169,7 @@ void bind_decode(nb::module_& m) {
   nb::module_ decode = m.def_submodule("decode", "Searches over log probabilities of tokens.");
   bind_results(decode);
   bind_ctc(decode);
+  bind_grammar(decode);
   bind_attention(decode);
 }
 }  // namespace halfbyte::python

@@ -1,5 +1,6 @@
 // `halfbyte._core.listen`: streams; `halfbyte.listen` is its face.
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -129,13 +130,15 @@ void bind_events(nb::module_& m) {
   nb::class_<ScoredText>(m, "ScoredText")
       .def_ro("text", &ScoredText::text)
       .def_ro("score", &ScoredText::score);
+  nb::class_<Slot>(m, "Slot").def_ro("name", &Slot::name).def_ro("text", &Slot::text);
   nb::class_<Text>(m, "Text")
       .def_ro("text", &Text::text)
       .def_ro("is_final", &Text::is_final)
       .def_ro("start_ms", &Text::start_ms)
       .def_ro("end_ms", &Text::end_ms)
       .def_ro("words", &Text::words)
-      .def_ro("hypotheses", &Text::hypotheses);
+      .def_ro("hypotheses", &Text::hypotheses)
+      .def_ro("slots", &Text::slots);
   nb::class_<Detection>(m, "Detection")
       .def_ro("label", &Detection::label)
       .def_ro("time_ms", &Detection::time_ms)
@@ -233,9 +236,11 @@ void bind_models(nb::module_& m) {
 
 void make_options(StreamOptions* self, std::optional<int64_t> chunk_ms, const std::string& mode,
                   std::optional<int64_t> trailing_silence_ms, std::optional<int64_t> max_segment_ms,
-                  int64_t sample_rate_hz, int64_t num_best, std::optional<double> min_score) {
+                  int64_t sample_rate_hz, int64_t num_best, std::optional<double> min_score,
+                  const std::optional<std::pair<std::string, std::string>>& grammar) {
   new (self) StreamOptions{chunk_ms,       mode,     {trailing_silence_ms, max_segment_ms},
                            sample_rate_hz, num_best, min_score};
+  if (grammar) self->grammar = GrammarSource{grammar->first, grammar->second};
 }
 
 std::vector<Event> accept(BoundStream& self, const GivenSamples& given) {
@@ -260,7 +265,8 @@ void restore(BoundStream& self, int64_t frames_done, int64_t num_kept_frames, bo
 void bind_stream(nb::module_& m) {
   nb::class_<StreamOptions>(m, "StreamOptions", "See halfbyte.listen.options.")
       .def("__init__", &make_options, "chunk_ms"_a.none(), "mode"_a, "trailing_silence_ms"_a.none(),
-           "max_segment_ms"_a.none(), "sample_rate_hz"_a, "num_best"_a, "min_score"_a.none())
+           "max_segment_ms"_a.none(), "sample_rate_hz"_a, "num_best"_a, "min_score"_a.none(),
+           "grammar"_a.none() = nb::none())
       .def_ro("mode", &StreamOptions::mode)
       .def_ro("sample_rate_hz", &StreamOptions::sample_rate_hz)
       .def_prop_ro("is_full_context", &StreamOptions::is_full_context);
@@ -271,6 +277,14 @@ void bind_stream(nb::module_& m) {
           "finish",
           [](BoundStream& self) { return self.run([](Stream& stream) { return stream.finish(); }); },
           "No more samples follow; the last events.")
+      .def(
+          "set_grammar",
+          [](BoundStream& self, const std::optional<std::pair<std::string, std::string>>& grammar) {
+            std::optional<GrammarSource> source;
+            if (grammar) source = GrammarSource{grammar->first, grammar->second};
+            self.run([&](Stream& stream) { stream.set_grammar(source); });
+          },
+          "grammar"_a.none(), "What may be said from the next segment on: a name and a text, or None.")
       .def("save", &save, "Feature frames done, frames kept, whether it is finished, and parts as bytes.")
       .def("restore", &restore, "frames_done"_a, "num_kept_frames"_a, "is_finished"_a, "parts"_a)
       .def_prop_ro(

@@ -19,11 +19,13 @@ from halfbyte.listen.events import (
     Endpoint,
     Event,
     ScoredText,
+    Slot,
     SpeakerActivity,
     Text,
     Word,
     finals,
 )
+from halfbyte.listen.grammar import Grammar
 from halfbyte.listen.microphone import Microphone
 from halfbyte.listen.options import EndpointRule, StreamOptions
 from halfbyte.listen.recognizer import Recognizer
@@ -38,6 +40,7 @@ __all__ = [
     "Endpoint",
     "EndpointRule",
     "Event",
+    "Grammar",
     "HalfbyteError",
     "InputError",
     "ManifestError",
@@ -45,6 +48,7 @@ __all__ = [
     "ModelFileError",
     "Recognizer",
     "ScoredText",
+    "Slot",
     "SpeakerActivity",
     "Stream",
     "StreamOptions",

@@ -51,6 +51,22 @@ def test_json_is_one_object_and_nothing_else(transcribe, talk):
         assert 0.3 < word["confidence"] <= 1
 
 
+def test_a_grammar(transcribe, tmp_path):
+    grammar = tmp_path / "order.jsgf"
+    grammar.write_text("#JSGF V1.0;\npublic <order> = <level>+;\n<level> = low | mid | high;\n")
+    found = json.loads(transcribe("--grammar", grammar, "--json").out)
+    slots = [slot for segment in found["segments"] for slot in segment["slots"]]
+    assert {"name": "level", "text": "high"} in slots
+    grammar.write_text("#JSGF V1.0;\npublic <order> = low\n")
+    done = transcribe("--grammar", grammar)
+    assert (done.status, done.out) == (2, "")
+    expected = f"{grammar}:3: expected ; after the rule <order>, not the end of the file"
+    assert done.err == f"halfbyte transcribe: {expected}\n"
+    assert transcribe("--grammar", tmp_path / "none").err.endswith(
+        "none: No such file or directory\n"
+    )
+
+
 def seconds(clock: str) -> float:
     hours, minutes, rest = clock.replace(",", ".").split(":")
     return 3600 * int(hours) + 60 * int(minutes) + float(rest)

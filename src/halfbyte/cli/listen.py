@@ -6,13 +6,13 @@ import signal
 import sys
 from array import array
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from halfbyte.cli.live import Live, level_db
 from halfbyte.cli.stream_options import add_stream_arguments, stream_options
 from halfbyte.errors import AudioError, UsageError
-from halfbyte.listen.events import Event, kind_of
+from halfbyte.listen.events import Event, record_of
 from halfbyte.listen.microphone import BLOCK_MS, Microphone, microphones
 from halfbyte.listen.options import StreamOptions
 from halfbyte.listen.recognizer import Recognizer
@@ -29,6 +29,7 @@ examples:
   halfbyte listen --device usb          a part of the name is enough
   halfbyte listen > notes.txt           only final lines go into the file
   halfbyte listen --json | jq .         one JSON object per line
+  halfbyte listen --grammar home.txt    only phrases of that file, one a line
   halfbyte listen --wake kitchen.hb     a sentence after each keyword of that model
   halfbyte listen --wake kitchen.hb --save-rejects near/    keep what almost woke it
 
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         AudioError: no microphone, or not the one that was named.
         ModelFileError: the model cannot be opened.
-        UsageError: a chunk or mode that the model does not have.
+        UsageError: a chunk or mode that the model does not have; a grammar that is wrong.
     """
     if options.list_devices:
         return _list_devices()
@@ -160,7 +161,7 @@ def _device(words: str | None) -> int | str | None:
 
 
 def _print_json(event: Event) -> None:
-    print(json.dumps({"type": kind_of(event), **asdict(event)}, ensure_ascii=False), flush=True)
+    print(json.dumps(record_of(event), ensure_ascii=False), flush=True)
 
 
 def _list_devices() -> int:

@@ -2,6 +2,7 @@
 
 import argparse
 
+from halfbyte.listen.grammar import Grammar
 from halfbyte.listen.options import EndpointRule, StreamOptions
 
 OFF = "off"
@@ -27,12 +28,21 @@ def add_stream_arguments(parser: argparse.ArgumentParser, chunk_help: str) -> No
         metavar="N",
         help="end a segment after N ms in any case (default: the model's limit)",
     )
+    parser.add_argument(
+        "--grammar", metavar="G", help="file of what may be said: phrases, one a line, or JSGF"
+    )
 
 
 def stream_options(options: argparse.Namespace) -> StreamOptions:
-    """The stream that was asked for."""
+    """The stream that was asked for.
+
+    Raises:
+        OSError: the grammar cannot be read.
+        UsageError: it is no text.
+    """
     rule = EndpointRule(options.trailing_silence_ms, options.max_segment_ms)
-    return StreamOptions(options.chunk_ms, options.mode, rule)
+    grammar = None if options.grammar is None else Grammar.read(options.grammar)
+    return StreamOptions(options.chunk_ms, options.mode, rule, grammar=grammar)
 
 
 def _duration_ms(text: str) -> int | None:

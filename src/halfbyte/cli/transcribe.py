@@ -25,6 +25,8 @@ examples:
   halfbyte transcribe *.wav                        one line per file, labelled
   halfbyte transcribe --json *.wav | jq .text      one JSON object per file
   halfbyte transcribe --chunk-ms 320 --mode greedy talk.wav
+  halfbyte transcribe --grammar home.txt light.wav     only phrases of that file, one a line
+  halfbyte transcribe --grammar order.jsgf --json latte.wav     words of its rules as slots
   sox talk.mp3 -t wav - | halfbyte transcribe -    standard input
 
 By default each segment is recognised as a whole. --stream and --chunk-ms work chunk by chunk, as
@@ -75,7 +77,8 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         ModelFileError: the model cannot be opened.
-        UsageError: subtitles of several files, or a chunk or mode that the model does not have.
+        UsageError: subtitles of several files, a chunk or mode that the model does not have, or a
+            grammar that is wrong.
     """
     if len(options.audio) > 1 and (options.srt or options.vtt):
         raise UsageError(f"--srt and --vtt accept a single file; got {len(options.audio)}")

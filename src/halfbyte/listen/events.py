@@ -1,7 +1,7 @@
 """What a stream says."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 
@@ -28,6 +28,14 @@ class ScoredText:
 
 
 @dataclass(frozen=True)
+class Slot:
+    """Words that a rule of the grammar stands for."""
+
+    name: str  # of the rule
+    text: str
+
+
+@dataclass(frozen=True)
 class Text:
     """Words while they are spoken: a partial result of a segment, which may still change, or the
     final one.
@@ -39,6 +47,7 @@ class Text:
     end_s: float  # of what has been heard
     words: list[Word] = field(default_factory=list)  # of a final result
     hypotheses: list[ScoredText] = field(default_factory=list)  # the n best, likeliest first
+    slots: list[Slot] = field(default_factory=list)  # of a final result, outer rules first
 
     @property
     def alternatives(self) -> list[str]:
@@ -95,6 +104,14 @@ def kind_of(event: Event) -> str:
     return _KINDS[type(event)]
 
 
+def record_of(event: Event) -> dict[str, Any]:
+    """An event for JSON: its type, and what it holds; slots where there are any."""
+    record = {"type": kind_of(event), **asdict(event)}
+    if not record.get("slots"):
+        record.pop("slots", None)
+    return record
+
+
 def finals(events: Iterable[Event]) -> list[Text]:
     """The settled texts among events."""
     return [event for event in events if isinstance(event, Text) and event.is_final]
@@ -112,7 +129,8 @@ def _text_of(event: Any) -> Text:
     ]
     hypotheses = [ScoredText(one.text, round(one.score, 4)) for one in event.hypotheses]
     times = event.start_ms / 1000, event.end_ms / 1000
-    return Text(event.text, event.is_final, *times, words, hypotheses)
+    slots = [Slot(slot.name, slot.text) for slot in event.slots]
+    return Text(event.text, event.is_final, *times, words, hypotheses, slots)
 
 
 def _activity_of(event: Any) -> SpeakerActivity:

@@ -6,6 +6,7 @@ from typing import Any
 
 from halfbyte import _core
 from halfbyte.errors import UsageError
+from halfbyte.listen.grammar import Grammar, grammar_for_core
 
 FULL_CONTEXT_MS = 0
 
@@ -38,6 +39,7 @@ class StreamOptions:
         sample_rate_hz: of the samples that will be given.
         num_best: results have the likeliest text and up to so many minus one others.
         min_score: the least score of detections, 0 to 1; None for the model's thresholds.
+        grammar: what may be said in a segment, or its text; None for anything.
     """
 
     chunk_ms: int | None = None
@@ -46,12 +48,13 @@ class StreamOptions:
     sample_rate_hz: int = 16000
     num_best: int = 1
     min_score: float | None = None
+    grammar: Grammar | str | None = None
 
     def core(self) -> Any:
         """The same for the C++ core.
 
         Raises:
-            UsageError: a number is none, or too large for 64 bits.
+            UsageError: a number is none, or too large for 64 bits; the grammar is no text.
         """
         return _core.listen.StreamOptions(
             _whole("chunk_ms", self.chunk_ms),
@@ -61,6 +64,7 @@ class StreamOptions:
             _whole("sample_rate_hz", self.sample_rate_hz, is_optional=False),
             _whole("num_best", self.num_best, is_optional=False),
             _score(self.min_score),
+            grammar_for_core(self.grammar),
         )
 
 

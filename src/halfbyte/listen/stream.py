@@ -1,5 +1,6 @@
 """A stream: samples in, events out, segment by segment. The C++ core does it (csrc/listen)."""
 
+from dataclasses import replace
 from typing import Any
 
 from halfbyte import _core
@@ -7,6 +8,7 @@ from halfbyte.errors import UsageError
 from halfbyte.listen.acoustic_model import AcousticModel
 from halfbyte.listen.engine_model import EngineModel
 from halfbyte.listen.events import Event, event_of
+from halfbyte.listen.grammar import Grammar, grammar_for_core
 from halfbyte.listen.options import StreamOptions
 from halfbyte.listen.snapshot import pack_snapshot, unpack_snapshot
 
@@ -77,6 +79,19 @@ class Stream:
     def finish(self) -> list[Event]:
         """No more samples follow; returns the last events, the final text included."""
         return [event_of(event) for event in self.core.finish()]
+
+    def set_grammar(self, grammar: Grammar | str | None) -> None:
+        """Say what may be said from the next segment on; in this one if none of it was heard yet.
+
+        Args:
+            grammar: see StreamOptions.
+
+        Raises:
+            UsageError: the grammar is wrong, or the model takes none. What may be said is then
+                unchanged.
+        """
+        self.core.set_grammar(grammar_for_core(grammar))
+        self._options = replace(self._options, grammar=grammar)
 
     def save(self) -> bytes:
         """The state of the stream, for `restore` on a stream of equal settings."""

@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import Any
 
-from halfbyte.listen.events import Detection, Event, SpeakerActivity, Text, finals, kind_of
+from halfbyte.listen.events import Detection, Event, SpeakerActivity, Text, finals, record_of
 
 _OTHERS = (Detection, SpeakerActivity)
 
@@ -23,7 +22,7 @@ def as_json(events: Iterable[Event], audio: str, duration_s: float, num_best: in
     """
     events = list(events)
     settled = finals(events)
-    others = [{"type": kind_of(e), **asdict(e)} for e in events if isinstance(e, _OTHERS)]
+    others = [record_of(event) for event in events if isinstance(event, _OTHERS)]
     return json.dumps(
         {
             "audio": audio,
@@ -37,8 +36,8 @@ def as_json(events: Iterable[Event], audio: str, duration_s: float, num_best: in
 
 
 def _segment(final: Text, num_best: int) -> dict[str, Any]:
-    segment = asdict(final)
-    del segment["is_final"]
+    segment = record_of(final)
+    del segment["type"], segment["is_final"]
     if num_best == 1:
         del segment["hypotheses"]
     return segment
