@@ -98,6 +98,11 @@ HALFBYTE_API halfbyte_status halfbyte_stream_open(halfbyte_model* model, const h
                                                   halfbyte_stream** stream);
 HALFBYTE_API void halfbyte_stream_close(halfbyte_stream* stream); /* null does nothing */
 
+/* What may be said from the next segment on, in this one if none of it was heard yet: JSGF, or phrases, one a
+ * line, as docs/grammars.md says; null: anything. `name` is for messages, commonly that of its file. */
+HALFBYTE_API halfbyte_status halfbyte_stream_set_grammar(halfbyte_stream* stream, const char* name,
+                                                         const char* text);
+
 /* Takes in (num_samples,) samples of one channel in [-1, 1), any number of them. The result does not
  * depend on how audio is cut into calls. NaN, infinity and floats of int16 size are refused, and that call
  * then takes in nothing. */
@@ -119,6 +124,12 @@ typedef struct halfbyte_hypothesis {
   const char* text;
   double score;
 } halfbyte_hypothesis;
+
+/* Words that a rule of the grammar stands for. */
+typedef struct halfbyte_slot {
+  const char* name; /* of the rule */
+  const char* text;
+} halfbyte_slot;
 
 typedef enum halfbyte_event_type {
   HALFBYTE_TEXT =
@@ -142,6 +153,8 @@ typedef struct halfbyte_event {
   const char* label; /* of a detection, of a speaker, or why a segment ended: "silence", "length", "finish" */
   int is_active;     /* of a speaker: whether he speaks now */
   double score;      /* of a detection or a speaker */
+  const halfbyte_slot* slots; /* of a final text under a grammar with rules, outer ones first */
+  size_t num_slots;
 } halfbyte_event;
 
 /* Takes the oldest event: 1 with `event` filled, 0 if none waits. What it points to lives until the next

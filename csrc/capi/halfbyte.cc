@@ -6,6 +6,7 @@
 #include <iterator>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,6 +33,7 @@ struct halfbyte_stream {
   halfbyte::Event taken;             // what the last event points into
   std::vector<halfbyte_word> words;  // of it
   std::vector<halfbyte_hypothesis> hypotheses;
+  std::vector<halfbyte_slot> slots;
 
   void add(std::vector<halfbyte::Event> events) {
     std::move(events.begin(), events.end(), std::back_inserter(waiting));
@@ -115,6 +117,8 @@ struct EventFiller {
       stream.words.push_back({word.text.c_str(), word.start_ms, word.end_ms, word.confidence});
     for (const halfbyte::ScoredText& one : text.hypotheses)
       stream.hypotheses.push_back({one.text.c_str(), one.score});
+    for (const halfbyte::Slot& slot : text.slots)
+      stream.slots.push_back({slot.name.c_str(), slot.text.c_str()});
     event.text = text.text.c_str();
     event.is_final = text.is_final ? 1 : 0;
     event.start_ms = text.start_ms;
@@ -145,6 +149,7 @@ bool take_event(halfbyte_stream& stream, halfbyte_event* event) {
   next.text = next.label = "";
   stream.words.clear();
   stream.hypotheses.clear();
+  stream.slots.clear();
   stream.taken = std::move(stream.waiting.front());
   stream.waiting.pop_front();
   std::visit(EventFiller{stream, next}, stream.taken);
@@ -152,6 +157,8 @@ bool take_event(halfbyte_stream& stream, halfbyte_event* event) {
   next.num_words = stream.words.size();
   next.hypotheses = stream.hypotheses.data();
   next.num_hypotheses = stream.hypotheses.size();
+  next.slots = stream.slots.data();
+  next.num_slots = stream.slots.size();
   *event = next;
   return true;
 }
@@ -194,6 +201,16 @@ halfbyte_status halfbyte_stream_open(halfbyte_model* model, const halfbyte_optio
 }
 
 void halfbyte_stream_close(halfbyte_stream* stream) { delete stream; }
+
+halfbyte_status halfbyte_stream_set_grammar(halfbyte_stream* stream, const char* name, const char* text) {
+  return guarded([&] {
+    require(stream, "stream");
+    if (text != nullptr) require(name, "name");
+    std::optional<halfbyte::GrammarSource> grammar;
+    if (text != nullptr) grammar = halfbyte::GrammarSource{name, text};
+    stream->thread.run([&] { stream->stream.set_grammar(grammar); });
+  });
+}
 
 halfbyte_status halfbyte_stream_accept(halfbyte_stream* stream, const float* samples, size_t num_samples) {
   return guarded([&] {

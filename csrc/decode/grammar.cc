@@ -13,6 +13,7 @@
 namespace halfbyte {
 namespace {
 
+constexpr int kMostFollowed = 1000000;  // free arcs on the way from words to words
 constexpr double kImpossible = -std::numeric_limits<double>::infinity();
 
 class Compiler {
@@ -133,6 +134,9 @@ class Compiler {
     std::vector<int32_t> reached{start};
     best_[static_cast<std::size_t>(start)] = 0;
     for (; !waiting.empty(); waiting.pop_front()) {
+      if (++num_followed_ > kMostFollowed)
+        refuse_grammar(words_.name, 1,
+                       "optional and repeated parts join too many places; make the grammar smaller");
       const auto node = static_cast<std::size_t>(waiting.front());
       for (const TokenGraph::Link& link : free_[node]) {
         double& best = best_[static_cast<std::size_t>(link.to)];
@@ -147,10 +151,6 @@ class Compiler {
       if (is_left_[static_cast<std::size_t>(node)]) graph_.links.push_back({node, best});
       best = kImpossible;
     }
-    if (graph_.links.size() > static_cast<std::size_t>(kMostArcs))
-      refuse_grammar(words_.name, 1,
-                     "optional and repeated parts join more than " + std::to_string(kMostArcs) +
-                         " places; make the grammar smaller");
   }
 
   const WordGraph& words_;
@@ -161,6 +161,7 @@ class Compiler {
   std::vector<bool> is_left_;                        // nodes that arcs leave, and the end
   std::vector<std::vector<TokenGraph::Link>> free_;  // of each node
   std::vector<double> best_;
+  int num_followed_ = 0;
 };
 
 }  // namespace

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from halfbyte import Detection, Endpoint, Event, ScoredText, SpeakerActivity, Text, Word
+from halfbyte import Detection, Endpoint, Event, ScoredText, Slot, SpeakerActivity, Text, Word
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "c"
@@ -60,6 +60,10 @@ class CHypothesis(ctypes.Structure):
     _fields_ = (("text", ctypes.c_char_p), ("score", ctypes.c_double))
 
 
+class CSlot(ctypes.Structure):
+    _fields_ = (("name", ctypes.c_char_p), ("text", ctypes.c_char_p))
+
+
 class CEvent(ctypes.Structure):
     _fields_ = (
         ("type", ctypes.c_int),
@@ -74,6 +78,8 @@ class CEvent(ctypes.Structure):
         ("label", ctypes.c_char_p),
         ("is_active", ctypes.c_int),
         ("score", ctypes.c_double),
+        ("slots", ctypes.POINTER(CSlot)),
+        ("num_slots", ctypes.c_size_t),
     )
 
 
@@ -99,6 +105,7 @@ def copied(event: CEvent) -> Event:
             for w in words
         ],
         [ScoredText(one.text.decode(), round(one.score, 4)) for one in hypotheses],
+        [Slot(one.name.decode(), one.text.decode()) for one in event.slots[: event.num_slots]],
     )
 
 

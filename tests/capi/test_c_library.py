@@ -13,7 +13,7 @@ from listen.metadata import MODES
 from paths import TONES
 from tones import recording
 
-from halfbyte import EndpointRule, ModelFileError, Recognizer, StreamOptions, finals
+from halfbyte import EndpointRule, ModelFileError, Recognizer, Slot, StreamOptions, finals
 from halfbyte.listen.transcript import as_text
 
 VOICE = ROOT / "src" / "halfbyte" / "assets" / "en-voice.hb"
@@ -65,6 +65,23 @@ def test_every_event_is_that_of_the_package(library, model, rate_hz, chunk_ms, m
     assert last == expected.finish()
     assert last[-1] in finals(last)
     library.c.halfbyte_stream_close(stream)
+
+
+def test_a_grammar_with_slots(library, model):
+    grammar = "#JSGF V1.0;\npublic <said> = <level>+;\n<level> = low | mid | high;\n"
+    expected = Recognizer(TONES).stream(grammar=grammar)
+    stream, c = library.open_stream(model), library.c
+    assert c.halfbyte_stream_set_grammar(stream, b"levels.jsgf", grammar.encode()) == OK
+    assert c.halfbyte_stream_set_grammar(stream, b"home.txt", b"low\ntide") == USAGE
+    assert library.last_error().startswith("home.txt:2: the word 'tide' cannot be spelled")
+    assert c.halfbyte_stream_set_grammar(stream, None, b"low") == USAGE
+    assert library.accept(stream, SENTENCE) == OK
+    assert c.halfbyte_stream_finish(stream) == OK
+    found = library.events(stream)
+    assert found == expected.accept(SENTENCE) + expected.finish()
+    assert finals(found)[0].slots[:2] == [Slot("said", "low"), Slot("level", "low")]
+    assert c.halfbyte_stream_set_grammar(stream, None, None) == OK
+    c.halfbyte_stream_close(stream)
 
 
 def test_a_stream_outlives_the_handle_of_its_model(library):

@@ -229,6 +229,7 @@ HEAD = "#JSGF V1.0;\ngrammar g;\n"
         (HEAD + "public <a> = " + "(" * 200 + "a" + ")" * 200 + ";", "more than 100 deep"),
         (HEAD + "public <r0> = a;" + "".join(f"<r{i + 1}>=<r{i}><r{i}>;" for i in range(30)),
          "the grammar has more than 200000 words and joints"),
+        (HEAD + "public <a> = " + "[a] " * 3000 + ";", "join too many places; make the grammar"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_with_its_place(text: str, message: str) -> None:

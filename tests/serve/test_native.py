@@ -135,6 +135,21 @@ async def _send(client: Client, message: str | bytes) -> None:
         await client.socket.send_str(message)
 
 
+def test_a_grammar_gives_slots(recognizer):
+    audio, rate_hz = s16(SPEECH[0])
+    grammar = "#JSGF V1.0;\npublic <said> = <number>+;\n<number> = one | two | seven;\n"
+
+    async def talk(grammar):
+        async with running(recognizer) as bench, bench.client() as client:
+            await client.start(sample_rate_hz=rate_hz, grammar=grammar)
+            return await client.play(audio)
+
+    (final,) = finals(asyncio.run(talk(grammar)))
+    assert set(final["text"].split()) <= {"one", "two", "seven"}
+    if final["text"]:
+        assert final["slots"][0] == {"name": "said", "text": final["text"]}
+
+
 def test_alternatives_come_with_a_final_if_asked_for(recognizer):
     audio, rate_hz = s16(SPEECH[0])
 

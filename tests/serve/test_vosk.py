@@ -32,7 +32,7 @@ def results(answers):
 
 
 @pytest.mark.parametrize("path", ["", "/vosk"])
-@pytest.mark.parametrize("config", [None, {}, {"words": True, "phrase_list": ["low"]}])
+@pytest.mark.parametrize("config", [None, {}, {"words": True, "phrase_list": []}])
 def test_it_gives_what_transcribe_gives(server, talk, finals, path, config):
     answers = asyncio.run(converse(f"ws://127.0.0.1:{server.port}{path}", talk, config))
     found = results(answers)
@@ -41,6 +41,22 @@ def test_it_gives_what_transcribe_gives(server, talk, finals, path, config):
     heard = [w for result in found for w in result["result"]]
     assert [(w["word"], w["start"], w["end"]) for w in heard] == words
     assert all(0 <= w["conf"] <= 1 for w in heard)
+
+
+def test_a_list_of_phrases(server, talk, finals):
+    address = f"ws://127.0.0.1:{server.port}/vosk"
+    said = [final["text"] for final in finals]
+    config = {"phrase_list": ["high high", *said, "[unk]"]}
+    found = results(asyncio.run(converse(address, talk, config)))
+    assert [result["text"] for result in found] == said
+
+    async def misspell():
+        async with websockets.connect(address) as socket:
+            await socket.send(json.dumps({"config": {"phrase_list": ["low", "tide"]}}))
+            await socket.send(bytes(3200))
+            return json.loads(await socket.recv())
+
+    assert "phrase_list:3: the word 'tide' cannot be" in asyncio.run(misspell())["error"]
 
 
 def test_partials_grow_before_a_result(server, talk):

@@ -21,7 +21,7 @@ VERSION = 1
 START, FINISH = "start", "finish"
 _START_KEYS = (
     *("type", "version", "sample_rate_hz", "encoding", "chunk_ms", "mode", "partials"),
-    *("trailing_silence_ms", "max_segment_ms", "num_best", "min_score"),
+    *("trailing_silence_ms", "max_segment_ms", "num_best", "min_score", "grammar"),
 )
 _MOST_ALTERNATIVES = 10
 
@@ -64,12 +64,16 @@ def settings_of(message: Mapping[str, Any]) -> StreamSettings:
         value = message.get(name, usual)
         return None if value is None else _whole(name, value, -(2**31), 2**31 - 1)
 
-    mode = message.get("mode")
-    if mode is not None and not isinstance(mode, str):
-        raise RefusedError("bad_message", f"mode is {_shown(mode)}; expected a name")
+    def text(name: str, expected: str) -> str | None:
+        value = message.get(name)
+        if value is not None and not isinstance(value, str):
+            raise RefusedError("bad_message", f"{name} is {_shown(value)}; expected {expected}")
+        return value
+
     return StreamSettings(
         chunk_ms=whole("chunk_ms", None),
-        mode=mode,
+        mode=text("mode", "a name"),
+        grammar=text("grammar", "phrases, one a line, or JSGF"),
         endpoint=EndpointRule(
             whole("trailing_silence_ms", rule.trailing_silence_ms), whole("max_segment_ms", None)
         ),
@@ -130,6 +134,8 @@ def event_message(event: Event, num_best: int = 1) -> dict[str, Any]:
         message["words"] = [asdict(word) for word in event.words]
         if event.alternatives:
             message["alternatives"] = event.alternatives
+        if event.slots:
+            message["slots"] = [asdict(slot) for slot in event.slots]
     if num_best > 1:
         message["hypotheses"] = [asdict(one) for one in event.hypotheses]
     return message

@@ -3,7 +3,8 @@
 A client may send `{"config": {"sample_rate": …, "words": …}}`, then s16le audio; each block of it
 gets one answer, a partial result or the final one of a segment. `{"eof": 1}` gets the last final
 result, `{"reset": 1}` too, and the next stream begins. Our differences: without a configuration
-the sample rate is 16 kHz, and `phrase_list` has no effect yet.
+the sample rate is 16 kHz; a segment holds one phrase of `phrase_list`, as a whole, and `[unk]` in
+it has no effect.
 """
 
 import asyncio
@@ -13,7 +14,9 @@ from typing import Any
 
 from aiohttp import WSMessage, WSMsgType, web
 
+from halfbyte.errors import HalfbyteError
 from halfbyte.listen.events import Text
+from halfbyte.listen.grammar import Grammar
 from halfbyte.serve.json_text import read_json
 from halfbyte.serve.refusals import RefusedError
 from halfbyte.serve.session import Session
@@ -22,6 +25,7 @@ from halfbyte.serve.sockets import ClientSocket, add_socket
 
 MOST_ALTERNATIVES = 10
 _CONTROLS = ("config", "eof", "reset")
+_UNKNOWN = "[unk]"  # other words, in a list of phrases
 
 
 def add_routes(app: web.Application) -> None:
@@ -107,7 +111,12 @@ class _Conversation:
 
     def _open(self) -> Session:
         if not self._session:
-            self._session = self._server.open(self._settings, self._request)
+            try:
+                self._session = self._server.open(self._settings, self._request)
+            except RefusedError:
+                raise
+            except HalfbyteError as error:
+                raise RefusedError("bad_message", str(error)) from None
             self._heard = asyncio.create_task(self._hear(self._session))
         return self._session
 
@@ -155,6 +164,8 @@ class _Conversation:
             )
         self._num_alternatives = alternatives
         self._settings = replace(self._settings, num_best=max(1, alternatives))
+        if "phrase_list" in config:
+            self._settings = replace(self._settings, grammar=_grammar_of(config["phrase_list"]))
 
     def _result(self, finals: list[Text]) -> dict[str, Any]:
         """One result of several segments: a client takes one answer for each of its messages."""
@@ -179,6 +190,14 @@ class _Conversation:
 
     async def _say(self, message: dict[str, Any]) -> None:
         await self._socket.send(message)
+
+
+def _grammar_of(phrases: Any) -> Grammar | None:
+    """What a list of phrases allows; an empty one allows anything."""
+    if not isinstance(phrases, list) or not all(isinstance(one, str) for one in phrases):
+        raise RefusedError("bad_message", "phrase_list has to be a list of texts")
+    lines = [" ".join(phrase.split()) for phrase in phrases if phrase != _UNKNOWN]
+    return Grammar("\n".join(["", *lines]), "phrase_list") if lines else None
 
 
 def _control(text: str) -> tuple[str, Any]:
