@@ -66,14 +66,16 @@ class KeywordSegment : public Segment {
   int64_t num_steps() const override { return num_steps_; }
 
   Ending accept(const FloatRows& window, int64_t start_ms, std::vector<Event>* events) override {
-    graphs_.run(kGraph, {{"features", window.tensor()}}, state_.get(), &outputs_);
+    const auto subsampling = static_cast<std::size_t>(settings_.subsampling);
+    const std::size_t num_steps = window.num_rows / subsampling;  // the last frames of a stream may make none
+    const FloatRows whole{window.data, num_steps * subsampling, window.num_columns};
+    graphs_.run(kGraph, {{"features", whole.tensor()}}, state_.get(), &outputs_);
     const GraphOutputValues& found = outputs_.front();
     const std::size_t width = keywords_.names.size();
-    const auto most_steps = window.num_rows / static_cast<std::size_t>(settings_.subsampling);
-    if (found.size(2) != width || found.size(1) != most_steps)
+    if (found.size(2) != width || found.size(1) != num_steps)
       throw Error(ErrorKind::kModelFile,
                   "graph 'spotter' gives logits " + found.shape.to_string() + "; export it again");
-    for (std::size_t step = 0; step < found.size(1); ++step) {
+    for (std::size_t step = 0; step < num_steps; ++step) {
       take(found.values.data() + step * width);
       const auto reach = static_cast<std::size_t>(keywords_.refractory_steps);
       if (means_.num_rows() > reach) judge(means_.num_rows() - 1 - reach, start_ms, events);

@@ -26,5 +26,5 @@ train() {  # NAME [option ...]
 }
 
 train float32 quantization.default=float32 quantization.weights=absmax model.num_stages=1
-train w4a8 --from "$own/float32/result" optimizer.peak_rate=1.0e-3
+train w4a8 --from "$own/float32/result" optimizer.peak_rate=1.0e-3 loop.epochs=5
 python "$recipe/../../bench/keywords.py" "$scenes" float32="$own/float32.hb" w4a8="$own/w4a8.hb" --seed "$seed" --plot "$own/det.svg"

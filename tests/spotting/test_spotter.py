@@ -9,7 +9,7 @@ from onnx_graphs import as_array
 from spotting.conftest import write_config
 from train.corpus import RATE_HZ
 
-from halfbyte import Detection, Recognizer, StreamOptions
+from halfbyte import Detection, Endpoint, Recognizer, StreamOptions
 from halfbyte.data.audio import read_audio
 from halfbyte.data.fbank import FeatureConfig, log_mel
 from halfbyte.data.frames import Labels
@@ -113,6 +113,14 @@ def test_its_words_are_detected_where_they_are(work):
                 for e in found
             )
     assert num_found > 0.8 * num_words
+
+
+@pytest.mark.parametrize("num_frames", [40, 41])
+def test_the_last_frames_of_a_stream_may_make_no_step(work, num_frames):
+    stream = Recognizer(work / "tones.hb").stream(min_score=0.0)
+    hop, window = RATE_HZ // 100, RATE_HZ // 40
+    stream.accept(np.zeros(window + hop * (num_frames - 1), np.float32))
+    assert stream.finish()[-1] == Endpoint("finish", 0.4)
 
 
 def test_detect_prints_one_line_an_event(work, halfbyte):
