@@ -17,6 +17,9 @@
 #include "python/function_decoder.h"
 
 namespace halfbyte::python {
+
+void bind_transducer(nb::module_& decode);  // bind_transducer.cc
+
 namespace {
 
 using namespace nb::literals;
@@ -171,5 +174,6 @@ void bind_decode(nb::module_& m) {
   bind_ctc(decode);
   bind_grammar(decode);
   bind_attention(decode);
+  bind_transducer(decode);
 }
 }  // namespace halfbyte::python

@@ -1,10 +1,13 @@
 // What training computes with the engine's kernels, in `halfbyte._core.kernels`: the linear layer from
-// unpacked codes, and codes of whole rows. `threads` share the rows; which one does what changes no bit.
+// unpacked codes, codes of whole rows, and the loss of transducers. `threads` share the rows; which one does
+// what changes no bit.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <vector>
 
+#include "decode/transducer_lattice.h"
 #include "kernels/kernels.h"
 #include "python/bindings.h"
 #include "python/kernel_arrays.h"
@@ -163,6 +166,36 @@ void values_bf16(Matrix<const int8_t> codes, Vector<const float> scales, Matrix<
   });
 }
 
+// Nodes of the utterances one after the other; a thread takes whole utterances.
+void transducer_losses(Vector<const float> blank, Vector<const float> label, Vector<const int64_t> num_steps,
+                       Vector<const int64_t> num_labels, double fast_emit, Vector<float> losses,
+                       Vector<float> grad_blank, Vector<float> grad_label, int threads) {
+  const int64_t batch = size(num_steps.size()), num_nodes = size(blank.size());
+  expect(size(num_labels.size()) == batch && size(losses.size()) == batch,
+         "num_labels and losses must have one value for each utterance");
+  expect(size(label.size()) == num_nodes && size(grad_blank.size()) == num_nodes &&
+             size(grad_label.size()) == num_nodes,
+         "label and the gradients must be as long as blank");
+  std::vector<int64_t> first{0};
+  for (int64_t i = 0; i < batch; ++i) {
+    const int64_t steps = num_steps.data()[i], labels = num_labels.data()[i];
+    expect(steps >= 1 && labels >= 0 && steps <= num_nodes && labels < num_nodes,
+           "an utterance needs a step or more, and 0 labels or more");
+    first.push_back(first.back() + steps * (labels + 1));
+  }
+  expect(first.back() == num_nodes, "blank must have a value for each node, num_steps * (num_labels + 1)");
+  Computing computing;
+  share_rows(threads, batch, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const TransducerLattice lattice{static_cast<std::size_t>(num_steps.data()[i]),
+                                      static_cast<std::size_t>(num_labels.data()[i]), blank.data() + first[i],
+                                      label.data() + first[i]};
+      losses.data()[i] = static_cast<float>(
+          transducer_loss(lattice, fast_emit, grad_blank.data() + first[i], grad_label.data() + first[i]));
+    }
+  });
+}
+
 nb::arg_v threads_arg() { return nb::arg("threads") = 1; }
 
 template <class X, class Out>
@@ -190,6 +223,13 @@ void bind_training_kernels(nb::module_& m) {
   m.def("values_bf16", values_bf16, nb::arg("codes").noconvert(), nb::arg("scales").noconvert(),
         nb::arg("out").noconvert(), default_isa_arg(), threads_arg(),
         "bfloat16(code * scale) with a scale for each row (M, K); the bits as int16.");
+  m.def(
+      "transducer_losses", transducer_losses, nb::arg("blank").noconvert(), nb::arg("label").noconvert(),
+      nb::arg("num_steps").noconvert(), nb::arg("num_labels").noconvert(), nb::arg("fast_emit"),
+      nb::arg("losses").noconvert(), nb::arg("grad_blank").noconvert(), nb::arg("grad_label").noconvert(),
+      threads_arg(),
+      "-log P of the labels of each utterance (B), and its gradients by the log-probabilities of blanks and "
+      "labels of all nodes (N): utterance by utterance (T, U + 1).");
 }
 
 }  // namespace halfbyte::python

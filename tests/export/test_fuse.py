@@ -15,7 +15,7 @@ from halfbyte.export.graph_ir import read_onnx
 from halfbyte.export.graphs import trace
 from halfbyte.export.lower import lower
 from halfbyte.export.onnx_model import finish
-from halfbyte.families.u2.graphs import encoder_graph
+from halfbyte.families.streaming import encoder_graph
 
 HEAD_BYTES = 24  # of a saved state; among them the fingerprint of its model file
 CHUNKS = [(8, 0), (4, 0), (1, 0), (8, 0), (3, 2), (1, 3)]  # steps, frames more

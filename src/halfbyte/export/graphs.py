@@ -27,7 +27,8 @@ def trace(spec: GraphSpec) -> onnx.ModelProto:
     inputs, states = list(spec.inputs.values()), list(spec.states.values())
     batch = inputs[0].value.shape[0]
     state = [e.value.repeat(batch, *[1] * (e.value.dim() - 1)) for e in states]
-    arguments: list[Any] = [e.value for e in inputs]
+    # A copy each: the exporter takes one and the same tensor for one input.
+    arguments: list[Any] = [e.value.clone() for e in inputs]
     open_axes: list[Any] = [_open(e) for e in inputs]
     if states:
         arguments, open_axes = [*arguments, state], [*open_axes, [_open(e) for e in states]]

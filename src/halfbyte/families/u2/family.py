@@ -9,9 +9,10 @@ from halfbyte.blocks.masks import FULL_CONTEXT, draw_chunk_steps
 from halfbyte.blocks.whisper_decoder import WhisperDecoder
 from halfbyte.data.speech import Speech, SpeechBatch
 from halfbyte.families.family import Family, GraphSpec, Inputs, Losses, Stage
+from halfbyte.families.streaming import encoder_graph
 from halfbyte.families.u2.config import PRODUCTION, ModelConfig
 from halfbyte.families.u2.divergence import divergence
-from halfbyte.families.u2.graphs import cached_graphs, decoder_graph, encoder_graph
+from halfbyte.families.u2.graphs import cached_graphs, decoder_graph
 from halfbyte.families.u2.metadata import metadata
 from halfbyte.families.u2.model import U2, LogProbs
 from halfbyte.families.u2.validation import greedy_errors

@@ -4,10 +4,10 @@ from typing import Any
 
 from halfbyte.blocks.whisper_decoder import WhisperDecoder
 from halfbyte.families.family import Inputs
+from halfbyte.families.streaming import streaming_metadata
 from halfbyte.families.u2.model import BLANK, U2
 
 MAX_SEGMENT_MS = 20000
-CHUNK_MS = 640
 MODES = ("rescoring", "prefix_beam", "greedy", "attention")  # the first is the default
 PRETRAINED_MODES = ("attention", "rescoring", "prefix_beam", "greedy")  # a decoder that knows more
 
@@ -15,19 +15,18 @@ PRETRAINED_MODES = ("attention", "rescoring", "prefix_beam", "greedy")  # a deco
 def metadata(model: U2, inputs: Inputs) -> dict[str, Any]:
     """Streaming, tokens and decoding."""
     config, tokens = model.config, inputs.vocabulary.tokens
-    subsampling, is_whisper = model.encoder.subsampling, isinstance(model.decoder, WhisperDecoder)
-    step_ms = subsampling.rate * inputs.features.frame_shift_ms
+    is_whisper = isinstance(model.decoder, WhisperDecoder)
+    step_ms = model.encoder.subsampling.rate * inputs.features.frame_shift_ms
     # A segment ends with the chunk that reaches its length, and room (100 ms) behind it.
     longest_steps = model.decoder.longest - config.dynamic_chunk - -(-100 // step_ms)
     return {
-        "streaming": {
-            "subsampling": subsampling.rate,
-            "overlap_frames": subsampling.overlap_frames,
-            "chunk_steps": min(CHUNK_MS // step_ms, config.dynamic_chunk),
-            "chunk_choices_steps": list(range(config.shortest_chunk, config.dynamic_chunk + 1)),
-            "left_context_steps": config.encoder.left_context,
-            "max_segment_ms": min(MAX_SEGMENT_MS, longest_steps * step_ms),
-        },
+        "streaming": streaming_metadata(
+            model,
+            inputs,
+            config.encoder.left_context,
+            (config.shortest_chunk, config.dynamic_chunk),
+            min(MAX_SEGMENT_MS, longest_steps * step_ms),
+        ),
         "tokens": tokens,
         "blank_id": BLANK,
         "sos_id": len(tokens) - 1,
