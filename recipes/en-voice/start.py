@@ -53,8 +53,9 @@ def main() -> None:
     state = decoder_state(weights, activation, ids, ENGLISH.start, ENGLISH.end)
     state["output.bias"][:2] = UNUSED
     model.decoder.load_state_dict(state)
-    torch.nn.init.zeros_(model.ctc.weight)
-    torch.nn.init.zeros_(model.ctc.bias)
+    torch.nn.init.zeros_(model.ctc.project.weight)
+    torch.nn.init.zeros_(model.ctc.project.bias)
+    torch.nn.init.zeros_(model.ctc.output.bias)
     save_checkpoint(options.checkpoint, config, vocabulary, model.state_dict())
     print(f"{len(vocabulary.tokens)} tokens of {sum(words.values())} words: {options.checkpoint}")
 

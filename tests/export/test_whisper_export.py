@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from models import Exported, export_checkpoint, following, random_model
 
 from halfbyte.export.onnx_model import compile_folder
@@ -32,6 +33,8 @@ def whisper(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     config = train_config(tree)
     tokenizer, model = random_model(config)
     model.encoder.feature_norm.mean.fill_(-9.0)
+    with torch.no_grad():
+        model.decoder.output.bias[-1] = -4.0  # else sentences end before they begin
     folder = tmp_path_factory.mktemp("whisper")
     save_checkpoint(folder / "checkpoint", config, tokenizer, model.state_dict())
     return export_checkpoint(folder / "checkpoint", folder)
@@ -66,3 +69,11 @@ def test_attention_search_is_the_same_with_and_without_a_cache(
         found.append([*stream.accept(samples), *stream.finish()])
     assert found[0] == found[1]
     assert found[0][-1].text
+
+
+def test_the_weight_of_three_layers_is_stored_once(whisper: Exported) -> None:
+    layer = whisper.model.decoder.embedding
+    codes = layer.quantized_weight().codes.numpy()
+    packed = layer.number.codec.pack(codes).tobytes()
+    assert whisper.model.ctc.output.weight is layer.weight
+    assert whisper.model_file.read_bytes().count(packed) == 1

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from halfbyte.blocks.attention import NOT_SEEN, Attention
 from halfbyte.blocks.norm import LayerNorm
+from halfbyte.blocks.shared_weight import share_weight
 from halfbyte.blocks.whisper import ACTIVATIONS, STACK
 from halfbyte.quant.stored import StoredParameters
 
@@ -79,9 +80,9 @@ class WhisperDecoder(nn.Module, StoredParameters):
 
     Differs from `Decoder` in that positions are learned, embeddings are not scaled, and the
     encoder's stacked steps are taken apart again. Before every sentence stands an input that is the
-    same for all: Whisper's start of a transcript. Embedding and output layer, one matrix in
-    Whisper, are two, so that our boundary may be one token as input (the last of Whisper's prompt)
-    and another as label (the end of the text).
+    same for all: Whisper's start of a transcript. Embedding and output layer are one matrix, as in
+    Whisper. Our boundary is Whisper's end of the text there; that as input it is the last token of
+    Whisper's prompt lies in the first row of the positions, which no other token has.
 
     Args:
         memory_width: of the encoder's stacked steps, 2·D.
@@ -100,6 +101,7 @@ class WhisperDecoder(nn.Module, StoredParameters):
         )
         self.norm = LayerNorm(width)
         self.output = nn.Linear(width, num_tokens)
+        share_weight(self, "embedding", "output")
 
     def forward(self, tokens: Tensor, memory: Tensor, memory_bias: Tensor | None = None) -> Tensor:
         """Log-probabilities of the token after each position.

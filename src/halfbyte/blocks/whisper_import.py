@@ -149,13 +149,13 @@ def decoder_state(
     """
     table = weights["decoder/embeddings/weight"]
     positions = weights["decoder/position_encodings/encodings"]
-    output = table[tokens]
-    output[-1] = table[end]
+    rows, places = table[tokens], positions[1:].clone()
+    rows[-1] = table[end]
+    places[0] += table[tokens[-1]] - table[end]
     state = {
         "start": table[start] + positions[0],
-        "embedding.weight": table[tokens],
-        "position.weight": positions[1:],
-        "output.weight": output,
+        "embedding.weight": rows,
+        "position.weight": places,
         "output.bias": torch.zeros(len(tokens)),
     }
     for i in range(_num_layers(weights, "decoder")):

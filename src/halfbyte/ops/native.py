@@ -1,6 +1,6 @@
 """Turns a float model into a native integer one, layer by layer."""
 
-from torch import nn
+from torch import Tensor, nn
 
 from halfbyte.errors import ConfigError
 from halfbyte.ops.embedding import NativeEmbedding
@@ -17,7 +17,8 @@ def make_native(model: nn.Module, layer_map: LayerMap, methods: Methods | None =
     """Replace linear and embedding layers by native ones, as the map says; in place.
 
     Parameters keep their names and values, so a float checkpoint loads into a native model
-    and the other way round. Where a map leaves nothing but float32, the model is unchanged.
+    and the other way round. A weight that layers share stays one. Where a map leaves nothing but
+    float32, the model is unchanged.
 
     Args:
         model: any module.
@@ -34,10 +35,11 @@ def make_native(model: nn.Module, layer_map: LayerMap, methods: Methods | None =
         )
     if layer_map.is_float:
         return model
+    weights: dict[Tensor, Tensor] = {}
     for name in names:
         number = layer_map.format_of(name)
         if not number.is_float:
-            _replace(model, name, number, methods or Methods())
+            _replace(model, name, number, methods or Methods(), weights)
     for module in model.modules():
         if isinstance(module, StoredParameters):
             module.stores_half = True
@@ -49,18 +51,26 @@ def native_layers(model: nn.Module) -> dict[str, NativeLayer]:
     return {n: m for n, m in model.named_modules() if isinstance(m, NativeLayer)}
 
 
-def _replace(model: nn.Module, name: str, number: Format, methods: Methods) -> None:
+def _replace(
+    model: nn.Module,
+    name: str,
+    number: Format,
+    methods: Methods,
+    weights: dict[Tensor, Tensor],
+) -> None:
+    """weights: the native layers' of those that they replace; grows."""
     parent_name, _, child_name = name.rpartition(".")
     parent = model.get_submodule(parent_name)
     layer = getattr(parent, child_name)
     twin = _twin(layer, name, number, methods)
     twin.load_state_dict(layer.state_dict(), strict=False)  # a quantiser has state of its own
+    twin.weight = weights.setdefault(layer.weight, twin.weight)  # type: ignore[assignment]
     setattr(parent, child_name, twin)
 
 
 def _twin(
     layer: nn.Linear | nn.Embedding, name: str, number: Format, methods: Methods
-) -> nn.Module:
+) -> NativeLayer:
     n, k = layer.weight.shape
     if isinstance(layer, nn.Embedding):
         return NativeEmbedding(n, k, number, methods.of_table((n, k), number))

@@ -14,6 +14,7 @@ from halfbyte.blocks.decoder import Decoder, DecoderConfig
 from halfbyte.blocks.encoder import Encoder, State
 from halfbyte.blocks.leaves import Numbers
 from halfbyte.blocks.masks import FULL_CONTEXT
+from halfbyte.blocks.shared_weight import share_weight
 from halfbyte.blocks.whisper import WhisperEncoder
 from halfbyte.blocks.whisper_decoder import WhisperDecoder
 from halfbyte.families.u2.config import ModelConfig
@@ -39,8 +40,26 @@ class LogProbs:
     labels: Tensor
 
 
+class SharingHead(nn.Module):
+    """A CTC head over the decoder's embedding: y = E · (P · x + p) + b.
+
+    With thousands of tokens a head of its own would be a tenth of the model.
+    """
+
+    def __init__(self, width: int, embedding_width: int, num_tokens: int):
+        super().__init__()
+        self.project = nn.Linear(width, embedding_width)
+        self.output = nn.Linear(embedding_width, num_tokens)
+
+    def forward(self, encoded: Tensor) -> Tensor:
+        """(B, T, D) float32 -> (B, T, V) float32."""
+        return self.output(self.project(encoded))
+
+
 class U2(nn.Module):
     """Encoder, CTC head and attention decoder.
+
+    Over a Whisper decoder the CTC head shares its embedding.
 
     Integer-only models have an encoder and a CTC head on integers; the decoder stays as it is.
 
@@ -56,9 +75,15 @@ class U2(nn.Module):
         self.num_tokens = num_tokens
         self.encoder = _encoder(config, num_bins)
         width = self.encoder.output_width
-        self.ctc = nn.Linear(width, num_tokens)
+        decoder = _decoder(config, width, num_tokens)
+        is_sharing = isinstance(decoder, WhisperDecoder)
+        inner = decoder.embedding.embedding_dim
+        head = SharingHead(width, inner, num_tokens) if is_sharing else nn.Linear(width, num_tokens)
+        self.ctc: nn.Module = head
         self.numbers, self.logits = Numbers(), Numbers()
-        self.decoder = _decoder(config, width, num_tokens)
+        self.decoder = decoder
+        if is_sharing:
+            share_weight(self, "decoder.embedding", "ctc.output")
 
     def ctc_log_probs(self, encoded: Tensor) -> Tensor:
         """encoded: (B, T, D), as the encoder gives it -> (B, T, V) float32."""
