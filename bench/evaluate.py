@@ -44,12 +44,11 @@ class Model:
             raise SystemExit(f"no model file at {path!r}; expected FORMAT=M.hb")
         file = ModelFile(self.path)
         self.sha256 = hashlib.sha256(self.path.read_bytes()).hexdigest()
-        layers = [layer for graph in file.graph_names for layer in file.layers(graph)]
         self.facts = {
             "model": file.metadata["name"],
             "number_format": self.number_format,
             "bytes": file.num_bytes,
-            "parameters": sum(layer.num_parameters for layer in layers),
+            "parameters": sum(layer.num_parameters for layer in file.stored_layers()),
         }
         self.facts["float32_bytes"] = 4 * self.facts["parameters"]
 

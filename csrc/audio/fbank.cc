@@ -140,7 +140,7 @@ size_t Fbank::frame_length_samples() const { return tables_->length; }
 size_t Fbank::frame_shift_samples() const { return tables_->shift; }
 
 void Fbank::accept(const float* samples, size_t num_samples) {
-  check(!is_finished_, "fbank: samples came after finish(); call reset() to begin a new stream");
+  check(!is_finished_, "fbank: finish() has been called; call reset() to begin a new stream");
   FloatEnvironment environment;
   check_finite(samples, num_samples, num_samples_accepted_);
   num_samples_accepted_ += static_cast<int64_t>(num_samples);

@@ -137,8 +137,7 @@ void Resampler::reset() {
 
 std::vector<float> Resampler::accept(const float* samples, size_t num_samples) {
   if (is_finished_) {
-    throw Error(ErrorKind::kUsage,
-                "resampler: samples came after finish(); call reset() to begin a new stream");
+    throw Error(ErrorKind::kUsage, "resampler: finish() has been called; call reset() to begin a new stream");
   }
   check_finite(samples, num_samples, num_in_samples_);
   num_in_samples_ += static_cast<int64_t>(num_samples);

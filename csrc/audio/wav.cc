@@ -30,7 +30,7 @@ std::ifstream open(const fs::path& path, const std::string& name) {
     throw Error(ErrorKind::kAudio, name + ": a folder; expected a WAV file");
   }
   if (!fs::exists(path, ignored)) {
-    throw Error(ErrorKind::kAudio, name + ": no such file; expected the path of a WAV file");
+    throw Error(ErrorKind::kAudio, name + ": no such file; give the path of a recording");
   }
   std::ifstream file(path, std::ios::binary);
   if (!file) {

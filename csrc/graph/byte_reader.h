@@ -24,7 +24,7 @@ class ByteReader {
     const std::uint32_t size = count(1);
     std::string text(reinterpret_cast<const char*>(bytes_), size);
     advance(size);
-    if (!is_printable(text)) fail("holds a name that is no printable UTF-8");
+    if (!is_printable(text)) fail("holds a name that is not printable UTF-8");
     return text;
   }
 

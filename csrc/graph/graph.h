@@ -60,6 +60,11 @@ struct GraphState {
   bool is_row;          // `initial` holds the last axis alone, which all others repeat
 };
 
+// Bytes of the section `weights`.
+struct StoredBytes {
+  std::uint64_t offset, num_bytes;
+};
+
 class Graph {
  public:
   // Throws kModelFile. Constants point into `weights`; float16 ones are widened into the graph.
@@ -76,8 +81,8 @@ class Graph {
   const std::vector<GraphOutput>& outputs() const { return outputs_; }
   const std::vector<GraphState>& states() const { return states_; }
   const std::vector<Node>& nodes() const { return nodes_; }
-  // Bytes that each constant takes in the file, in the order of constants().
-  const std::vector<std::uint64_t>& constant_bytes() const { return constant_bytes_; }
+  // Where each constant lies in the file, in the order of constants(). Graphs share what is equal.
+  const std::vector<StoredBytes>& stored() const { return stored_; }
 
   // Index of the input or output of that name, or -1.
   int find_input(const std::string& name) const;
@@ -89,7 +94,7 @@ class Graph {
   std::string name_;
   std::vector<Value> values_;
   std::vector<Tensor> constants_;
-  std::vector<std::uint64_t> constant_bytes_;
+  std::vector<StoredBytes> stored_;
   std::vector<GraphInput> inputs_;
   std::vector<GraphOutput> outputs_;
   std::vector<GraphState> states_;

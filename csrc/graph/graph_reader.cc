@@ -100,7 +100,7 @@ class GraphReader {
   std::uint64_t storage_bytes(DType storage, const Shape& shape) {
     const Codec* codec = find_codec(storage);
     if (codec == nullptr) return static_cast<std::uint64_t>(shape.num_elements()) * dtype_bytes(storage);
-    if (shape.rank() != 2) reader_.fail("holds packed codes that are no matrix");
+    if (shape.rank() != 2) reader_.fail("holds packed codes that are not a matrix");
     return static_cast<std::uint64_t>(codec->num_bytes(shape[0], shape[1]));
   }
 
@@ -111,12 +111,13 @@ class GraphReader {
       reader_.fail("stores a constant in a type that it cannot be read as");
     Tensor tensor{type, fixed_shape(), nullptr, nullptr};
     const std::uint64_t num_bytes = storage_bytes(storage, tensor.shape);
-    tensor.data = stored(num_bytes);
+    const std::uint8_t* place = stored(num_bytes);
+    tensor.data = place;
     if (type != storage) widen(tensor);
     mark_written(index, type);
     graph_.values_[index].constant = static_cast<int>(graph_.constants_.size());
     graph_.constants_.push_back(tensor);
-    graph_.constant_bytes_.push_back(num_bytes);
+    graph_.stored_.push_back({static_cast<std::uint64_t>(place - weights_.bytes), num_bytes});
   }
 
   static void widen(Tensor& tensor) {

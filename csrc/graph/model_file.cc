@@ -39,7 +39,7 @@ T ModelFile::number_at(std::uint64_t offset) const {
 
 void ModelFile::read_header() {
   if (std::memcmp(bytes_, kMagic, 8) != 0)
-    fail("does not start with HALFBYTE, so it is no model file; give a .hb file");
+    fail("is not a model file (it does not start with HALFBYTE); give a .hb file");
   const auto version = number_at<std::uint32_t>(8);
   if (version != kVersion)
     fail(

@@ -117,17 +117,17 @@ void Session::run(State& state) {
 }
 
 void Session::check_streams(State* const* states, std::size_t num_streams) const {
-  if (num_streams == 0) throw Error(ErrorKind::kUsage, "a batch of no streams came; give at least one");
+  if (num_streams == 0) throw Error(ErrorKind::kUsage, "the batch is empty; give at least one stream");
   for (std::size_t b = 0; b < num_streams; ++b) {
     if (&states[b]->graph() != graph_)
       throw Error(ErrorKind::kUsage, "the state belongs to graph '" + states[b]->graph().name() +
                                          "' of another model or name; make one for this graph");
     if (std::find(states, states + b, states[b]) != states + b)
-      throw Error(ErrorKind::kUsage, "a state came twice in one batch; a stream takes one step at a time");
+      throw Error(ErrorKind::kUsage, "a batch holds a state twice; a stream takes one step at a time");
     if (states[b]->left_context_steps() != states[0]->left_context_steps())
       throw Error(ErrorKind::kInput, "states of " + std::to_string(states[0]->left_context_steps()) +
                                          " and " + std::to_string(states[b]->left_context_steps()) +
-                                         " steps of left context came in one batch; run them apart");
+                                         " steps of left context are in one batch; run them apart");
   }
   if (num_streams > 1) check_batch(num_streams);
 }

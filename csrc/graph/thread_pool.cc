@@ -139,10 +139,9 @@ int threads_of(int asked) {
   char* end = nullptr;
   const long threads = is_from_environment ? std::strtol(text, &end, 10) : asked == 0 ? 1 : asked;
   if (threads < 1 || threads > kMaxThreads || (is_from_environment && *end != '\0'))
-    throw Error(ErrorKind::kUsage,
-                (is_from_environment ? std::string("HALFBYTE_THREADS is '") + text + "'"
-                                     : std::to_string(threads) + " threads were asked for") +
-                    ", expected 1 to " + std::to_string(kMaxThreads));
+    throw Error(ErrorKind::kUsage, (is_from_environment ? std::string("HALFBYTE_THREADS is '") + text + "'"
+                                                        : "threads is " + std::to_string(threads)) +
+                                       "; expected 1 to " + std::to_string(kMaxThreads));
   return static_cast<int>(threads);
 }
 

@@ -11,8 +11,7 @@ namespace {
 
 void check_bits(int bits) {
   if (bits < 1 || bits > kMaxWeightBits)
-    throw Error(ErrorKind::kUsage,
-                "weights of " + std::to_string(bits) + " bits came; packed weights have 1 to 8");
+    throw Error(ErrorKind::kUsage, "weights have " + std::to_string(bits) + " bits; expected 1 to 8");
 }
 
 bool fits(int bits, int code) {
@@ -45,7 +44,7 @@ void check_codes(int bits, const int8_t* codes, int64_t count) {
   if (all_fit(bits, codes, count)) return;
   for (int64_t i = 0; i < count; ++i)
     if (!fits(bits, codes[i]))
-      throw Error(ErrorKind::kInput, "weight code " + std::to_string(codes[i]) + " came; " +
+      throw Error(ErrorKind::kInput, "weight code " + std::to_string(codes[i]) + " is out of range; " +
                                          std::to_string(bits) + "-bit codes " + range_of(bits) +
                                          ", so quantise first");
 }
@@ -147,7 +146,7 @@ void embedding(const EmbeddingTable& table, const int64_t* ids, int64_t count, f
   for (int64_t i = 0; i < count; ++i) {
     const int64_t id = ids[i];
     if (id < 0 || id >= table.v)
-      throw Error(ErrorKind::kInput, "token id " + std::to_string(id) + " came; this table has ids 0.." +
+      throw Error(ErrorKind::kInput, "token id " + std::to_string(id) + " is out of range; expected 0.." +
                                          std::to_string(table.v - 1));
     for (int64_t d = 0; d < table.d; ++d)
       out[i * table.d + d] =

@@ -118,8 +118,8 @@ const Kernels& find_kernels(const std::string& isa) {
     if (isa == variant.kernels->isa && variant.is_supported()) return *variant.kernels;
   bool is_known = false;
   for (const char* name : kKnown) is_known = is_known || isa == name;
-  throw Error(ErrorKind::kUsage, "instruction set '" + isa + "' came (HALFBYTE_ISA); " +
-                                     (is_known ? "this CPU lacks it" : "there is none of that name") +
+  throw Error(ErrorKind::kUsage, "instruction set '" + isa + "' (HALFBYTE_ISA): " +
+                                     (is_known ? "this CPU lacks it" : "there is no such instruction set") +
                                      "; this CPU runs: " + joined(available_isas()));
 }
 

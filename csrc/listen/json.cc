@@ -54,8 +54,8 @@ class Parser {
 
  private:
   [[noreturn]] void fail() const {
-    throw Error(ErrorKind::kModelFile, "the model's metadata is no JSON from byte " + std::to_string(at_) +
-                                           " on; compile the model again");
+    throw Error(ErrorKind::kModelFile, "the model's metadata stops being JSON at byte " +
+                                           std::to_string(at_) + " on; compile the model again");
   }
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
   char next() {

@@ -106,7 +106,8 @@ StreamOptions ModelSettings::checked(StreamOptions options) const {
     throw Error(ErrorKind::kUsage,
                 "the model has no decoding mode '" + options.mode + "'; it has " + joined(modes));
   if (modes.empty() && !options.mode.empty())
-    throw Error(ErrorKind::kUsage, "the model has no decoding modes; '" + options.mode + "' was asked for");
+    throw Error(ErrorKind::kUsage, "the model has no decoding modes, so '" + options.mode +
+                                       "' cannot be chosen; leave mode out");
   const EndpointRule& rule = options.endpoint;
   if (rule.trailing_silence_ms) check_range("trailing_silence_ms", *rule.trailing_silence_ms, 0, 60000);
   if (rule.max_segment_ms) check_range("max_segment_ms", *rule.max_segment_ms, 1, 3600000);

@@ -23,8 +23,9 @@ static RunFunction plan(NodePlanner& node) {
         std::int64_t index = operands.in<std::int64_t>(1)[i];
         if (index < 0) index += size;
         if (index < 0 || index >= size)
-          throw Error(ErrorKind::kInput, "index " + std::to_string(index) + " came, expected less than " +
-                                             std::to_string(size) + "; check the ids");
+          throw Error(ErrorKind::kInput, "index " + std::to_string(index) +
+                                             " is out of range; expected less than " + std::to_string(size) +
+                                             "; check the ids");
         std::memcpy(out, operands.in<unsigned char>(0) + (row * size + index) * item_bytes, item_bytes);
       }
   };

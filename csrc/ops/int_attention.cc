@@ -42,14 +42,14 @@ void check_shapes(NodePlanner& node, std::int64_t heads) {
     node.fail("expected query (B, C, D), key and value (B, K, D)");
   const std::int64_t d = query[2];
   if (heads < 1 || d < 1 || d % heads != 0 || d / heads > kLargestHead)
-    node.fail("the heads do not fit the width");
+    node.fail("the number of heads must divide the width");
   if (node.shape(kContent) != Shape{d} || node.shape(kPosition) != Shape{d})
     node.fail("content and position must have one value per column");
-  if (node.shape(kDistances) != Shape{key[1] + query[1] - 1, d}) node.fail("distances has another shape");
+  if (node.shape(kDistances) != Shape{key[1] + query[1] - 1, d}) node.fail("distances must fit the keys");
   if (node.shape(kValid) != Shape{key[0], key[1]}) node.fail("valid has another shape");
-  if (key[1] < 1 || key[1] > 65536) node.fail("there are not 1 to 65536 keys");
+  if (key[1] < 1 || key[1] > 65536) node.fail("expected 1 to 65536 keys");
   if (node.shape(kExponentials).rank() != 1 || node.shape(kExponentials)[0] < 1)
-    node.fail("there are no exponentials");
+    node.fail("the table of exponentials is empty");
 }
 
 IntegerAttentionSizes sizes_of(NodePlanner& node) {

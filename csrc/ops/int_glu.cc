@@ -5,8 +5,8 @@ namespace halfbyte::ops {
 static RunFunction plan(NodePlanner& node) {
   Shape shape = node.shape(0);
   const std::int64_t columns = columns_of(node, 0);
-  if (columns % 2 != 0) node.fail("the last axis has no halves");
-  if (node.shape(1) != Shape{kTableSize}) node.fail("the table has not 256 entries");
+  if (columns % 2 != 0) node.fail("the last axis must have an even size");
+  if (node.shape(1) != Shape{kTableSize}) node.fail("the table must have 256 entries");
   shape[shape.rank() - 1] = columns / 2;
   node.set_output(0, shape);
   const std::int64_t rows = shape.product(0, shape.rank() - 1);

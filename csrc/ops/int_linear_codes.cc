@@ -9,7 +9,7 @@ static RunFunction plan(NodePlanner& node) {
   IntegerEpilogue epilogue = epilogue_of(node, product);
   epilogue.low = low_attribute(node);
   const bool has_table = node.has(kTable);
-  if (has_table && node.shape(kTable) != Shape{kTableSize}) node.fail("the table has not 256 entries");
+  if (has_table && node.shape(kTable) != Shape{kTableSize}) node.fail("the table must have 256 entries");
   return [=](const Operands& operands) {
     IntegerEpilogue integer = epilogue;
     integer.codes = operands.out<std::int8_t>(0);

@@ -8,7 +8,7 @@ static RunFunction plan(NodePlanner& node) {
   const IntegerEpilogue epilogue = epilogue_of(node, product);
   const bool has_residual = node.has(kResidual);
   if (has_residual && node.shape(kResidual) != node.outputs()[0].value.shape)
-    node.fail("the residual has another shape");
+    node.fail("the residual must have the shape of the result");
   if (has_residual) node.allow_in_place(kResidual);
   return [=](const Operands& operands) {
     IntegerEpilogue integer = epilogue;

@@ -4,7 +4,7 @@
 namespace halfbyte::ops {
 
 static RunFunction plan(NodePlanner& node) {
-  if (node.shape(1) != Shape{kTableSize}) node.fail("the table has not 256 entries");
+  if (node.shape(1) != Shape{kTableSize}) node.fail("the table must have 256 entries");
   node.set_output(0, node.shape(0));
   node.allow_in_place(0);
   return [count = node.shape(0).num_elements(),

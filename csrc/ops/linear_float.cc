@@ -4,7 +4,7 @@
 namespace halfbyte::ops {
 
 static RunFunction plan(NodePlanner& node) {
-  if (node.shape(1).rank() != 2) node.fail("the weights are no matrix");
+  if (node.shape(1).rank() != 2) node.fail("the weights must be a matrix");
   const std::int64_t k = node.shape(1)[0], n = node.shape(1)[1];
   if (node.has(2) && node.shape(2) != Shape{n}) node.fail("the bias must have one value per output");
   if (k == 0) node.fail("the weights have no inputs");

@@ -15,7 +15,7 @@ struct Product {
 
 Product product_of(NodePlanner& node) {
   Product product{node.shape(0), node.shape(1), {}};
-  if (product.a.rank() == 0 || product.b.rank() == 0) node.fail("a scalar is no matrix");
+  if (product.a.rank() == 0 || product.b.rank() == 0) node.fail("an operand is a scalar; expected matrices");
   if (product.a.rank() == 1) product.a = {1, product.a[0]};
   if (product.b.rank() == 1) product.b = {product.b[0], 1};
   GemmF32& gemm = product.matrices;

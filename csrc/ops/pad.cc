@@ -4,14 +4,14 @@
 namespace halfbyte::ops {
 
 static RunFunction plan(NodePlanner& node) {
-  if (node.text_attribute("mode", "constant") != "constant") node.fail("only constant padding runs");
+  if (node.text_attribute("mode", "constant") != "constant") node.fail("the mode must be constant");
   const Shape& from = node.shape(0);
   const auto pads = node.known_numbers(1);
   std::vector<std::int64_t> axes;
   for (int axis = 0; axis < from.rank(); ++axis) axes.push_back(axis);
   if (node.has(3)) axes = node.known_numbers(3);
-  if (pads.size() != 2 * axes.size()) node.fail("pads has another number of axes");
-  if (node.has(2) && node.shape(2).num_elements() != 1) node.fail("the padding value is no scalar");
+  if (pads.size() != 2 * axes.size()) node.fail("pads must have two entries per axis");
+  if (node.has(2) && node.shape(2).num_elements() != 1) node.fail("the padding value must be one number");
   Shape shape = from;
   Shape begins = from;
   for (int axis = 0; axis < from.rank(); ++axis) begins[axis] = 0;

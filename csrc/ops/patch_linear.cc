@@ -86,7 +86,8 @@ Patches patches_of(NodePlanner& node) {
 static RunFunction plan(NodePlanner& node) {
   const QuantizedLinear linear(node);
   const Patches patches = patches_of(node);
-  if (patches.size != linear.num_inputs()) node.fail("a patch has not the size of the weights' inputs");
+  if (patches.size != linear.num_inputs())
+    node.fail("a patch must have as many values as the weights have inputs");
   node.set_output(0, {patches.batch, patches.rows, patches.columns, linear.num_outputs()});
   const std::int64_t block = std::min(kBlockPatches, patches.count());
   const std::size_t patch_bytes = static_cast<std::size_t>((block * patches.size + 15) / 16 * 64);

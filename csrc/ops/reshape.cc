@@ -11,7 +11,7 @@ static RunFunction plan(NodePlanner& node) {
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     std::int64_t size = sizes[i];
     if (size == 0 && !allow_zero && static_cast<int>(i) < from.rank()) size = from[static_cast<int>(i)];
-    if (size < -1 || (size == -1 && open_axis >= 0)) node.fail("the shape asked for is impossible");
+    if (size < -1 || (size == -1 && open_axis >= 0)) node.fail("the new shape is impossible");
     if (size == -1) open_axis = static_cast<int>(i);
     shape.push_back(size == -1 ? 1 : size);
   }
@@ -19,7 +19,7 @@ static RunFunction plan(NodePlanner& node) {
   const std::int64_t known = shape.num_elements();
   if (open_axis >= 0 && known > 0) shape[open_axis] = from.num_elements() / known;
   if (shape.num_elements() != from.num_elements())
-    node.fail("the shape asked for, " + shape.to_string() + ", has another number of elements");
+    node.fail("the new shape " + shape.to_string() + " has another number of elements");
   return plan_view(node, shape);
 }
 

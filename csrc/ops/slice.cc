@@ -20,7 +20,7 @@ static RunFunction plan(NodePlanner& node) {
   std::vector<bool> seen(static_cast<std::size_t>(from.rank()));
   for (std::size_t i = 0; i < axes.size(); ++i) {
     const int axis = node.axis(axes[i], from.rank());
-    if (seen[axis]) node.fail("axes names an axis twice");
+    if (seen[axis]) node.fail("axes holds an axis twice");
     seen[axis] = true;
     const std::int64_t size = from[axis], step = steps[i];
     constexpr std::int64_t kMaxStep = std::int64_t{1} << 31;

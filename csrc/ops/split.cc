@@ -16,8 +16,7 @@ static RunFunction plan(NodePlanner& node) {
     for (int i = 0; i < node.num_outputs(); ++i)
       sizes.push_back(std::clamp<std::int64_t>(from[axis] - i * part, 0, part));
   }
-  if (static_cast<int>(sizes.size()) != node.num_outputs())
-    node.fail("it has another number of parts than outputs");
+  if (static_cast<int>(sizes.size()) != node.num_outputs()) node.fail("it must have one part per output");
   std::vector<StridedCopy> copies;
   std::int64_t begin = 0;
   bool is_copied = false;

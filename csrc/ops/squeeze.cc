@@ -9,7 +9,7 @@ static RunFunction plan(NodePlanner& node) {
   const bool takes_all = node.numbers_attribute("axes") == nullptr;
   Shape shape;
   for (int axis = 0; axis < from.rank(); ++axis) {
-    if (chosen[axis] && from[axis] != 1) node.fail("the axis to remove has not size 1");
+    if (chosen[axis] && from[axis] != 1) node.fail("the axis to remove must have size 1");
     if (!(takes_all ? from[axis] == 1 : chosen[axis])) shape.push_back(from[axis]);
   }
   return plan_view(node, shape);

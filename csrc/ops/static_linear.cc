@@ -8,7 +8,7 @@ static RunFunction plan(NodePlanner& node) {
   constexpr int kResidual = 6;
   const auto code = [&](const char* name) {
     const std::int64_t value = node.attribute(name);
-    if (value < -128 || value > 127) node.fail(std::string(name) + " is no code of 8 bits");
+    if (value < -128 || value > 127) node.fail(std::string(name) + " must be -128 to 127");
     return static_cast<std::int32_t>(value);
   };
   const StaticScale codes{1.0f, code("zero_point"), code("low"), code("high")};

@@ -5,7 +5,7 @@ namespace halfbyte::ops {
 static RunFunction plan(NodePlanner& node) {
   const Shape& from = node.shape(0);
   const auto repeats = node.known_numbers(1);
-  if (static_cast<int>(repeats.size()) != from.rank()) node.fail("repeats has another number of axes");
+  if (static_cast<int>(repeats.size()) != from.rank()) node.fail("repeats must have one entry per axis");
   // Axis i becomes (repeat, size): the repeats have stride 0.
   StridedCopy copy;
   copy.item_bytes = dtype_bytes(node.dtype(0));

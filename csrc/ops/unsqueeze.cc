@@ -15,7 +15,7 @@ static RunFunction plan(NodePlanner& node) {
   Shape shape;
   int next = 0;
   for (int axis = 0; axis < rank; ++axis) {
-    if (!chosen[axis] && next == from.rank()) node.fail("an axis is named twice");
+    if (!chosen[axis] && next == from.rank()) node.fail("axes holds an axis twice");
     shape.push_back(chosen[axis] ? 1 : from[next++]);
   }
   return plan_view(node, shape);

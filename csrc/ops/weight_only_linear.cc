@@ -17,7 +17,7 @@ static RunFunction plan(NodePlanner& node) {
   Shape shape = node.shape(0);
   const int last = shape.rank() - 1;
   if (last < 0 || k == 0 || shape[last] != k)
-    node.fail("the last axis has not the size of the weights' inputs");
+    node.fail("the last axis must have as many values as the weights have inputs");
   shape[last] = n;
   node.set_output(0, shape);
   return [n, k, group = k / scales[1], rows = shape.product(0, last), kernel](const Operands& operands) {

@@ -66,16 +66,14 @@ std::int64_t activation_bits(const Node& node) {
   return 0;
 }
 
-// Layers with weights: (name, operator, dtype, bits of activations, shape, parameters, bytes in the file,
-// names of all constants).
+// Layers with weights: (name, operator, dtype, bits of activations, shape, constants), each of these (name,
+// parameters, bytes in the file, place among the weights).
 nb::list layers_of(const Graph& graph) {
   nb::list list;
   for (const Node& node : graph.nodes()) {
-    std::uint64_t num_bytes = 0;
-    std::int64_t num_parameters = 0;
     int largest = -1;
     bool is_after_codes = false, has_scale = false;
-    nb::list names;
+    nb::list parts;
     for (int input : node.inputs) {
       const int constant = input == Node::kAbsent ? -1 : graph.values()[input].constant;
       if (constant < 0) continue;
@@ -85,18 +83,17 @@ nb::list layers_of(const Graph& graph) {
       const bool is_static = has_scale && (tensor.dtype == DType::kInt32 || tensor.shape.rank() == 0);
       is_after_codes = find_codec(tensor.dtype) != nullptr;
       has_scale = has_scale || is_scale;
-      if (!is_scale && !is_static) num_parameters += tensor.shape.num_elements();
-      num_bytes += graph.constant_bytes()[constant];
-      names.append(graph.values()[input].name);
-      if (largest < 0 ||
-          graph.constant_bytes()[constant] > graph.constant_bytes()[graph.values()[largest].constant])
+      const std::int64_t num_parameters = is_scale || is_static ? 0 : tensor.shape.num_elements();
+      const StoredBytes& stored = graph.stored()[constant];
+      parts.append(
+          nb::make_tuple(graph.values()[input].name, num_parameters, stored.num_bytes, stored.offset));
+      if (largest < 0 || stored.num_bytes > graph.stored()[graph.values()[largest].constant].num_bytes)
         largest = input;
     }
     if (largest < 0 || graph.values()[largest].dtype == DType::kInt64) continue;
     const Tensor& weight = graph.constants()[graph.values()[largest].constant];
     list.append(nb::make_tuple(graph.values()[largest].name, node.op->name, dtype_name(weight.dtype),
-                               activation_bits(node), tuple_of(weight.shape), num_parameters, num_bytes,
-                               nb::tuple(names)));
+                               activation_bits(node), tuple_of(weight.shape), nb::tuple(parts)));
   }
   return list;
 }
@@ -124,7 +121,7 @@ nb::tuple constant_of(const Graph& graph, const std::string& name) {
     if (value.constant < 0 || value.name != name) continue;
     const Tensor& tensor = graph.constants()[value.constant];
     if (dtype_bytes(tensor.dtype) != 0) return copy_of(tensor);
-    const nb::bytes bytes(static_cast<const char*>(tensor.data), graph.constant_bytes()[value.constant]);
+    const nb::bytes bytes(static_cast<const char*>(tensor.data), graph.stored()[value.constant].num_bytes);
     return nb::make_tuple(dtype_name(tensor.dtype), tuple_of(tensor.shape), bytes);
   }
   throw Error(ErrorKind::kUsage, "graph '" + graph.name() + "' has no constant '" + name + "'");

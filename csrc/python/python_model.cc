@@ -42,7 +42,7 @@ void take_output(const nb::handle& given, GraphOutputValues* out) {
   nb::ndarray<const float, nb::ndim<3>, nb::c_contig, nb::device::cpu> values;
   if (!nb::try_cast(given, values, false))
     throw Error(ErrorKind::kInput, std::string("the model gave a ") + out->name +
-                                       " that is no contiguous float32 of three axes");
+                                       " that is not contiguous float32 of three axes");
   out->shape = {};
   for (std::size_t axis = 0; axis < 3; ++axis)
     out->shape.push_back(static_cast<std::int64_t>(values.shape(axis)));

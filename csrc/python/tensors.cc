@@ -44,11 +44,12 @@ Tensor tensor_of(nb::handle object) {
   for (const BufferFormat& known : kFormats)
     if (std::strcmp(format, known.code) == 0) tensor.dtype = known.dtype;
   if (tensor.dtype == DType::kNone || dtype_bytes(tensor.dtype) != static_cast<std::size_t>(view.itemsize))
-    throw Error(ErrorKind::kInput,
-                std::string("a buffer of format '") + format +
-                    "' came, expected float32 (f), int64 (q), bool (?), or int8, 16, 32 (b, h, i)");
+    throw Error(
+        ErrorKind::kInput,
+        std::string("a buffer of format '") + format +
+            "' is not supported; expected float32 (f), int64 (q), bool (?), or int8, 16, 32 (b, h, i)");
   if (reinterpret_cast<std::uintptr_t>(view.buf) % static_cast<std::size_t>(view.itemsize) != 0)
-    throw Error(ErrorKind::kInput, "a buffer came that is not aligned to its elements; copy it");
+    throw Error(ErrorKind::kInput, "a buffer is not aligned to its elements; copy it");
   for (int axis = 0; axis < view.ndim; ++axis) tensor.shape.push_back(view.shape[axis]);
   tensor.data = view.buf;
   tensor.owner = std::shared_ptr<const void>(held.release(),

@@ -12,6 +12,7 @@ from data.sounds import RATE_HZ, loudest_hz, noise, tone, write_utterances
 from halfbyte.data import audio_store
 from halfbyte.data.audio import read_audio
 from halfbyte.data.audio_store import AudioStore
+from halfbyte.data.manifest import Utterance
 from halfbyte.errors import AudioError
 
 FORMATS = {
@@ -87,6 +88,19 @@ def test_the_store_gives_each_utterance(tmp_path):
     assert len(store) == 3
     for i, samples in enumerate(sounds):
         np.testing.assert_allclose(store[i], samples, atol=1 / 32768)
+
+
+def test_each_channel_is_an_utterance_of_its_own(tmp_path):
+    left, right = tone(500, 0.5), tone(2000, 0.5)
+    soundfile.write(tmp_path / "two.wav", np.stack([left, right], 1), RATE_HZ)
+    both = Utterance("two", tmp_path / "two.wav", "", 0.5, "")
+    utterances = [replace(both, channel=2), replace(both, channel=1)]
+    store = AudioStore(utterances, tmp_path / "cache", RATE_HZ)
+    assert [round(loudest_hz(store[i])) for i in range(2)] == [2000, 500]
+    mean = AudioStore([both], tmp_path / "cache", RATE_HZ)[0]
+    np.testing.assert_allclose(mean, (left + right) / 2, atol=1e-4)
+    with pytest.raises(AudioError, match="channel 3 is not there; it has 2"):
+        AudioStore([replace(both, channel=3)], tmp_path / "cache", RATE_HZ)
 
 
 def test_the_store_is_built_once(tmp_path, monkeypatch):

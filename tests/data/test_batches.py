@@ -34,6 +34,13 @@ def test_each_utterance_once_and_padded_length_bounded(durations_s, batch_s, epo
         assert len(batch) == 1 or padded_s <= batch_s
 
 
+def test_what_is_left_out_is_in_no_batch():
+    durations_s = [1.0, float("inf"), 2.0]
+    batches = draw_batches(durations_s, 10.0, seed=1, epoch=0)
+    assert sorted(i for batch in batches for i in batch) == [0, 2]
+    assert draw_batches([float("inf")], 10.0, seed=1, epoch=0) == []
+
+
 def test_batches_are_well_filled():
     batches = draw_batches(DURATIONS_S, 80.0, seed=1, epoch=1)
     padded_s = sum(len(b) * max(DURATIONS_S[i] for i in b) for b in batches)

@@ -19,11 +19,12 @@ from data.corpora_on_disk import (
     write_jsonl,
     write_wenet_shards,
 )
-from data.sounds import RATE_HZ, tone
+from data.sounds import RATE_HZ, loudest_hz, tone
 
 from halfbyte.cli import main
 from halfbyte.cli.prepare import FORMATS
 from halfbyte.data import report as findings
+from halfbyte.data.audio import read_utterance
 from halfbyte.data.importers import AUTO, IMPORTERS, choose_importer
 from halfbyte.data.manifest import read_manifest
 from halfbyte.data.prepare import PrepareOptions, prepare
@@ -141,6 +142,29 @@ def test_an_id_twice_in_a_split_is_a_bad_line(tmp_path):
     write_jsonl(tmp_path / "in" / "train.jsonl", [FIRST, FIRST])
     with pytest.raises(ManifestError, match=r"train\.jsonl line 2: id 'ljspeech_LJ001-0002' is"):
         prepared(tmp_path / "in", tmp_path / "out")
+
+
+def test_a_channel_stays_with_its_utterance(tmp_path):
+    two = np.stack([tone(500, 0.5), tone(2000, 0.5)], 1)
+    soundfile.write(tmp_path / "two.wav", two, RATE_HZ)
+    line = {"audio_filepath": "two.wav", "text": "hello", "duration": 0.5}
+    lines = [
+        {**line, "id": "whole", "channel": 2},
+        {**line, "id": "part", "channel": 2, "offset": 0.1, "duration": 0.3},
+        {**line, "id": "third", "channel": 3},
+        {**line, "id": "left", "channel": "left"},
+    ]
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    source, folder = tmp_path / "m.jsonl", tmp_path / "out"
+    importer = choose_importer(source, AUTO)
+    report = prepare(source, folder, importer, PrepareOptions(skip_bad=True))
+    whole, part = read_manifest(folder / "m.jsonl")
+    assert (whole.channel, part.channel) == (2, None)
+    assert round(loudest_hz(read_utterance(part, RATE_HZ))) == 2000
+    assert [said.split(": ", 1)[1] for said in report.skipped] == [
+        f"{tmp_path}/two.wav: channel 3 is not there; it has 2 (the first is 1)",
+        "channel is 'left'; expected a whole number, from 1",
+    ]
 
 
 def test_nothing_but_bad_lines_is_a_mistake(tmp_path):

@@ -84,6 +84,14 @@ def test_a_batch_holds_what_stands_around_its_utterances(tmp_path):
     assert energy[305:340].max() < energy[205:290].min() - 3
 
 
+def test_what_is_left_out_is_joined_to_nothing(tmp_path):
+    corpus = make_corpus(tmp_path, dataclasses.replace(PLAIN, joined_chance=1.0))
+    corpus.leave_out([1])
+    for epoch in range(4):
+        assert corpus.batch([0], epoch).texts == ["yes yes"]
+        assert corpus.durations_s(epoch)[1] == np.inf
+
+
 def test_joined_utterances_have_both_texts(tmp_path):
     corpus = make_corpus(tmp_path, dataclasses.replace(PLAIN, joined_chance=1.0))
     for epoch in range(4):

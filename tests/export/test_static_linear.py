@@ -180,8 +180,8 @@ GOOD = {"zero_point": 3, "low": -128, "high": 127}
 @pytest.mark.parametrize(
     ("message", "changes"),
     [
-        ("zero_point is no code of 8 bits", {"zero_point": 128}),
-        ("low is no code of 8 bits", {"low": -129}),
+        ("zero_point must be -128 to 127", {"zero_point": 128}),
+        ("low must be -128 to 127", {"low": -129}),
         ("zero point lies outside of its codes", {"zero_point": -5, "low": -4}),
         (r"step lies outside of 2\^-100..2\^100", {"step": np.float32([0])}),
         (r"step lies outside of 2\^-100..2\^100", {"step": np.float32([np.nan])}),

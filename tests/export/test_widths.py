@@ -56,6 +56,22 @@ def test_a_width_is_stored_as_it_is_and_gives_equal_bits(bits, kind, tmp_path):
     np.testing.assert_array_equal(as_array(Session(file, "g").run(inputs)["y"]), expected)
 
 
+def test_what_graphs_share_is_counted_once(tmp_path):
+    """Two graphs of one layer, the second with another layer besides."""
+    layer, inputs = linear(4)
+    table_layer, ids = table(8)
+    graphs = {"a": graph_of(layer, inputs), "b": graph_of(layer, inputs)}
+    graphs["c"] = graph_of(table_layer, ids)
+    compile_model(graphs, {}, tmp_path / "m.hb")
+    file = ModelFile(tmp_path / "m.hb")
+    assert file.layers("a") == file.layers("b")
+    stored = file.stored_layers()
+    assert [one.op for one in stored] == ["Linear", "Embedding"]
+    assert sum(one.num_parameters for one in stored) == N * K + N + N * K
+    gaps = 64 * sum(len(one.tensors) for one in stored)
+    assert 0 <= file.sections["weights"] - sum(one.num_bytes for one in stored) < gaps
+
+
 def test_the_file_shrinks_with_every_bit(tmp_path):
     """A layer whose sizes need no padding: N · K · bits / 8 bytes of codes, and 4 an output."""
     for bits in range(1, 9):

@@ -230,7 +230,7 @@ def test_embedding_equals_reference(bits, d):
 def test_ids_outside_the_table_are_refused(bad_id):
     codes, scales, _ = make_layer(4, 35, 8)
     ids = np.array([bad_id], np.int64)
-    with pytest.raises(InputError, match=f"token id {bad_id} came; this table has ids 0..34"):
+    with pytest.raises(InputError, match=f"token id {bad_id} is out of range; expected 0..34"):
         run("Embedding", ids, packed(codes, 4), scales.astype(np.float32))
     with pytest.raises(InputError, match="35 rows"):
         embedding.reference(ids, codes, scales)

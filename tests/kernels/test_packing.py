@@ -87,12 +87,12 @@ def test_other_widths_are_refused():
     codes = np.zeros((1, 1), np.int8)
     for bits in (0, 9):
         for pack in (kernels.pack, packing.pack):
-            with pytest.raises(UsageError, match=f"{bits} bits came"):
+            with pytest.raises(UsageError, match=f"weights have {bits} bits"):
                 pack(codes, bits)
 
 
 def test_packed_weights_of_another_size_are_refused():
     with pytest.raises(InputError, match="another size"):
         kernels.unpack(np.zeros(64, np.uint8), 8, np.zeros((17, 4), np.int8))
-    with pytest.raises(InputError, match="64 packed bytes came"):
+    with pytest.raises(InputError, match="got 64 packed bytes"):
         packing.unpack(np.zeros(64, np.uint8), 8, 17, 4)

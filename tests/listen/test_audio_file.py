@@ -11,7 +11,7 @@ import soundfile
 from hostile.audio import SAMPLES, odd_audio
 from tones import recording
 
-from halfbyte import AudioError
+from halfbyte import AudioError, StreamOptions, UsageError
 from halfbyte.audio_file import AudioFile
 from halfbyte.data.audio import read_audio
 
@@ -47,6 +47,13 @@ def test_lossy_formats_are_read_and_understood(recognizer, tmp_path, suffix, cod
     assert AudioFile(path).sample_rate_hz in (16000, 48000)
     (final,) = recognizer.transcribe(path)
     assert final.text == "low high mid"
+
+
+def test_the_chunk_alone_may_stand_for_the_options(recognizer, wav):
+    options = StreamOptions(chunk_ms=320)
+    assert recognizer.transcribe(wav, 320) == recognizer.transcribe(wav, options)
+    with pytest.raises(UsageError, match="chunk_ms is '320'; expected a whole number"):
+        recognizer.transcribe(wav, "320")
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])

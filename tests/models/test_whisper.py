@@ -249,7 +249,7 @@ def test_a_cut_vocabulary_keeps_rows(hugging_face_file: Path) -> None:
 def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.bin"
     path.write_bytes(content)
-    with pytest.raises(ModelFileError, match=r"model\.bin is no CTranslate2 model"):
+    with pytest.raises(ModelFileError, match=r"model\.bin: cannot read a CTranslate2 model"):
         read_ctranslate2(path)
-    with pytest.raises(ModelFileError, match=r"model\.bin is no Whisper of Hugging Face"):
+    with pytest.raises(ModelFileError, match=r"model\.bin: cannot read a Whisper of Hugging Face"):
         read_hugging_face(path)

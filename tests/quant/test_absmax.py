@@ -83,10 +83,10 @@ def test_groups_and_tensors_are_channels_of_another_shape(bits):
 
 @pytest.mark.parametrize("bits", [0, 9, 16])
 def test_bits_outside_are_a_mistake(bits):
-    with pytest.raises(ConfigError, match=f"{bits} bits came"):
+    with pytest.raises(ConfigError, match=f"has {bits} bits"):
         AbsMaxWeight(bits)
 
 
 def test_a_group_that_does_not_divide_is_a_mistake():
-    with pytest.raises(ConfigError, match="group of 7 inputs does not divide 45"):
+    with pytest.raises(ConfigError, match="group=7 does not divide 45 inputs"):
         AbsMaxWeight(4, Granularity("group", 7)).quantize(torch.zeros(3, 45))

@@ -77,5 +77,5 @@ def test_a_sample_keeps_extremes_and_mean_squares():
 def test_unknown_names_are_mistakes():
     with pytest.raises(ConfigError, match="'entropy'; expected one of minmax, percentile, mse"):
         observer_named("entropy")
-    with pytest.raises(ConfigError, match="percentile 12 came"):
+    with pytest.raises(ConfigError, match="percentile is 12"):
         Percentile(12)

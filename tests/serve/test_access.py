@@ -82,7 +82,7 @@ def test_loopback_is_recognised(host, is_loopback):
 
 def test_tls_with_a_certificate_and_a_clear_error_without(tmp_path):
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    with pytest.raises(UsageError, match="no certificate"):
+    with pytest.raises(UsageError, match="expected a certificate"):
         ServeOptions(certificate=(certificate, key)).tls()
     subprocess.run(
         [
@@ -94,5 +94,5 @@ def test_tls_with_a_certificate_and_a_clear_error_without(tmp_path):
     )
     assert isinstance(ServeOptions(certificate=(certificate, key)).tls(), ssl.SSLContext)
     certificate.write_text("nonsense")
-    with pytest.raises(UsageError, match="no certificate"):
+    with pytest.raises(UsageError, match="expected a certificate"):
         ServeOptions(certificate=(certificate, key)).tls()

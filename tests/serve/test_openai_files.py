@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 
 import aiohttp
+import numpy as np
 import openai
 import pytest
 import soundfile
@@ -81,6 +82,18 @@ def test_other_formats_of_audio(client, talk, tones):
     assert answer.text == " ".join(e.text for e in events if e.text)
 
 
+def test_a_channel_on_request(client, talk, tones, tmp_path):
+    samples, rate_hz = soundfile.read(talk)
+    soundfile.write(tmp_path / "two.wav", np.stack([0 * samples, samples], 1), rate_hz)
+    events = tones.transcribe(talk, StreamOptions(chunk_ms=None))
+    heard = " ".join(e.text for e in events if e.text)
+    for channel, text in ((1, ""), (2, heard)):
+        answer = client.audio.transcriptions.create(
+            model="x", file=tmp_path / "two.wav", extra_body={"channel": str(channel)}
+        )
+        assert answer.text == text
+
+
 def test_a_file_that_was_cut_short_is_named(client, talk):
     whole = talk.read_bytes()
     half = ("cut.wav", whole[: len(whole) // 2])
@@ -104,6 +117,7 @@ def test_a_whole_file_gets_no_warning(transcribe):
         (None, {"timestamp_granularities": ["syllable"]}, "syllable"),
         (None, {"extra_body": {"chunk_ms": "7"}}, "chunk_ms is 7;"),
         (None, {"extra_body": {"chunk_ms": "-1"}}, "chunk_ms"),
+        (None, {"extra_body": {"channel": "left"}}, "channel is 'left'; expected a whole number"),
         (None, {"stream": True}, "/v1/realtime"),
     ],
     ids=str,

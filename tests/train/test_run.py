@@ -176,7 +176,7 @@ def test_other_data_in_the_folder_of_a_run_are_refused(workspace, copied, capsys
     assert "data.dev had other ones" in said
 
 
-def test_a_text_too_long_for_its_audio_is_told(workspace, tmp_path, capsys):
+def test_a_text_too_long_for_its_audio_is_left_out(workspace, uninterrupted, tmp_path, capsys):
     lines = (workspace / "corpus" / "train.jsonl").read_text().splitlines()
     first = json.loads(lines[0])
     long = {**first, "id": "long", "text": " ".join(["high"] * 20)}
@@ -184,7 +184,22 @@ def test_a_text_too_long_for_its_audio_is_told(workspace, tmp_path, capsys):
     words = ["train", str(workspace / "config.yaml"), "--run", str(tmp_path / "run")]
     assert main([*words, "data.train=[long.jsonl]", "loop.epochs=1"]) == 0
     said = capsys.readouterr().err
-    assert re.search(r"1 utterances are too short .* the first: long \('high .* are needed", said)
+    assert re.search(r"left out 1 utterances .* the first: long \('high .* are needed", said)
+    with_it, without = (
+        json.loads((folder / "metrics.jsonl").read_text().splitlines()[0])["loss"]
+        for folder in (tmp_path / "run", workspace / "uninterrupted")
+    )
+    assert with_it == without
+
+
+def test_nothing_but_texts_too_long_is_a_mistake(workspace, tmp_path, capsys):
+    line = json.loads((workspace / "corpus" / "train.jsonl").read_text().splitlines()[0])
+    line["text"] = " ".join(["high"] * 20)
+    (workspace / "corpus" / "longest.jsonl").write_text(json.dumps(line))
+    words = ["train", str(workspace / "config.yaml"), "--run", str(tmp_path / "run")]
+    assert main([*words, "data.train=[longest.jsonl]", "tokens.size=8"]) == 2
+    said = capsys.readouterr().err
+    assert "nothing to train on: all 1 utterances of data.train are too short" in said
 
 
 def test_export_takes_the_result_of_a_run(workspace, uninterrupted, tmp_path, capsys):

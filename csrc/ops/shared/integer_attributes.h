@@ -12,7 +12,7 @@ inline int shift_attribute(const NodePlanner& node, const char* name, int larges
   const std::int64_t divisor = node.attribute(name);
   for (int shift = 1; shift <= largest; ++shift)
     if (divisor == std::int64_t{1} << shift) return shift;
-  node.fail(std::string(name) + " is " + std::to_string(divisor) + ", no power of two up to 2^" +
+  node.fail(std::string(name) + " is " + std::to_string(divisor) + "; expected a power of two up to 2^" +
             std::to_string(largest));
 }
 
@@ -26,7 +26,7 @@ inline std::int32_t multiplier_attribute(const NodePlanner& node, const char* na
 // Least code of 8 bits: -127, or 0 for a ReLU.
 inline std::int32_t low_attribute(const NodePlanner& node) {
   const std::int64_t low = node.attribute("low", -127);
-  if (low < -127 || low > 0) node.fail("low is not in -127..0");
+  if (low < -127 || low > 0) node.fail("low must be -127 to 0");
   return static_cast<std::int32_t>(low);
 }
 

@@ -7,9 +7,9 @@ constexpr int kNormTable = 3;  // input of a layer norm with an activation
 
 inline IntegerLayerNorm layer_norm_of(NodePlanner& node) {
   const std::int64_t d = columns_of(node, 2);
-  if (d < 1 || d > 32768) node.fail("the last axis has not 1 to 32768 elements");
+  if (d < 1 || d > 32768) node.fail("the last axis must have 1 to 32768 elements");
   const std::int64_t epsilon = node.attribute("epsilon");
-  if (epsilon < 1 || epsilon > std::int64_t{1} << 60) node.fail("epsilon is not in 1..2^60");
+  if (epsilon < 1 || epsilon > std::int64_t{1} << 60) node.fail("epsilon must be 1 to 2^60");
   node.set_output(0, node.shape(0));
   const int shift = shift_attribute(node, "divisor");
   return {node.shape(0).num_elements() / d, d, nullptr, nullptr, nullptr, epsilon, shift};

@@ -31,7 +31,7 @@ class IntegerProduct {
     Shape shape = node.shape(kX);
     const int last = shape.rank() - 1;
     if (last < 0 || shape[last] != k_ || k_ == 0)
-      node.fail("the last axis has not the size of the weights' inputs");
+      node.fail("the last axis must have as many values as the weights have inputs");
     if (node.shape(kBias) != Shape{n_}) node.fail("the bias must have one value per output");
     if (k_ > codec_->largest_k(8) / 2) node.fail("so many inputs and a bias could overflow int32");
     shape[last] = n_;

@@ -12,7 +12,7 @@ constexpr std::int64_t kTableSize = 256;  // one entry for each int8, -128 first
 // Size of the last axis, of which inputs 1.. (as many as `per_column`) have one value a column.
 inline std::int64_t columns_of(NodePlanner& node, int per_column) {
   const Shape& x = node.shape(0);
-  if (x.rank() < 1) node.fail("it has no last axis");
+  if (x.rank() < 1) node.fail("the input is a scalar; expected one axis or more");
   const std::int64_t columns = x[x.rank() - 1];
   for (int input = 1; input <= per_column; ++input)
     if (node.shape(input) != Shape{columns})

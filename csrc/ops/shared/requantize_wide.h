@@ -7,7 +7,8 @@ inline RunFunction plan_requantize_wide(NodePlanner& node) {
   constexpr int kResidual = 2;
   const Rescale rescale = rescale_of(node);
   const bool has_residual = node.has(kResidual);
-  if (has_residual && node.shape(kResidual) != node.shape(0)) node.fail("the residual has another shape");
+  if (has_residual && node.shape(kResidual) != node.shape(0))
+    node.fail("the residual must have the shape of the result");
   if (has_residual) node.allow_in_place(kResidual);
   return [=, kernel = node.kernels().integer_only.rescale_i16](const Operands& operands) {
     Rescale op = rescale;

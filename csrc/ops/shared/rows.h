@@ -6,9 +6,9 @@ namespace halfbyte::ops {
 // Rows along the last axis; `axis` must name it.
 inline std::int64_t row_size(NodePlanner& node) {
   const Shape& shape = node.shape(0);
-  if (shape.rank() == 0) node.fail("a scalar has no last axis");
+  if (shape.rank() == 0) node.fail("the input is a scalar; expected one axis or more");
   if (node.axis(node.attribute("axis", -1), shape.rank()) != shape.rank() - 1)
-    node.fail("only the last axis runs; transpose before");
+    node.fail("only the last axis is supported; transpose before");
   return shape[shape.rank() - 1];
 }
 

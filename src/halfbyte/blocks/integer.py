@@ -73,7 +73,7 @@ def _exchange(model: nn.Module, name: str, parts: Sequence[str]) -> None:
 def _integer_linear(name: str, layer: nn.Linear, parts: Sequence[str]) -> IntegerLinear:
     if not isinstance(layer, NativeLinear) or layer.number.activation_bits != 8:
         raise ConfigError(
-            f"layer {name} is no w1a8 to w8a8 with a scale per output; integer-only models "
+            f"layer {name} must be w1a8 to w8a8 with one scale per output; integer-only models "
             f"need that of all layers of {', '.join(parts)}"
         )
     return IntegerLinear(layer)

@@ -39,7 +39,7 @@ def read_ctranslate2(path: Path) -> Weights:
                 name, value = _text(file), _variable(file)
                 weights[name] = torch.from_numpy(value)
     except (struct.error, KeyError, ValueError) as error:
-        raise ModelFileError(f"{path} is no CTranslate2 model: {error}") from error
+        raise ModelFileError(f"{path}: cannot read a CTranslate2 model: {error}") from error
     return weights
 
 
@@ -69,7 +69,7 @@ def read_hugging_face(path: Path) -> Weights:
         weights = {_renamed(name): value.float() for name, value in theirs.items()}
         return _joined_projections(weights)
     except (OSError, SafetensorError, KeyError) as error:
-        raise ModelFileError(f"{path} is no Whisper of Hugging Face: {error}") from error
+        raise ModelFileError(f"{path}: cannot read a Whisper of Hugging Face: {error}") from error
 
 
 _RENAMED = (

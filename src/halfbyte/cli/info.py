@@ -62,15 +62,15 @@ def run(options: argparse.Namespace) -> int:
     file = ModelFile(options.model or default_model())
     if options.audit:
         return _audit(file, options.json)
-    layers = {graph: file.layers(graph) for graph in file.graph_names}
-    num_parameters = sum(layer.num_parameters for group in layers.values() for layer in group)
+    stored = file.stored_layers()
+    num_parameters = sum(layer.num_parameters for layer in stored)
     facts = {
         "name": file.metadata.get("name", ""),
         "bytes": file.num_bytes,
         "parameters": num_parameters,
         "bits_per_parameter": 8 * file.num_bytes / max(1, num_parameters),
         "sections": file.sections,
-        "layers_by_operator": _by_operator([layer for group in layers.values() for layer in group]),
+        "layers_by_operator": _by_operator(stored),
         "streaming": _object(file, "streaming"),
         "card": _object(file, "card"),
         "test_vector": {one.output: one.largest for one in vector_differences(file)},
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     _print_facts(facts)
     if options.layers:
-        _print_layers(layers)
+        _print_layers({graph: file.layers(graph) for graph in file.graph_names})
     return 0
 
 

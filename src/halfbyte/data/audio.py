@@ -26,14 +26,14 @@ def read_audio(path: str | os.PathLike[str], sample_rate_hz: int) -> NDArray[np.
 
 
 def read_utterance(utterance: Utterance, sample_rate_hz: int) -> NDArray[np.float32]:
-    """Read the recording of an utterance, which must be as long as its manifest says.
+    """Read the recording of an utterance, in its channel; it must be as long as its manifest says.
 
     Batches are made by what manifests say, so that a longer recording would need any memory.
 
     Raises:
         AudioError: as `read_audio`; or the duration is wrong.
     """
-    file = AudioFile(utterance.audio_path)
+    file = AudioFile(utterance.audio_path, utterance.channel)
     if file.num_samples is not None:
         check_duration(utterance, file.num_samples / file.sample_rate_hz)
     samples = _read(file, sample_rate_hz)

@@ -36,7 +36,7 @@ class AudioStore:
     """
 
     def __init__(self, utterances: list[Utterance], folder: Path, sample_rate_hz: int):
-        files = [_identity(u.audio_path) for u in utterances]
+        files = [_identity(u) for u in utterances]
         key = hashlib.sha256(json.dumps([sample_rate_hz, files]).encode()).hexdigest()[:16]
         path, index_path = folder / f"{key}.pcm", folder / f"{key}.json"
         if not (index_path.exists() and path.exists()):
@@ -62,12 +62,14 @@ class AudioStore:
         return self._samples[start : self._ends[index]].astype(np.float32) / 32768.0
 
 
-def _identity(path: Path) -> list[str | int]:
+def _identity(utterance: Utterance) -> list[str | int]:
+    path = utterance.audio_path
+    channel = [] if utterance.channel is None else [utterance.channel]
     try:
         status = path.stat()
     except OSError as error:
         raise AudioError(f"cannot read audio {path}: {error.strerror}") from error
-    return [str(path.resolve()), status.st_size, status.st_mtime_ns]
+    return [str(path.resolve()), status.st_size, status.st_mtime_ns, *channel]
 
 
 def _build(utterances: list[Utterance], path: Path, index_path: Path, rate_hz: int) -> None:

@@ -51,6 +51,11 @@ class Corpus:
         self._noises = noises or []
         self._seed = seed
         self._around: tuple[int, Surroundings] | None = None
+        self._left_out: list[int] = []
+
+    def leave_out(self, numbers: list[int]) -> None:
+        """Utterances that no batch shall hold, and that are not joined to others."""
+        self._left_out, self._around = numbers, None
 
     def batch(self, indices: list[int], epoch: int) -> Batch:
         """The batch of these utterances as the epoch hears them."""
@@ -72,13 +77,18 @@ class Corpus:
         return num_frames(self._audio.num_samples(index), self._features)
 
     def durations_s(self, epoch: int) -> list[float]:
-        """How long each utterance is in the epoch, with what stands around it."""
+        """How long each utterance is in the epoch, with what stands around it.
+
+        Infinite for one that is left out.
+        """
         recorded_s = self._recorded_s()
         around = self._surroundings(epoch)
         return (around.durations_s(recorded_s) if around else recorded_s).tolist()
 
     def _recorded_s(self) -> NDArray[np.float64]:
-        return np.array([u.duration_s for u in self.utterances], np.float64)
+        seconds = np.array([u.duration_s for u in self.utterances], np.float64)
+        seconds[self._left_out] = np.inf
+        return seconds
 
     def _surroundings(self, epoch: int) -> Surroundings | None:
         if not self._augment:

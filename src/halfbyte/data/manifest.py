@@ -32,6 +32,7 @@ class Utterance:
     duration_s: float
     speaker: str
     intervals: tuple[Interval, ...] = ()
+    channel: int | None = None  # to hear, from 1; None for the mean of all
 
 
 def read_manifest(
@@ -42,8 +43,8 @@ def read_manifest(
     """Read a manifest.
 
     Each line is a JSON object with `audio_filepath` (relative to the manifest), `duration` in
-    seconds, the key that the reader learns from and, if known, `id` and `speaker`; other keys are
-    left alone.
+    seconds, the key that the reader learns from and, if known, `id`, `speaker` and the `channel`
+    to hear, from 1; other keys are left alone.
 
     Args:
         skipped: takes the mistakes of bad lines, which are then left out.
@@ -75,6 +76,33 @@ def read_manifest(
     if skipped is not None:
         skipped += bad
     return utterances
+
+
+def json_object(where: str, line: str) -> dict[str, Any]:
+    """The JSON object of a line.
+
+    Raises:
+        ManifestError: it is none.
+    """
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"{where} is not JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise ManifestError(f"{where} is a {type(fields).__name__}; expected a JSON object")
+    return fields
+
+
+def channel_field(fields: dict[str, Any], where: str) -> int | None:
+    """The key `channel` of a line, counted from 1; None if it is not there.
+
+    Raises:
+        ManifestError: it is no whole number, or below 1.
+    """
+    value = fields.get("channel")
+    if value is not None and (type(value) is not int or value < 1):
+        raise ManifestError(f"{where}: channel is {value!r}; expected a whole number, from 1")
+    return value
 
 
 def is_duration(claimed_s: float, measured_s: float) -> bool:
@@ -110,12 +138,7 @@ def evenly_spread(utterances: list[Utterance], count: int) -> list[Utterance]:
 
 def _utterance(path: Path, line_number: int, line: str, label_key: str) -> Utterance:
     where = f"{path} line {line_number}"
-    try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ManifestError(f"{where} is not JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise ManifestError(f"{where} is a {type(fields).__name__}; expected a JSON object")
+    fields = json_object(where, line)
     audio_path = path.parent / _string(fields, "audio_filepath", where)
     _value(fields, label_key, where)
     utterance = Utterance(
@@ -125,6 +148,7 @@ def _utterance(path: Path, line_number: int, line: str, label_key: str) -> Utter
         _duration_s(fields, where),
         str(fields.get("speaker", "")),
         _intervals(fields.get("intervals", []), where),
+        channel_field(fields, where),
     )
     if not _is_file(audio_path):
         raise ManifestError(f"{where}: audio {audio_path} is missing")

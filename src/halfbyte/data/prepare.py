@@ -89,7 +89,8 @@ def _line(found: SourceUtterance, audio_folder: Path, options: PrepareOptions) -
     """The manifest line of an utterance, its audio written if it has no file."""
     try:
         path = _file_of(found.audio, found.id, audio_folder)
-        duration_s = measured_s(path)
+        channel = found.audio.channel if isinstance(found.audio, WholeFile) else None
+        duration_s = measured_s(path, channel)
     except AudioError as error:
         raise ManifestError(f"{found.where}: {error}") from error
     text = " ".join(found.text.split())
@@ -99,7 +100,7 @@ def _line(found: SourceUtterance, audio_folder: Path, options: PrepareOptions) -
         "duration": round(duration_s, 4),
         "text": text.lower() if options.lower_case else text,
         "speaker": found.speaker,
-    }
+    } | ({} if channel is None else {"channel": channel})
 
 
 def _relative(line: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -132,15 +133,15 @@ def _as_flac(samples: np.ndarray, rate_hz: int) -> bytes:
     return file.getvalue()
 
 
-def measured_s(path: Path) -> float:
+def measured_s(path: Path, channel: int | None = None) -> float:
     """Duration of a recording. Its end is decoded, its middle is not.
 
     Raises:
-        AudioError: missing, empty, cut short or no audio.
+        AudioError: missing, empty, cut short, no audio or without the channel.
     """
     if not path.is_file():
         raise AudioError(f"audio {path} is missing")
-    file = AudioFile(path)
+    file = AudioFile(path, channel)
     num_samples = file.num_samples or 0
     num_tail = min(num_samples, max(1, round(_TAIL_S * file.sample_rate_hz)))
     file.skip(num_samples - num_tail)

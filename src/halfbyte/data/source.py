@@ -1,7 +1,6 @@
 """What an importer hands over: utterances of a corpus, their audio still where it lies."""
 
 import gzip
-import json
 import os
 import tarfile
 import tempfile
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfbyte.audio_file import AudioFile
+from halfbyte.data.manifest import json_object
 from halfbyte.errors import AudioError, ManifestError
 
 Samples = NDArray[np.float32]
@@ -22,9 +22,14 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class WholeFile:
-    """A recording that is a file of its own, and stays where it is."""
+    """A recording that is a file of its own, and stays where it is.
+
+    Args:
+        channel: the one to hear, from 1; None for the mean of all.
+    """
 
     path: Path
+    channel: int | None = None
 
 
 @dataclass(frozen=True)
@@ -114,21 +119,6 @@ def bad_line(where: str, error: AudioError | ManifestError) -> ManifestError:
     return ManifestError(said if said.startswith(where) else f"{where}: {said}")
 
 
-def json_object(where: str, line: str) -> dict[str, Any]:
-    """The JSON object of a line.
-
-    Raises:
-        ManifestError: it is none.
-    """
-    try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ManifestError(f"{where} is not JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise ManifestError(f"{where} is a {type(fields).__name__}; expected a JSON object")
-    return fields
-
-
 def first_object(path: Path) -> dict[str, Any]:
     """The JSON object of a file's first line; empty where there is none."""
     try:
@@ -180,8 +170,13 @@ def find_audio(name: str, bases: Iterable[Path]) -> Path:
     return next((path for path in candidates if path.is_file()), candidates[0]).absolute()
 
 
-def stretch(path: Path, start_s: float, end_s: float | None, where: str) -> Extract:
+def stretch(
+    path: Path, start_s: float, end_s: float | None, where: str, channel: int | None = None
+) -> Extract:
     """The part of a recording between two times; to its end without `end_s`.
+
+    Args:
+        channel: the one to hear, from 1; None for the mean of all.
 
     Raises:
         ManifestError: the end is not after the start.
@@ -190,7 +185,7 @@ def stretch(path: Path, start_s: float, end_s: float | None, where: str) -> Extr
         raise ManifestError(f"{where}: end {end_s:g} s is not after start {start_s:g} s")
 
     def load() -> tuple[Samples, int]:
-        file = AudioFile(path)
+        file = AudioFile(path, channel)
         rate_hz, num_samples = file.sample_rate_hz, file.num_samples or 0
         start = round(start_s * rate_hz)
         stop = num_samples if end_s is None else round(end_s * rate_hz)
@@ -202,7 +197,8 @@ def stretch(path: Path, start_s: float, end_s: float | None, where: str) -> Extr
         file.skip(start)
         return _samples(file, stop - start), rate_hz
 
-    return Extract(f"{file_identity(path)} {start_s} {end_s}", load)
+    heard = "" if channel is None else f" {channel}"
+    return Extract(f"{file_identity(path)} {start_s} {end_s}{heard}", load)
 
 
 def encoded(identity: str, content: Callable[[], bytes]) -> Extract:

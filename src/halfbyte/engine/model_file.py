@@ -3,7 +3,7 @@
 import json
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,23 @@ _FLOAT16 = 4
 
 
 @dataclass(frozen=True)
+class Stored:
+    """A tensor of a layer as it lies in the file.
+
+    Attributes:
+        name: in its graph.
+        num_parameters: trained numbers; 0 for scales, which are what quantisation adds.
+        num_bytes: in the file.
+        offset_bytes: in the section of weights; tensors that are equal share their place.
+    """
+
+    name: str
+    num_parameters: int
+    num_bytes: int
+    offset_bytes: int
+
+
+@dataclass(frozen=True)
 class Layer:
     """A node with weights.
 
@@ -28,10 +45,7 @@ class Layer:
         bits: of one weight in a kernel.
         activation_bits: of the integers that it multiplies them with; 0 where it does not say.
         shape: of that tensor: (outputs, inputs) for quantised layers.
-        num_parameters: trained numbers of all its tensors, biases too; scales are not counted, as
-            they are what quantisation adds.
-        num_bytes: in the file, with scales and bias.
-        constants: names of all its tensors, in the operator's order: codes, scales, bias.
+        tensors: all of them, in the operator's order: codes, scales, bias.
     """
 
     name: str
@@ -39,9 +53,22 @@ class Layer:
     bits: int
     activation_bits: int
     shape: tuple[int, ...]
-    num_parameters: int
-    num_bytes: int
-    constants: tuple[str, ...]
+    tensors: tuple[Stored, ...]
+
+    @property
+    def num_parameters(self) -> int:
+        """Trained numbers of all its tensors, biases too."""
+        return sum(tensor.num_parameters for tensor in self.tensors)
+
+    @property
+    def num_bytes(self) -> int:
+        """In the file, with scales and bias."""
+        return sum(tensor.num_bytes for tensor in self.tensors)
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """Names of all its tensors."""
+        return tuple(tensor.name for tensor in self.tensors)
 
     @property
     def kind(self) -> str:
@@ -121,9 +148,11 @@ class ModelFile:
         try:
             metadata = json.loads(self.core.section("meta"))
         except (ValueError, RecursionError) as error:
-            raise ModelFileError(f"{self.path}: section 'meta' is no JSON ({error})") from error
+            raise ModelFileError(f"{self.path}: section 'meta' is not JSON ({error})") from error
         if not isinstance(metadata, dict):
-            raise ModelFileError(f"{self.path}: section 'meta' is no JSON object; compile it again")
+            raise ModelFileError(
+                f"{self.path}: section 'meta' must be a JSON object; compile it again"
+            )
         return metadata
 
     @property
@@ -164,9 +193,23 @@ class ModelFile:
     def layers(self, graph: str) -> list[Layer]:
         """Nodes with weights, in the order in which they run."""
         return [
-            Layer(name, op, _BITS[dtype], *facts)
-            for name, op, dtype, *facts in self.core.layers(graph)
+            Layer(name, op, _BITS[dtype], bits, shape, tuple(Stored(*tensor) for tensor in tensors))
+            for name, op, dtype, bits, shape, tensors in self.core.layers(graph)
         ]
+
+    def stored_layers(self) -> list[Layer]:
+        """Layers of all graphs with the tensors that none before has: each is counted once.
+
+        The graphs of a decoder that runs whole sentences, or token by token, share their weights.
+        """
+        seen: set[int] = set()
+        found = []
+        for layer in (layer for graph in self.graph_names for layer in self.layers(graph)):
+            new = tuple(tensor for tensor in layer.tensors if tensor.offset_bytes not in seen)
+            seen.update(tensor.offset_bytes for tensor in new)
+            if new:
+                found.append(replace(layer, tensors=new))
+        return found
 
     def nodes(self, graph: str) -> list[Node]:
         """All nodes, in the order in which they run."""

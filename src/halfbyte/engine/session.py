@@ -92,7 +92,7 @@ class Session:
     ) -> None:
         self._outputs = model.outputs(graph)
         if threads == 0:
-            raise UsageError("0 threads were asked for, expected 1 to 256")
+            raise UsageError("threads is 0; expected 1 to 256")
         self.core = _core.graph.Session(model.core, graph, isa or "", threads or 0)
 
     def run(self, inputs: Mapping[str, Any], state: State | None = None) -> dict[str, Tensor]:
@@ -142,7 +142,7 @@ class Session:
         shapes = {shape for _, shape in views}
         if len(states) != len(chunks) or len(shapes) != 1:
             raise InputError(
-                f"{len(states)} states and {len(chunks)} chunks of shapes {sorted(shapes)} came; "
+                f"got {len(states)} states and {len(chunks)} chunks of shapes {sorted(shapes)}; "
                 "a batch takes one chunk a state, all of one shape"
             )
         batch = b"".join(view for view, _ in views)
@@ -185,7 +185,7 @@ def _bytes_and_shape(chunk: Any) -> tuple[memoryview, tuple[int, ...]]:
     """The bytes of a chunk and its shape without a batch axis of 1."""
     view: Any = chunk.view() if isinstance(chunk, Tensor) else memoryview(chunk)
     if view.format != "f" or not view.c_contiguous:
-        raise InputError(f"a chunk of format {view.format!r} came, expected contiguous float32")
+        raise InputError(f"a chunk has format {view.format!r}; expected contiguous float32")
     shape = view.shape[1:] if view.ndim == 3 and view.shape[0] == 1 else view.shape
     return view.cast("B"), shape
 

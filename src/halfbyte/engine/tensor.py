@@ -43,7 +43,7 @@ class Tensor:
         for size in shape:
             num_elements *= size
         if num_elements != len(numbers):
-            raise InputError(f"{len(numbers)} numbers came; shape {shape} has {num_elements}")
+            raise InputError(f"got {len(numbers)} numbers; shape {shape} has {num_elements}")
         return cls(dtype, shape, data)
 
     def view(self) -> Any:

@@ -52,21 +52,23 @@ class Recognizer:
     def transcribe(
         self,
         audio: str | os.PathLike[str],
-        options: StreamOptions | None = None,
+        options: StreamOptions | int | None = None,
         channel: int | None = None,
     ) -> list[Text]:
         """Final results of an audio file, segment by segment.
 
         Args:
             audio: the file.
-            options: full context if not given; the sample rate is the file's.
+            options: those of the stream, or `chunk_ms` alone, such as 320; full context if not
+                given. The sample rate is the file's.
             channel: the one to hear, counted from 1; the mean of all if not given.
 
         Raises:
             AudioError: the file cannot be read as audio.
         """
         file = AudioFile(audio, channel)
-        options = options or StreamOptions(chunk_ms=FULL_CONTEXT_MS)
+        if not isinstance(options, StreamOptions):
+            options = StreamOptions(chunk_ms=FULL_CONTEXT_MS if options is None else options)
         stream = self.stream(options, sample_rate_hz=file.sample_rate_hz)
         events = [event for block in file for event in stream.accept(block)]
         return finals(events + stream.finish())

@@ -101,7 +101,7 @@ def evaluate(
     """Recognise every utterance as one segment; yields the figures so far after each."""
     result = Evaluation()
     for utterance in utterances:
-        file = AudioFile(utterance.audio_path)
+        file = AudioFile(utterance.audio_path, utterance.channel)
         blocks = list(file)  # reading is no part of the speed
         start_s = time.perf_counter()
         stream = recognizer.stream(StreamOptions(chunk_ms, mode, ONE_SEGMENT, file.sample_rate_hz))

@@ -33,7 +33,7 @@ def reference(ids: NDArray[np.int64], codes: Int8Array, scales: HalfArray) -> Fl
     [[1.5, -2.0]]
     """
     if ids.size and not (ids.min() >= 0 and ids.max() < len(codes)):
-        raise InputError(f"token ids {ids.min()}..{ids.max()} came; there are {len(codes)} rows")
+        raise InputError(f"token ids are {ids.min()}..{ids.max()}; expected 0..{len(codes) - 1}")
     return codes[ids].astype(np.float32) * scales[ids].astype(np.float32)[..., None]
 
 

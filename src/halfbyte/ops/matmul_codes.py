@@ -29,7 +29,7 @@ def reference(codes_x: Int8Array, codes_w: Int8Array) -> Int32Array:
     """
     acc = codes_x.astype(np.int64) @ codes_w.astype(np.int64).T
     if acc.size and np.abs(acc).max() > np.iinfo(np.int32).max:
-        raise InputError(f"a sum over {codes_x.shape[1]} inputs came that int32 does not hold")
+        raise InputError(f"a sum over {codes_x.shape[1]} inputs overflows int32; use fewer inputs")
     return acc.astype(np.int32)
 
 

@@ -88,6 +88,10 @@ class AbsMaxWeight(Quantizer):
         super().__init__(num_bits, granularity)
 
     def quantize(self, x: Tensor) -> Quantized:
+        """Codes and scales of x, (N, K) float32: scale = max|x| / edge, at 1 bit mean|x|.
+
+        On a CPU a scale per channel is found by the engine's kernel, with the same bits.
+        """
         if self.granularity == CHANNEL and self.num_bits > 1 and x.device.type == "cpu":
             codes, scales = weight_codes(x, weight_edge(self.num_bits), largest_code(self.num_bits))
             return Quantized(codes, scales.unsqueeze(1))

@@ -46,10 +46,15 @@ class Affine(Quantizer):
 
     @property
     def limits(self) -> tuple[int, int]:
+        """The least and the largest code: all 2^bits are used, unlike in a symmetric range."""
         half = 2 ** (self.num_bits - 1)
         return -half, half - 1
 
     def quantize(self, x: Tensor) -> Quantized:
+        """Codes of x, (N, K) float32: clip(rint(x / S) + Z, 0, 2^bits - 1) - 2^(bits - 1).
+
+        The shift by half makes them int8; the zero point (1, 1) int32 is shifted with them.
+        """
         scale, zero = self.scale_and_zero()
         half = 2 ** (self.num_bits - 1)
         codes = (torch.round(x / scale) + zero).clamp_(0, 2 * half - 1) - half

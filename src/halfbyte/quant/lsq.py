@@ -119,12 +119,14 @@ class LearnedStep(Quantizer):
         return self._form(self.step.detach().abs())
 
     def quantize(self, x: Tensor) -> Quantized:
+        """Codes of x, (N, K) float32: clip(rint(x / step), -qmax, qmax), with the step learned."""
         scales = self.scales()
         split = self.granularity.split(x)
         codes = round_to_codes(split / scales.unsqueeze(2), self.num_bits)
         return Quantized(codes.reshape(x.shape), scales)
 
     def gradient_path(self, x: Tensor) -> Tensor:
+        """x with the gradient of LSQ: to x where it is not clipped, and to the step everywhere."""
         split = self.granularity.split(x)
         path = _LearnedStep.apply(split, self.step, self.scales(), self.num_bits)  # type: ignore[no-untyped-call]
         return path.reshape(x.shape)

@@ -50,6 +50,7 @@ class MinMax(Observer):
     """max|x| has the last code; at 1 bit the scale is mean|x| (absmax.py)."""
 
     def scales(self, split: Tensor, num_bits: int, importance: Tensor | None = None) -> Tensor:
+        """max|x| / edge, at 1 bit mean|x|; `importance` has no part in it."""
         if num_bits == 1:
             return stored_scale(split.abs().double().mean(dim=2).float())
         return stored_scale(split.abs().amax(dim=2) / weight_edge(num_bits))
@@ -64,10 +65,11 @@ class Percentile(Observer):
 
     def __init__(self, percent: float = PERCENT):
         if not 50 < percent <= 100:
-            raise ConfigError(f"percentile {percent} came; expected above 50, up to 100")
+            raise ConfigError(f"percentile is {percent}; expected above 50, up to 100")
         self._share = percent / 100
 
     def scales(self, split: Tensor, num_bits: int, importance: Tensor | None = None) -> Tensor:
+        """Quantile of |x| / edge, at 1 bit mean|x|; `importance` has no part in it."""
         if num_bits == 1:
             return stored_scale(split.abs().double().mean(dim=2).float())
         edge = torch.quantile(split.abs(), self._share, dim=2)
@@ -82,6 +84,7 @@ class MeanSquare(Observer):
     """The scale with the least sum of importance · (x - x̂)², of fractions of max|x|."""
 
     def scales(self, split: Tensor, num_bits: int, importance: Tensor | None = None) -> Tensor:
+        """Of each row and group the fraction of max|x| whose weighted squared error is least."""
         weight = torch.ones(()) if importance is None else importance
         largest = split.abs().amax(dim=2) / weight_edge(num_bits)  # (rows, groups)
         best = stored_scale(largest)
@@ -95,6 +98,7 @@ class MeanSquare(Observer):
         return best
 
     def range(self, values: Tensor, num_bits: int) -> tuple[float, float]:
+        """The fraction of (min, max), widened to hold zero, whose squared error is least."""
         low, high = (float(v) for v in values.aminmax())
         low, high = min(low, 0.0), max(high, 0.0)
         errors = [_affine_error(values, low * f, high * f, num_bits) for f in _FRACTIONS.tolist()]

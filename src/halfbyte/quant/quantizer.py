@@ -27,7 +27,7 @@ def largest_code(num_bits: int) -> int:
     [1, 1, 3, 7, 127]
     """
     if not FEWEST_BITS <= num_bits <= MOST_BITS:
-        raise ConfigError(f"{num_bits} bits came; a quantiser has {FEWEST_BITS} to {MOST_BITS}")
+        raise ConfigError(f"a quantiser has {num_bits} bits; expected {FEWEST_BITS} to {MOST_BITS}")
     return max(1, (1 << (num_bits - 1)) - 1)
 
 
@@ -63,9 +63,11 @@ class Granularity:
 
     def __post_init__(self) -> None:
         if self.kind not in ("tensor", "channel", "group"):
-            raise ConfigError(f"granularity {self.kind!r} came; expected tensor, channel or group")
+            raise ConfigError(f"granularity is {self.kind!r}; expected tensor, channel or group")
         if (self.kind == "group") != (self.group > 0):
-            raise ConfigError(f"a {self.kind} of {self.group} inputs came; a group has 1 or more")
+            raise ConfigError(
+                f"{self.kind} has group={self.group}; only a group has inputs, 1 or more"
+            )
 
     def split(self, x: Tensor) -> Tensor:
         """(N, K) -> (rows, groups, elements of a scale), a view where there can be one.
@@ -79,7 +81,7 @@ class Granularity:
         if self.kind == "channel":
             return x.reshape(n, 1, k)
         if k % self.group:
-            raise ConfigError(f"a group of {self.group} inputs does not divide {k} inputs")
+            raise ConfigError(f"group={self.group} does not divide {k} inputs; choose a divisor")
         return x.reshape(n, k // self.group, self.group)
 
 

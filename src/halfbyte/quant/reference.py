@@ -30,7 +30,7 @@ def largest_code(bits: int) -> int:
     (7, 127)
     """
     if not 1 <= bits <= 8:
-        raise UsageError(f"{bits} bits came; the quantised operators have 1 to 8")
+        raise UsageError(f"bits is {bits}; expected 1 to 8")
     return max(1, int(2 ** (bits - 1) - 1))
 
 
@@ -61,7 +61,7 @@ def quantize_weight(weight: FloatArray, bits: int) -> tuple[Int8Array, HalfArray
     qmax = np.float32(largest_code(bits))
     edge = qmax + np.float32(0.5 if bits in (2, 3) else 0)
     if weight.ndim != 2:
-        raise InputError(f"a weight of shape {weight.shape} came; expected (outputs, inputs)")
+        raise InputError(f"the weight has shape {weight.shape}; expected (outputs, inputs)")
     amax = np.abs(weight).max(axis=1, initial=0)  # (N,)
     with np.errstate(over="ignore"):
         half = (amax / edge).astype(np.float16)
@@ -105,7 +105,7 @@ def quantize_rows(x: FloatArray, bits: int) -> tuple[Int8Array, FloatArray]:
     """
     qmax = np.float32(largest_code(bits))
     if x.ndim != 2:
-        raise InputError(f"activations of shape {x.shape} came; expected (rows, inputs)")
+        raise InputError(f"activations have shape {x.shape}; expected (rows, inputs)")
     amax = np.abs(x).max(axis=1, initial=0)  # (M,)
     bad = np.flatnonzero(~np.isfinite(amax))
     if bad.size:

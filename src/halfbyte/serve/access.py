@@ -38,20 +38,27 @@ class Access:
             web.HTTPException: 401 or 403, with a line of text.
         """
         if self.is_loopback and _host_name(request.host) not in _LOOPBACK_NAMES:
-            raise web.HTTPForbidden(text=f"this server is not known as {request.host}\n")
+            raise web.HTTPForbidden(
+                text=f"unknown host {request.host}; use the address that `halfbyte serve` printed\n"
+            )
         origin = request.headers.get("Origin")
         if origin is not None and not self._is_welcome(origin, request.host):
-            raise web.HTTPForbidden(text=f"pages of {origin} may not connect; see --allow-origin\n")
+            raise web.HTTPForbidden(
+                text=f"pages of {origin} are not allowed; start the server with --allow-origin\n"
+            )
         if not _is_public(request) and not self._knows_token(request):
             raise web.HTTPUnauthorized(
-                text="a bearer token is needed\n", headers={"WWW-Authenticate": "Bearer"}
+                text="missing or wrong token; send the header Authorization: Bearer TOKEN\n",
+                headers={"WWW-Authenticate": "Bearer"},
             )
 
     def _is_welcome(self, origin: str, host: str) -> bool:
         try:
             return origin in self.origins or urlsplit(origin).netloc == host
         except ValueError:  # no address, `http://[`
-            raise web.HTTPBadRequest(text=f"Origin is {origin}, no address\n") from None
+            raise web.HTTPBadRequest(
+                text=f"Origin is {origin}; expected an address such as https://example.org\n"
+            ) from None
 
     def _knows_token(self, request: web.Request) -> bool:
         if self.token is None:

@@ -70,7 +70,9 @@ class Server:
             raise RefusedError("shutting_down", "the server is stopping; connect again")
         most = self.limits.max_streams_per_client
         if most is not None and self._num_streams_of(request) >= most:
-            raise RefusedError("too_many_streams", f"a client may have {most} streams at once")
+            raise RefusedError(
+                "too_many_streams", f"a client may have {most} streams at once; end one"
+            )
         session = self.scheduler.open(settings)
         self._requests[session] = request
         return session

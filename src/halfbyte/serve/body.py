@@ -47,7 +47,8 @@ class Body:
         self._num_lines += 1
         if self._num_lines > _MOST_LINES:
             raise RefusedError(
-                "message_too_large", "the form has too many parts, or too much beside them"
+                "message_too_large",
+                "the form has too many parts, or too much data outside them",
             )
         return await self._take(self._stream.readline(**options))
 
@@ -67,12 +68,13 @@ class Body:
             async with asyncio.timeout(self._idle_s):
                 piece = await reading
         except TimeoutError:
-            raise RefusedError("idle", f"nothing came for {self._idle_s:g} s") from None
+            raise RefusedError("idle", f"received nothing for {self._idle_s:g} s") from None
         self._check_length(self._stream.total_bytes)
         return piece
 
     def _check_length(self, num_bytes: int) -> None:
         if num_bytes > self._most_bytes:
             raise RefusedError(
-                "message_too_large", f"the file is longer than {self._most_bytes} bytes"
+                "message_too_large",
+                f"the file is longer than {self._most_bytes} bytes; split it",
             )

@@ -86,7 +86,7 @@ class Door:
             self._open = {one for one in self._open if one.fileno() >= 0}
             if len(self._open) >= self._most:
                 logger.warning(
-                    "%d connections are open, no more are taken; others wait", self._most
+                    "%d connections are open, which is the limit; others wait", self._most
                 )
                 await asyncio.sleep(_POLL_S)
 

@@ -35,14 +35,15 @@ def parse_control(text: str) -> dict[str, Any]:
     try:
         message = read_json(text)
     except ValueError:
-        raise RefusedError("bad_message", "the message is no JSON; send audio as binary") from None
+        raise RefusedError("bad_message", "the message is not JSON; send audio as binary") from None
     if not isinstance(message, dict) or message.get("type") not in (START, FINISH):
         raise RefusedError("bad_message", 'expected an object with "type": "start" or "finish"')
     known = _START_KEYS if message["type"] == START else ("type",)
     unknown = sorted(set(message) - set(known))
     if unknown:
         raise RefusedError(
-            "bad_message", f"{message['type']} has no key {_shown(unknown[0])}; it has {known}"
+            "bad_message",
+            f"{message['type']} has no key {_shown(unknown[0])}; expected {', '.join(known)}",
         )
     return message
 
@@ -56,7 +57,10 @@ def settings_of(message: Mapping[str, Any]) -> StreamSettings:
         RefusedError: another version, or a value of the wrong kind or out of range.
     """
     if message.get("version", VERSION) != VERSION:
-        raise RefusedError("bad_message", f"this server speaks version {VERSION}")
+        raise RefusedError(
+            "bad_message",
+            f"version is {_shown(message['version'])}; this server speaks version {VERSION}",
+        )
     default = StreamSettings()
     rule = default.endpoint
 
@@ -67,7 +71,7 @@ def settings_of(message: Mapping[str, Any]) -> StreamSettings:
     def text(name: str, expected: str) -> str | None:
         value = message.get(name)
         if value is not None and not isinstance(value, str):
-            raise RefusedError("bad_message", f"{name} is {_shown(value)}; expected {expected}")
+            raise RefusedError("bad_message", f"{name} is {_shown(value)}; expected {expected} or null")
         return value
 
     return StreamSettings(

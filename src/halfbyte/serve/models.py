@@ -57,9 +57,8 @@ def _model(server: Server) -> dict[str, Any]:
 
 def _file_facts(file: ModelFile) -> dict[str, Any]:
     num_by_bits: Counter[int] = Counter()
-    for graph in file.graph_names:
-        for layer in file.layers(graph):
-            num_by_bits[layer.bits] += layer.num_parameters
+    for layer in file.stored_layers():
+        num_by_bits[layer.bits] += layer.num_parameters
     card = file.metadata.get("card")
     return {
         "created": int(file.path.stat().st_mtime) if file.path.exists() else 0,

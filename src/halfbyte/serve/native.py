@@ -55,10 +55,10 @@ class _Connection:
 
     async def _start(self, message: WSMessage) -> Session:
         if message.type is not WSMsgType.TEXT:
-            raise RefusedError("bad_message", 'audio came before a "start" message')
+            raise RefusedError("bad_message", 'send a "start" message before audio')
         control = parse_control(message.data)
         if control["type"] != START:
-            raise RefusedError("bad_message", '"finish" came before "start"')
+            raise RefusedError("bad_message", 'send "start" before "finish"')
         settings = settings_of(control)
         try:
             session = self._server.open(settings, self._request)

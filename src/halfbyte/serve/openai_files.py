@@ -1,9 +1,10 @@
 """OpenAI's `POST /v1/audio/transcriptions`: a file in, its text out.
 
 Forms: json, text, srt, vtt, verbose_json with segments and words. The file is recognised chunk
-by chunk, as `halfbyte transcribe --stream` does; our own field `chunk_ms` chooses another chunk, 0
-full context. `language`, `prompt` and `temperature` have no effect. Of a file that was cut short,
-the JSON forms say so in a field of our own, `warning`.
+by chunk, as `halfbyte transcribe --stream` does; our own fields are `chunk_ms`, another
+chunk, 0 for full context, and `channel`, the one to hear, from 1, in place of the mean of all.
+`language`, `prompt` and `temperature` have no effect. Of a file that was cut short, the JSON forms
+say so in a field of our own, `warning`.
 """
 
 import asyncio
@@ -52,6 +53,7 @@ class _Form:
     response_format: str = "json"
     granularities: tuple[str, ...] = ()
     chunk_ms: int | None = None
+    channel: int | None = None
 
 
 @dataclass
@@ -117,15 +119,15 @@ async def _read_form(request: web.Request, form: _Form) -> None:
     except ConnectionError:
         raise
     except _NO_FORM as error:
-        raise RefusedError("bad_message", f"the body is no multipart/form-data: {error}") from None
+        raise RefusedError("bad_message", f"cannot read the form: {error}") from None
     if not form.file_name:
-        raise RefusedError("bad_message", "the field file is missing")
+        raise RefusedError("bad_message", "the form has no field 'file'; send the recording in it")
 
 
 async def _read_parts(parts: MultipartReader, form: _Form) -> None:
     while (part := await parts.next()) is not None:
         if not isinstance(part, BodyPartReader):
-            raise RefusedError("bad_message", "a multipart body inside another came")
+            raise RefusedError("bad_message", "a part of the form is multipart itself")
         if part.name == "file":
             form.file_name = part.filename or "file"
             await _save(part, form.file)
@@ -147,7 +149,10 @@ async def _text(part: BodyPartReader) -> str:
     while block := await part.read_chunk():
         raw += block
         if len(raw) > _LONGEST_FIELD_BYTES:
-            raise RefusedError("message_too_large", f"the field {part.name} is too long")
+            raise RefusedError(
+                "message_too_large",
+                f"field {part.name} is longer than {_LONGEST_FIELD_BYTES} bytes; shorten it",
+            )
     return raw.decode("utf-8", "replace")
 
 
@@ -156,14 +161,12 @@ def _take_field(form: _Form, name: str, value: str) -> None:
         form.response_format = _one_of(name, value, _FORMS)
     elif name in ("timestamp_granularities[]", "timestamp_granularities"):
         form.granularities += (_one_of(name, value, _GRANULARITIES),)
-    elif name == "chunk_ms":
+    elif name in ("chunk_ms", "channel"):
         if not value.isdecimal() or len(value) > 6:
-            raise RefusedError(
-                "bad_message", f"chunk_ms is {value[:20]!r}; expected a whole number"
-            )
-        form.chunk_ms = int(value)
+            raise RefusedError("bad_message", f"{name} is {value[:20]!r}; expected a whole number")
+        setattr(form, name, int(value))
     elif name == "stream" and value.lower() in ("true", "1"):
-        raise RefusedError("bad_message", "stream is not offered here; /v1/realtime is")
+        raise RefusedError("bad_message", "this request cannot stream; use /v1/realtime")
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
@@ -175,7 +178,7 @@ def _one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
 
 
 async def _recognise(request: web.Request, form: _Form) -> _Heard:
-    file = await asyncio.to_thread(AudioFile, form.file)
+    file = await asyncio.to_thread(AudioFile, form.file, form.channel)
     settings = StreamSettings(
         sample_rate_hz=file.sample_rate_hz,
         encoding="f32le",

@@ -93,7 +93,7 @@ class _Conversation:
         try:
             raw = base64.b64decode(audio, validate=True)
         except (binascii.Error, TypeError, ValueError):
-            raise WrongEventError("invalid_audio", "audio is no base64 text") from None
+            raise WrongEventError("invalid_audio", "audio must be base64") from None
         if not self._session:
             session = self._session = self._server.open(self._settings, self._request)
             self._telling = asyncio.create_task(self._tell(session))
@@ -127,7 +127,7 @@ def _event(text: str) -> dict[str, Any]:
     try:
         event = read_json(text)
     except ValueError:
-        raise WrongEventError("invalid_json", "the event is no JSON text") from None
+        raise WrongEventError("invalid_json", "cannot parse the event as JSON") from None
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
         raise WrongEventError("invalid_event", "expected an object with a type")
     return event

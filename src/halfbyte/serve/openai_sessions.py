@@ -71,7 +71,7 @@ def session_object(settings: StreamSettings, has_turns: bool, model: str) -> dic
 def _object(holder: dict[str, Any], name: str) -> dict[str, Any]:
     value = holder.get(name) or {}
     if not isinstance(value, dict):
-        raise WrongEventError("invalid_value", f"session: {name} is no object")
+        raise WrongEventError("invalid_value", f"session: {name} must be an object")
     return value
 
 

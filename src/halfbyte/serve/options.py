@@ -64,5 +64,7 @@ class ServeOptions:
             context.load_cert_chain(*self.certificate)
         except OSError as error:  # SSLError is one
             files = " and ".join(str(path) for path in self.certificate)
-            raise UsageError(f"{files} are no certificate and its key: {error}") from error
+            raise UsageError(
+                f"--tls: cannot load {files}: {error}; expected a certificate and its key"
+            ) from error
         return context

@@ -165,7 +165,9 @@ class Scheduler:
             return session.break_off(RefusedError("bad_audio", str(error)))
         except Exception:
             logger.exception("a stream broke off")
-            return session.break_off(RefusedError("internal", "the server failed on this stream"))
+            return session.break_off(
+                RefusedError("internal", "the server failed on this stream; its log has the reason")
+            )
 
     def _deliver(self, results: list[tuple[Session, Step]], seconds: float) -> None:
         """Hand out what a batch has found and count it; on the event loop."""

@@ -95,19 +95,18 @@ class Session:
         if self._interruption or self._is_over or not audio:
             return  # nobody asks for it any more, or there is nothing
         if self._is_finishing:
-            raise RefusedError(
-                "bad_message", "audio came after the end of the stream was announced"
-            )
+            raise RefusedError("bad_message", "the stream has ended; open another for more audio")
         if len(audio) % self._sample_bytes:
             raise RefusedError(
                 "bad_audio",
-                f"{len(audio)} bytes of audio came; a sample of {self.settings.encoding} has "
+                f"audio has {len(audio)} bytes; a sample of {self.settings.encoding} has "
                 f"{self.settings.sample_bytes}",
             )
         self._fed_bytes += len(audio)
         if self._fed_bytes > self._most_bytes:
             raise RefusedError(
-                "stream_too_long", f"a stream may last {self._limits.max_stream_s:g} s; start anew"
+                "stream_too_long",
+                f"a stream may last {self._limits.max_stream_s:g} s; start another",
             )
         self._audio.append(audio)
         if self._fed_bytes >= self._due_bytes:
@@ -243,7 +242,7 @@ class Session:
         if len(self._events) > self._limits.max_unsent_events:
             self._events.clear()
             self._error = RefusedError(
-                "too_slow", "events were not taken in time; read them faster"
+                "too_slow", "the client reads events too slowly; read them as they arrive"
             )
             self._is_done = True
         self._wake()

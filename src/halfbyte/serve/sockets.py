@@ -59,7 +59,7 @@ class _IdleWatch:
             if not self._is_expired or self._task is None:
                 raise
             self._task.uncancel()
-            message = f"nothing came for {self._idle_s:g} s"
+            message = f"received nothing for {self._idle_s:g} s"
             raise RefusedError("idle", message) from None
         finally:
             self._task = None
@@ -148,8 +148,8 @@ class ClientSocket:
         if len(message.data) > most_bytes:
             raise RefusedError(
                 "message_too_large",
-                f"a message of {len(message.data)} bytes came; at most {most_bytes} "
-                "are taken, send shorter ones",
+                f"a message has {len(message.data)} bytes; the limit is {most_bytes}, "
+                "send shorter ones",
             )
         if message.type is WSMsgType.BINARY and is_object(message.data):
             return WSMessage(WSMsgType.TEXT, message.data.decode(), None)
@@ -186,7 +186,7 @@ class ClientSocket:
                 await writing
         except TimeoutError:
             raise RefusedError(
-                "too_slow", "events were not taken in time; read them faster"
+                "too_slow", "the client reads events too slowly; read them as they arrive"
             ) from None
 
     async def close(self, code: int, last_message: dict[str, Any] | None = None) -> None:

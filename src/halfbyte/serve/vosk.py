@@ -146,22 +146,20 @@ class _Conversation:
 
     def _configure(self, config: Any) -> None:
         if not isinstance(config, dict):
-            raise RefusedError("bad_message", "config is no object")
+            raise RefusedError("bad_message", "config must be a JSON object")
         rate_hz = config.get("sample_rate", self._settings.sample_rate_hz)
         is_number = isinstance(rate_hz, int | float) and not isinstance(rate_hz, bool)
         if not is_number or not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
             raise RefusedError(
-                "bad_message", f"sample_rate has to be {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}"
+                "bad_message", f"sample_rate must be {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}"
             )
         if self._session and rate_hz != self._settings.sample_rate_hz:
-            raise RefusedError("bad_message", "the sample rate came after audio; send it before")
+            raise RefusedError("bad_message", "send sample_rate before audio")
         self._settings = replace(self._settings, sample_rate_hz=int(rate_hz))
         self._has_words = bool(config.get("words", self._has_words))
         alternatives = config.get("max_alternatives", self._num_alternatives)
         if type(alternatives) is not int or not 0 <= alternatives <= MOST_ALTERNATIVES:
-            raise RefusedError(
-                "bad_message", f"max_alternatives has to be 0 to {MOST_ALTERNATIVES}"
-            )
+            raise RefusedError("bad_message", f"max_alternatives must be 0 to {MOST_ALTERNATIVES}")
         self._num_alternatives = alternatives
         self._settings = replace(self._settings, num_best=max(1, alternatives))
         if "phrase_list" in config:
@@ -205,7 +203,7 @@ def _control(text: str) -> tuple[str, Any]:
     try:
         message = read_json(text)
     except ValueError:
-        raise RefusedError("bad_message", "the message is no JSON; send audio as binary") from None
+        raise RefusedError("bad_message", "the message is not JSON; send audio as binary") from None
     if isinstance(message, dict):
         for kind in _CONTROLS:
             if kind in message:

@@ -57,16 +57,17 @@ class _Conversation:
 
     def _start(self, message: WSMessage) -> Session:
         if message.type is not WSMsgType.TEXT:
-            raise RefusedError("bad_message", "audio came before the start signal")
+            raise RefusedError("bad_message", "send the start signal before audio")
         control = _control(message.data)
         if control["signal"] != "start":
-            raise RefusedError("bad_message", "the end signal came before the start signal")
+            raise RefusedError("bad_message", "send the start signal before the end signal")
         self._is_continuous = _of_type(control, "continuous_decoding", bool, False)
         num_best = min(max(1, _of_type(control, "nbest", int, 1)), MOST_HYPOTHESES)
         rate_hz = _of_type(control, "sample_rate", int, StreamSettings().sample_rate_hz)
         if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
             raise RefusedError(
-                "bad_message", f"sample_rate is {rate_hz}; {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} go"
+                "bad_message",
+                f"sample_rate is {rate_hz}; expected {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}",
             )
         settings = StreamSettings(sample_rate_hz=rate_hz, num_best=num_best)
         return self._server.open(settings, self._request)
@@ -79,7 +80,7 @@ class _Conversation:
                 session.finish()
                 return
             else:
-                raise RefusedError("bad_message", "the start signal came twice")
+                raise RefusedError("bad_message", "the stream has started; open another connection")
         session.close()
 
     async def _tell(self, session: Session) -> None:
@@ -108,7 +109,7 @@ def _control(text: str) -> dict[str, Any]:
     try:
         message = read_json(text)
     except ValueError:
-        raise RefusedError("bad_message", "the message is no JSON; send audio as binary") from None
+        raise RefusedError("bad_message", "the message is not JSON; send audio as binary") from None
     if not isinstance(message, dict) or message.get("signal") not in ("start", "end"):
         raise RefusedError("bad_message", 'expected an object with "signal": "start" or "end"')
     return message
@@ -117,7 +118,7 @@ def _control(text: str) -> dict[str, Any]:
 def _of_type(control: dict[str, Any], name: str, kind: type, default: Any) -> Any:
     value = control.get(name, default)
     if type(value) is not kind:
-        raise RefusedError("bad_message", f"{name} is of a wrong kind; expected {kind.__name__}")
+        raise RefusedError("bad_message", f"{name} has the wrong type; expected {kind.__name__}")
     return value
 
 

@@ -100,7 +100,7 @@ class _Conversation:
             async with asyncio.timeout(limits.idle_s):
                 return await read_event(self._reader, limits.max_message_bytes)
         except TimeoutError:
-            raise RefusedError("idle", f"nothing came for {limits.idle_s:g} s") from None
+            raise RefusedError("idle", f"received nothing for {limits.idle_s:g} s") from None
 
     async def _take(self, event: WyomingEvent) -> None:
         if event.type == "describe":
@@ -124,7 +124,8 @@ class _Conversation:
         expected_hz = session.settings.sample_rate_hz
         if form.rate != expected_hz:
             raise RefusedError(
-                "bad_audio", f"rate of the audio is {form.rate}; it was {expected_hz} before"
+                "bad_audio",
+                f"rate is {form.rate}; it was {expected_hz} before, keep it",
             )
         await session.feed(form.to_s16(chunk.payload))
 

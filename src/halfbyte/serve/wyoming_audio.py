@@ -42,8 +42,8 @@ class AudioForm:
         if len(audio) % frame_bytes:
             raise RefusedError(
                 "bad_audio",
-                f"{len(audio)} bytes of audio came; {self.channels} samples of "
-                f"{self.width} bytes are {frame_bytes}",
+                f"audio has {len(audio)} bytes; expected a multiple of {frame_bytes}: "
+                f"{self.channels} samples of {self.width} bytes",
             )
         samples = _upper_16_bits(audio, self.width)
         return samples if self.channels == 1 else _mean(samples, self.channels)
@@ -60,7 +60,7 @@ def form_of(event: dict[str, Any]) -> AudioForm:
         value = event.get(name, usual)
         if type(value) is not int or not least <= value <= most:
             raise RefusedError(
-                "bad_audio", f"{name} of the audio is {str(value)[:20]}; {least} to {most} go"
+                "bad_audio", f"{name} is {str(value)[:20]}; expected {least} to {most}"
             )
         values.append(value)
     return AudioForm(*values)

@@ -59,7 +59,8 @@ async def read_event(reader: asyncio.StreamReader, most_bytes: int) -> WyomingEv
         return None
     except asyncio.LimitOverrunError:
         raise RefusedError(
-            "message_too_large", f"a line of more than {LONGEST_LINE_BYTES} bytes came"
+            "message_too_large",
+            f"a line is longer than {LONGEST_LINE_BYTES} bytes",
         ) from None
     if more and isinstance(data, dict):
         data = {**data, **_object(more)}
@@ -73,11 +74,9 @@ async def _part(
 ) -> bytes:
     num_bytes = head.get(name) or 0
     if type(num_bytes) is not int or num_bytes < 0:
-        raise RefusedError("bad_message", f"{name} is no number of bytes")
+        raise RefusedError("bad_message", f"{name} must be a number of bytes")
     if num_bytes > most_bytes:
-        raise RefusedError(
-            "message_too_large", f"{name} is {num_bytes}; at most {most_bytes} are taken"
-        )
+        raise RefusedError("message_too_large", f"{name} is {num_bytes}; the limit is {most_bytes}")
     return await reader.readexactly(num_bytes)
 
 
@@ -85,7 +84,7 @@ def _object(text: bytes) -> dict[str, Any]:
     try:
         value = read_json(text)
     except ValueError:
-        raise RefusedError("bad_message", "no JSON came where an event was expected") from None
+        raise RefusedError("bad_message", "expected an event as a line of JSON") from None
     if not isinstance(value, dict):
-        raise RefusedError("bad_message", "JSON came that is no object")
+        raise RefusedError("bad_message", "expected an event as a JSON object")
     return value

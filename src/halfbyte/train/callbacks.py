@@ -54,6 +54,7 @@ class KeepsSigterm(Callback):
     """Puts back the handler that Lightning replaces by one that ends with status 0."""
 
     def on_train_start(self, trainer: lightning.Trainer, module: Any) -> None:
+        """By then Lightning has put its own handler there."""
         is_first = trainer.is_global_zero
         if is_first and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, _terminate)
@@ -72,6 +73,7 @@ class SavesRun(Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        """Save when it is time, unless the epoch's end is next, which saves too."""
         is_time = trainer.global_step % self._every_steps == 0
         if trainer.is_global_zero and is_time and not trainer.is_last_batch:
             corpora: Any = trainer.datamodule  # type: ignore[attr-defined]
@@ -89,6 +91,7 @@ class EpochWeights(Callback):
         self._folder, self._num_kept = folder, num_kept
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        """Write the epoch's weights and delete those that the average no longer needs."""
         if not trainer.is_global_zero:
             return
         epoch, weights = trainer.current_epoch, module.model.state_dict()
@@ -134,6 +137,7 @@ class Metrics(Callback):
         self._lines = read_metrics(path)
 
     def on_validation_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        """Write the epoch's line, in place of one that an interrupted call wrote."""
         if not trainer.is_global_zero:
             return
         metrics = {name: round(float(v), 5) for name, v in trainer.callback_metrics.items()}
@@ -177,6 +181,7 @@ class ShowsProgress(Callback):
         self._progress: Progress | None = None
 
     def on_train_start(self, trainer: lightning.Trainer, module: Any) -> None:
+        """Begin to estimate the time left, from the step where the run goes on."""
         corpora: Any = trainer.datamodule  # type: ignore[attr-defined]
         num_steps = corpora.num_steps(Position(trainer.max_epochs or 0))
         if trainer.is_global_zero:
@@ -197,6 +202,7 @@ class ShowsProgress(Callback):
         return f"{self._label}epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        """Print the epoch's figures as a line that stays."""
         if not self._progress:
             return
         self._progress.clear()

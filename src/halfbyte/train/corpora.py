@@ -169,17 +169,27 @@ class Corpora(lightning.LightningDataModule):
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, _: int) -> Batch:
         return batch.to(device)
 
-    def unlearnable(self, reason_of: Callable[[str, int], str]) -> list[str]:
-        """Training utterances that cannot be learned, each with the reason.
+    def leave_out_unlearnable(self, reason_of: Callable[[str, int], str]) -> list[str]:
+        """Leave out training utterances that cannot be learned; returns each with the reason.
 
         Args:
-            reason_of: why a text cannot be learned from so many feature frames.
+            reason_of: why a text cannot be learned from so many feature frames; empty if it can.
+
+        Raises:
+            ConfigError: none is left.
         """
-        found = []
+        found: dict[int, str] = {}
         for number, one in enumerate(self._train.utterances):
             if reason := reason_of(one.text, self._train.num_frames(number)):
-                found.append(f"{one.id} ({one.text[:40]!r}, {one.duration_s:g} s): {reason}")
-        return found
+                found[number] = f"{one.id} ({one.text[:40]!r}, {one.duration_s:g} s): {reason}"
+        reasons = list(found.values())
+        if len(found) == len(self._train.utterances):
+            raise ConfigError(
+                f"nothing to train on: all {len(found)} utterances of data.train are too short for "
+                f"their texts; the first: {reasons[0]}"
+            )
+        self._train.leave_out(list(found))
+        return reasons
 
     def feature_statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and inverse deviation of each feature bin over training speech as recorded.
@@ -203,5 +213,6 @@ def _fingerprint(utterances: list[Utterance], audio: AudioStore) -> list[Any]:
     digest = hashlib.sha256()
     for number, one in enumerate(utterances):
         facts = [one.id, one.text, one.duration_s, str(one.intervals), audio.num_samples(number)]
+        facts += [] if one.channel is None else [one.channel]
         digest.update(json.dumps(facts).encode())
     return [len(utterances), digest.hexdigest()]

@@ -144,7 +144,7 @@ def _train_stage(config: AnyConfig, stage: Stage, folder: Path, source: Path | N
     corpora = Corpora(config, vocabulary, is_fresh, start)
     if state:
         _refuse_other_data(corpora, folder, state)
-    _tell_unlearnable(config, corpora, model, inputs_of(config, vocabulary))
+    _leave_out_unlearnable(config, corpora, model, inputs_of(config, vocabulary))
     callbacks = _callbacks(config, stage, folder, corpora, model, is_fresh)
     # A mistake in the configuration has shown by now, and leaves no folder behind.
     family = family_of(config)
@@ -194,15 +194,15 @@ def _refuse_other_data(corpora: Corpora, folder: Path, state: RunState) -> None:
             )
 
 
-def _tell_unlearnable(
+def _leave_out_unlearnable(
     config: AnyConfig, corpora: Corpora, model: nn.Module, inputs: Inputs
 ) -> None:
-    """Say which utterances teach a loss nothing: it is 0 there, and looks like a perfect one."""
-    found = corpora.unlearnable(partial(family_of(config).unlearnable, model, inputs))
+    """Leave out what teaches a loss nothing: it is 0 there, and looks like a perfect one."""
+    found = corpora.leave_out_unlearnable(partial(family_of(config).unlearnable, model, inputs))
     if found and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         print(
-            f"warning: {len(found)} utterances are too short for their texts, so that CTC learns "
-            f"nothing from them; the first: {found[0]}",
+            f"warning: left out {len(found)} utterances of data.train that are too short for "
+            f"their texts; the first: {found[0]}",
             file=sys.stderr,
         )
 

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from halfbyte.data.manifest import json_object
 from halfbyte.data.source import (
     Extract,
     Found,
@@ -16,7 +17,6 @@ from halfbyte.data.source import (
     WholeFile,
     file_identity,
     first_object,
-    json_object,
     listed,
     numbered_lines,
 )

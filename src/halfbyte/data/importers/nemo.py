@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from halfbyte.data.manifest import channel_field, json_object
 from halfbyte.data.source import (
     Found,
     Importer,
@@ -14,7 +15,6 @@ from halfbyte.data.source import (
     bad_line,
     find_audio,
     first_object,
-    json_object,
     listed,
     numbered_lines,
     seconds,
@@ -54,15 +54,17 @@ def _utterance(where: str, fields: dict[str, Any], folder: Path, shards: Shards)
     claimed_s = None
     if fields.get("duration") is not None:
         claimed_s = seconds(fields["duration"], where, "duration")
-    offset = fields.get("offset")
+    offset, channel = fields.get("offset"), channel_field(fields, where)
     if "shard_id" in fields:
+        if channel is not None:
+            raise ManifestError(f"{where}: channel cannot be chosen of audio in tar files")
         audio = _member(where, fields["shard_id"], name, folder, shards).audio()
     elif offset:
         start_s = seconds(offset, where, "offset")
         end_s = start_s + claimed_s if claimed_s is not None else None
-        audio = stretch(find_audio(name, [folder]), start_s, end_s, where)
+        audio = stretch(find_audio(name, [folder]), start_s, end_s, where, channel)
     else:
-        audio = WholeFile(find_audio(name, [folder]))  # type: ignore[assignment]
+        audio = WholeFile(find_audio(name, [folder]), channel)  # type: ignore[assignment]
     key = str(fields.get("id") or Path(name).stem)
     if offset and "id" not in fields:
         key = f"{key}-{round(float(offset) * 1000)}"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from halfbyte.data.manifest import json_object
 from halfbyte.data.source import (
     Found,
     Importer,
@@ -13,7 +14,6 @@ from halfbyte.data.source import (
     bad_line,
     find_audio,
     first_object,
-    json_object,
     listed,
     numbered_lines,
     seconds,

@@ -30,7 +30,7 @@ def planes(bits: int) -> list[int]:
     ([4, 2, 1], [4], [8])
     """
     if not 1 <= bits <= 8:
-        raise UsageError(f"weights of {bits} bits came; packed weights have 1 to 8")
+        raise UsageError(f"weights have {bits} bits; expected 1 to 8")
     return [width for width in (8, 4, 2, 1) if bits & width]
 
 
@@ -108,7 +108,7 @@ def unpack(packed: ByteArray, bits: int, n: int, k: int) -> Int8Array:
     widths = planes(bits)
     padded_n, padded_k = _padded_shape(n, k, bits)
     if packed.size != packed_size(n, k, bits):
-        raise InputError(f"{packed.size} packed bytes came; N and K need another number")
+        raise InputError(f"got {packed.size} packed bytes; (N, K) needs {packed_size(n, k, bits)}")
     blocks = _unit_inputs(bits) // BLOCK_INPUTS
     tiles, units = padded_n // TILE_OUTPUTS, padded_k // _unit_inputs(bits)
     groups = packed.reshape(tiles, units, -1, TILE_OUTPUTS, BLOCK_INPUTS)
@@ -138,11 +138,11 @@ def _padded_shape(n: int, k: int, bits: int) -> tuple[int, int]:
 
 def _check_codes(codes: Int8Array, bits: int) -> None:
     if bits == 1 and not (np.abs(codes.astype(np.int16)) == 1).all():
-        raise InputError("codes other than -1 and 1 came; 1-bit codes are -1 and 1")
+        raise InputError("1-bit codes must be -1 or 1; others found")
     low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     if bits > 1 and codes.size and (codes.min() < low or codes.max() > high):
         raise InputError(
-            f"codes {codes.min()}..{codes.max()} came; {bits}-bit codes lie in {low}..{high}"
+            f"codes are {codes.min()}..{codes.max()}; {bits}-bit codes lie in {low}..{high}"
         )
 
 
