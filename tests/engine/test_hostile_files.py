@@ -110,7 +110,7 @@ def test_no_file_folder_and_other_content_are_refused(tmp_path):
     with pytest.raises(ModelFileError, match="regular file"):
         ModelFile(tmp_path)
     assert_refused(tmp_path, b"", "fewer than a header")
-    assert_refused(tmp_path, b"RIFF" * 100, "no model file")
+    assert_refused(tmp_path, b"RIFF" * 100, "not a model file")
 
 
 def test_metadata_that_is_no_object_is_refused(tmp_path):

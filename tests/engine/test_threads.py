@@ -49,7 +49,7 @@ def test_the_environment_says_how_many_threads(shipped, monkeypatch):
     assert Session(shipped, threads=1).num_threads == 1
     for text in ("0", "two", "2x", "257", "-1"):
         monkeypatch.setenv("HALFBYTE_THREADS", text)
-        with pytest.raises(UsageError, match=f"HALFBYTE_THREADS is '{text}', expected 1 to 256"):
+        with pytest.raises(UsageError, match=f"HALFBYTE_THREADS is '{text}'; expected 1 to 256"):
             Session(shipped)
     with pytest.raises(UsageError, match="expected 1 to 256"):
         Session(shipped, threads=0)

@@ -77,7 +77,7 @@ def test_planes_lie_where_the_specification_says(bits, k, bytes):
 )
 def test_codes_that_do_not_fit_are_refused(bits, code, range):
     codes = np.full((1, 1), code, np.int8)
-    with pytest.raises(InputError, match=f"{code} came; {range}"):
+    with pytest.raises(InputError, match=f"{code} is out of range; {range}"):
         kernels.pack(codes, bits)
     with pytest.raises(InputError, match=range):
         packing.pack(codes, bits)

@@ -3,7 +3,7 @@
 import json
 import math
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,11 @@ class Layer:
     def num_bytes(self) -> int:
         """In the file, with scales and bias."""
         return sum(tensor.num_bytes for tensor in self.tensors)
+
+    @property
+    def offset_bytes(self) -> int:
+        """Where its largest tensor lies."""
+        return max(self.tensors, key=lambda tensor: tensor.num_bytes).offset_bytes
 
     @property
     def constants(self) -> tuple[str, ...]:
@@ -198,18 +203,17 @@ class ModelFile:
         ]
 
     def stored_layers(self) -> list[Layer]:
-        """Layers of all graphs with the tensors that none before has: each is counted once.
+        """Layers of all graphs, less those whose weights an earlier graph has at the same place.
 
         The graphs of a decoder that runs whole sentences, or token by token, share their weights.
         """
-        seen: set[int] = set()
-        found = []
-        for layer in (layer for graph in self.graph_names for layer in self.layers(graph)):
-            new = tuple(tensor for tensor in layer.tensors if tensor.offset_bytes not in seen)
-            seen.update(tensor.offset_bytes for tensor in new)
-            if new:
-                found.append(replace(layer, tensors=new))
-        return found
+        first_graph: dict[int, str] = {}
+        return [
+            layer
+            for graph in self.graph_names
+            for layer in self.layers(graph)
+            if first_graph.setdefault(layer.offset_bytes, graph) == graph
+        ]
 
     def nodes(self, graph: str) -> list[Node]:
         """All nodes, in the order in which they run."""

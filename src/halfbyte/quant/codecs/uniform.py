@@ -138,7 +138,7 @@ def _padded_shape(n: int, k: int, bits: int) -> tuple[int, int]:
 
 def _check_codes(codes: Int8Array, bits: int) -> None:
     if bits == 1 and not (np.abs(codes.astype(np.int16)) == 1).all():
-        raise InputError("1-bit codes must be -1 or 1; others found")
+        raise InputError("other codes than -1 and 1; 1-bit codes are -1 and 1")
     low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     if bits > 1 and codes.size and (codes.min() < low or codes.max() > high):
         raise InputError(
