@@ -23,8 +23,7 @@ struct TransducerSettings {
 // Of equal scores, that of the likelier hypothesis and the lower token stays first, so the result is the same
 // on every machine and for any split of steps.
 //
-// With one symbol a step this is the modified beam search of k2 and sherpa-onnx. `hypotheses` come in the
-// order of score / (tokens + 2), as there: sums over fewer tokens are larger.
+// `hypotheses` come in the order of score / (tokens + 2), because sums over fewer tokens are larger.
 //
 // Sources: Graves 2012 (arXiv:1211.3711), greedy; Saon et al. 2020 (doi:10.1109/ICASSP40776.2020.9053040),
 // time-synchronous search with merged prefixes.

@@ -71,7 +71,9 @@ def settings_of(message: Mapping[str, Any]) -> StreamSettings:
     def text(name: str, expected: str) -> str | None:
         value = message.get(name)
         if value is not None and not isinstance(value, str):
-            raise RefusedError("bad_message", f"{name} is {_shown(value)}; expected {expected} or null")
+            raise RefusedError(
+                "bad_message", f"{name} is {_shown(value)}; expected {expected} or null"
+            )
         return value
 
     return StreamSettings(
