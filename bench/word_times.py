@@ -52,7 +52,9 @@ class CountingModel:
         """One run of a graph."""
         found = self._model.run(graph, inputs, outputs, state)
         if graph == "encoder":
-            self.num_steps += memoryview(found[0]).shape[1]
+            shape = memoryview(found[0]).shape
+            assert shape is not None
+            self.num_steps += shape[1]
         return found
 
 
