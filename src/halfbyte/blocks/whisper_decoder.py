@@ -80,9 +80,14 @@ class WhisperDecoder(nn.Module, StoredParameters):
 
     Differs from `Decoder` in that positions are learned, embeddings are not scaled, and the
     encoder's stacked steps are taken apart again. Before every sentence stands an input that is the
-    same for all: Whisper's start of a transcript. Embedding and output layer are one matrix, as in
-    Whisper. Our boundary is Whisper's end of the text there; that as input it is the last token of
-    Whisper's prompt lies in the first row of the positions, which no other token has.
+    same for all: Whisper's start of a transcript.
+
+    Embedding and output layer are one matrix, as in Whisper. Our boundary is Whisper's end of the
+    text there; that as input it is the last token of Whisper's prompt lies in the first row of the
+    positions, which no other token has. One column of Whisper's matrix is 15 times the others,
+    which would leave those few of 16 codes. So the importer divides each row by `columns`, the
+    roots of the columns' sizes, and the embedding is multiplied by them again; the last norm, whose
+    output the matrix meets at the end, has them in its weights.
 
     Args:
         memory_width: of the encoder's stacked steps, 2·D.
@@ -95,6 +100,7 @@ class WhisperDecoder(nn.Module, StoredParameters):
         self.longest = config.num_positions - 1
         self.start = nn.Parameter(torch.zeros(width))
         self.embedding = nn.Embedding(num_tokens, width)
+        self.columns = nn.Parameter(torch.ones(width))
         self.position = nn.Embedding(config.num_positions, width)
         self.layers = nn.ModuleList(
             WhisperDecoderLayer(config, width) for _ in range(config.num_layers)
@@ -146,13 +152,16 @@ class WhisperDecoder(nn.Module, StoredParameters):
             log-probabilities (N, 1, V) and the token's rows of the cache, (N, 1, K).
         """
         place = torch.arange(cache.shape[1] - 1, cache.shape[1], device=tokens.device)
-        x = self.embedding(tokens) + self.position(place)
+        x = self._embedded(tokens) + self.position(place)
         x, new = self._layers(x, self._apart(cache), self._apart(memory_cache))
         return self._log_probs(x), new
 
+    def _embedded(self, tokens: Tensor) -> Tensor:
+        return self.embedding(tokens) * self.stored(self.columns)
+
     def _begun(self, tokens: Tensor) -> Tensor:
         step = torch.arange(tokens.shape[1], device=tokens.device)
-        x = self.embedding(tokens) + self.position(step)
+        x = self._embedded(tokens) + self.position(step)
         return torch.cat([self.stored(self.start).expand(x.shape[0], 1, -1), x], dim=1)
 
     def _memories(self, memory: Tensor) -> list[Pair]:

@@ -152,9 +152,11 @@ def decoder_state(
     rows, places = table[tokens], positions[1:].clone()
     rows[-1] = table[end]
     places[0] += table[tokens[-1]] - table[end]
+    columns = rows.square().mean(dim=0).sqrt().sqrt()
     state = {
         "start": table[start] + positions[0],
-        "embedding.weight": rows,
+        "embedding.weight": rows / columns,
+        "columns": columns,
         "position.weight": places,
         "output.bias": torch.zeros(len(tokens)),
     }
@@ -166,7 +168,8 @@ def decoder_state(
         layer |= _norm(weights, theirs + "attention/layer_norm/", "norm_memory")
         layer |= _feed_forward(weights, theirs + "ffn/", _slope(activation))
         state |= {f"layers.{i}.{name}": value for name, value in layer.items()}
-    return state | _norm(weights, "decoder/layer_norm/", "norm")
+    last = _norm(weights, "decoder/layer_norm/", "norm")
+    return state | {name: value * columns for name, value in last.items()}
 
 
 def _slope(activation: str) -> float:

@@ -64,7 +64,7 @@ def _replace(
     layer = getattr(parent, child_name)
     twin = _twin(layer, name, number, methods)
     twin.load_state_dict(layer.state_dict(), strict=False)  # a quantiser has state of its own
-    twin.weight = weights.setdefault(layer.weight, twin.weight)  # type: ignore[assignment]
+    twin.weight = weights.setdefault(layer.weight, twin.weight)
     setattr(parent, child_name, twin)
 
 
