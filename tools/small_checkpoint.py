@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from halfbyte.train.checkpoint import load_checkpoint, save_checkpoint
+from halfbyte.train.config import DataConfig
 
 
 def main() -> None:
@@ -18,7 +19,7 @@ def main() -> None:
         sys.exit("usage: python tools/small_checkpoint.py float16|int8 CHECKPOINT FOLDER")
     stored, source, folder = getattr(torch, sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
     config, tokenizer, model = load_checkpoint(source)
-    config.distillation.teacher = ""  # a folder of this machine
+    config.distillation.teacher, config.data.cache = "", DataConfig().cache  # of this machine
     save_checkpoint(folder, config, tokenizer, model.state_dict(), stored)
 
 
