@@ -53,5 +53,5 @@ def test_the_environment_says_how_many_threads(shipped, monkeypatch):
             Session(shipped)
     with pytest.raises(UsageError, match="expected 1 to 256"):
         Session(shipped, threads=0)
-    with pytest.raises(UsageError, match="300 threads"):
+    with pytest.raises(UsageError, match="threads is 300; expected 1 to 256"):
         Session(shipped, threads=300)
