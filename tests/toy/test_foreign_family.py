@@ -105,9 +105,15 @@ def test_it_is_quantised_without_training(work, halfbyte):
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("model.encoder.width=3", "model.encoder belongs to family u2; family toy.frame_detector "),
+        (
+            "model.encoder.width=3",
+            "model.encoder belongs to family transducer and u2; family toy.frame_detector ",
+        ),
         ("model.widht=3", "unknown configuration key 'model.widht'; did you mean 'width'?"),
-        ("family=u3", "family is 'u3'; expected one of keyword, u2, or package.module of your own"),
+        (
+            "family=u3",
+            "family is 'u3'; expected one of keyword, transducer, u2, or package.module of your",
+        ),
         ("family=toy.nowhere", "family is 'toy.nowhere', and there is no module toy.nowhere"),
         ("family=train.corpus", "that module has no Family named FAMILY"),
     ],

@@ -141,12 +141,13 @@ def with_overrides(config: AnyConfig, overrides: Sequence[str]) -> AnyConfig:
 
 def _refuse_keys_of_others(name: str, family: Family[Any, Any], section: dict[str, Any]) -> None:
     own = _keys(family)
-    for other in known_families():
-        for key in section:
-            if key not in own and key in _keys(find_family(other)):
-                raise ConfigError(
-                    f"model.{key} belongs to family {other}; family {name} has {', '.join(own)}"
-                )
+    for key in section:
+        owners = [other for other in known_families() if key in _keys(find_family(other))]
+        if owners and key not in own:
+            raise ConfigError(
+                f"model.{key} belongs to family {' and '.join(owners)}; "
+                f"family {name} has {', '.join(own)}"
+            )
 
 
 def _keys(family: Family[Any, Any]) -> list[str]:
