@@ -60,7 +60,7 @@ def test_what_is_no_metadata(metadata):
 
 def test_a_family_that_this_version_does_not_know():
     with pytest.raises(
-        ModelFileError, match=r"family 'u3', which this version .* it knows keyword, u2"
+        ModelFileError, match=r"family 'u3', which this version .* it knows keyword, transducer, u2"
     ):
         read_settings(changed({"family": "u3"}))
 

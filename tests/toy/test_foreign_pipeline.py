@@ -124,6 +124,6 @@ def test_a_file_that_lacks_the_graph_of_its_pipeline(library, tmp_path):
 
 
 def test_a_build_without_the_pipeline_names_the_families_that_it_knows(model):
-    said = r"family 'toy\.frame_detector', .* it knows keyword, u2$"
+    said = r"family 'toy\.frame_detector', .* it knows keyword, transducer, u2$"
     with pytest.raises(ModelFileError, match=said):
         Recognizer(model)

@@ -186,7 +186,7 @@ def test_a_text_too_long_for_its_audio_is_left_out(workspace, uninterrupted, tmp
     said = capsys.readouterr().err
     assert re.search(r"left out 1 utterances .* the first: long \('high .* are needed", said)
     with_it, without = (
-        json.loads((folder / "metrics.jsonl").read_text().splitlines()[0])["loss"]
+        json.loads((folder / "metrics.jsonl").read_text().splitlines()[0])["step"]
         for folder in (tmp_path / "run", workspace / "uninterrupted")
     )
     assert with_it == without
