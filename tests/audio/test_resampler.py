@@ -129,7 +129,7 @@ def test_samples_that_are_no_numbers() -> None:
 def test_samples_after_finish_need_reset() -> None:
     resampler = Resampler(48000)
     resampler.finish()
-    with pytest.raises(UsageError, match="after finish"):
+    with pytest.raises(UsageError, match=r"finish\(\) has been called"):
         resampler.accept(array("f", [0.0]))
     resampler.reset()
     resampler.accept(array("f", [0.0]))
